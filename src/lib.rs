@@ -1,0 +1,4 @@
+//! Moves a SQLite database to PostgreSQL as a stream, and proves that every row arrived.
+pub mod error;
+pub mod model;
+pub use error::{Class, Error, Result, Signal};

@@ -1,0 +1,39 @@
+//! Chunks: the unit of work, of retry and of proof.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Which rows of a table: a closed range of rowids, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowRange {
+    /// Rowids from `first` to `last`, both included.
+    Rowids {
+        /// The lowest rowid.
+        first: i64,
+        /// The highest rowid.
+        last: i64,
+    },
+    /// Every row.
+    All,
+}
+
+impl fmt::Display for RowRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rowids { first, last } => write!(f, "rowid {first} to {last}"),
+            Self::All => f.write_str("all rows"),
+        }
+    }
+}
+
+/// One chunk of one table. The chunks of a table cover all rowids there can be, without gap or overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// The table's position in the plan.
+    pub table: usize,
+    /// The chunk's number within the table, from 0.
+    pub number: usize,
+    /// Its rows.
+    pub range: RowRange,
+}

@@ -1,0 +1,147 @@
+//! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
+
+use super::RowRange;
+use serde::{Deserialize, Serialize};
+
+/// What the census asks of a column beside storage classes, ranges and lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Probe {
+    /// Nothing more.
+    Plain,
+    /// How many digits an exact decimal needs.
+    Decimal,
+    /// The shapes of dates.
+    Temporal,
+}
+
+/// Everything the census saw of one table.
+#[derive(Debug, Clone, Default)]
+pub struct TableEvidence {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of all values.
+    pub bytes: u64,
+    /// Bytes of the largest row.
+    pub largest_row_bytes: u64,
+    /// One for each column.
+    pub columns: Vec<ColumnEvidence>,
+    /// Rowid ranges of about equal bytes, in order, that together cover every rowid there can be.
+    pub chunks: Vec<RowRange>,
+}
+
+/// Everything the census saw of one column.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ColumnEvidence {
+    /// NULLs.
+    pub nulls: u64,
+    /// Values of storage class INTEGER.
+    pub integers: u64,
+    /// Values of storage class REAL.
+    pub reals: u64,
+    /// Values of storage class TEXT.
+    pub texts: u64,
+    /// Values of storage class BLOB.
+    pub blobs: u64,
+    /// The least and the greatest INTEGER.
+    pub integer_range: Option<(i64, i64)>,
+    /// INTEGERs that no double holds exactly.
+    pub integers_beyond_double: u64,
+    /// REALs that are infinite.
+    pub infinite: u64,
+    /// Characters of the longest TEXT.
+    pub chars_max: u64,
+    /// Bytes of the longest TEXT or BLOB.
+    pub bytes_max: u64,
+    /// TEXTs with a NUL character.
+    pub with_nul: u64,
+    /// TEXTs that are not UTF-8.
+    pub not_utf8: u64,
+    /// Digits that the decimals need; [`Probe::Decimal`] only.
+    pub decimal: DecimalSize,
+    /// Values that are no plain decimal; [`Probe::Decimal`] only.
+    pub not_decimal: u64,
+    /// Shapes of the dates; [`Probe::Temporal`] only.
+    pub dates: DateShapes,
+}
+
+/// The digits that a set of decimals needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecimalSize {
+    /// Digits before the point.
+    pub integer_digits: u32,
+    /// Digits after the point.
+    pub scale: u32,
+}
+
+impl DecimalSize {
+    /// The digits that both sets need.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            integer_digits: self.integer_digits.max(other.integer_digits),
+            scale: self.scale.max(other.scale),
+        }
+    }
+}
+
+/// How many TEXTs have each shape of date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DateShapes {
+    /// `2025-01-31`
+    pub date: u64,
+    /// A date and a time without offset.
+    pub naive: u64,
+    /// A date and a time with `Z` or an offset.
+    pub offset: u64,
+    /// None of these, or more than six digits of a second.
+    pub other: u64,
+}
+
+impl ColumnEvidence {
+    /// Values that are not NULL.
+    pub fn values(&self) -> u64 {
+        self.integers + self.reals + self.texts + self.blobs
+    }
+
+    /// Adds what another part of the table showed.
+    pub fn merge(&mut self, other: &Self) {
+        self.nulls += other.nulls;
+        self.integers += other.integers;
+        self.reals += other.reals;
+        self.texts += other.texts;
+        self.blobs += other.blobs;
+        self.integer_range = match (self.integer_range, other.integer_range) {
+            (Some((low, high)), Some((other_low, other_high))) => Some((low.min(other_low), high.max(other_high))),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.integers_beyond_double += other.integers_beyond_double;
+        self.infinite += other.infinite;
+        self.chars_max = self.chars_max.max(other.chars_max);
+        self.bytes_max = self.bytes_max.max(other.bytes_max);
+        self.with_nul += other.with_nul;
+        self.not_utf8 += other.not_utf8;
+        self.decimal = self.decimal.union(other.decimal);
+        self.not_decimal += other.not_decimal;
+        self.dates.date += other.dates.date;
+        self.dates.naive += other.dates.naive;
+        self.dates.offset += other.dates.offset;
+        self.dates.other += other.dates.other;
+    }
+}
+
+impl TableEvidence {
+    /// Appends the part of the table that follows this one in rowid order.
+    pub fn append(&mut self, next: Self) {
+        if self.columns.is_empty() {
+            *self = next;
+            return;
+        }
+        self.rows += next.rows;
+        self.bytes += next.bytes;
+        self.largest_row_bytes = self.largest_row_bytes.max(next.largest_row_bytes);
+        for (mine, theirs) in self.columns.iter_mut().zip(&next.columns) {
+            mine.merge(theirs);
+        }
+        self.chunks.extend(next.chunks);
+    }
+}

@@ -1,0 +1,231 @@
+//! What a SQLite schema says: tables, columns, indexes, foreign keys, as read, nothing decided.
+
+use serde::{Deserialize, Serialize};
+
+/// The storage classes of SQLite values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageClass {
+    /// No value.
+    Null,
+    /// A 64-bit signed integer.
+    Integer,
+    /// A 64-bit float.
+    Real,
+    /// A string in the database's encoding.
+    Text,
+    /// Bytes.
+    Blob,
+}
+
+/// The affinity that SQLite gives a column by its declared type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// The type's name contains INT.
+    Integer,
+    /// It contains CHAR, CLOB or TEXT.
+    Text,
+    /// It contains BLOB, or there is none.
+    Blob,
+    /// It contains REAL, FLOA or DOUB.
+    Real,
+    /// Everything else.
+    Numeric,
+}
+
+impl Affinity {
+    /// The affinity of a declared type, by the rules of <https://www.sqlite.org/datatype3.html>, section 3.1.
+    pub fn of(declared: &str) -> Self {
+        let name = declared.to_ascii_uppercase();
+        let has = |word: &str| name.contains(word);
+        if has("INT") {
+            Self::Integer
+        } else if has("CHAR") || has("CLOB") || has("TEXT") {
+            Self::Text
+        } else if has("BLOB") || name.trim().is_empty() {
+            Self::Blob
+        } else if has("REAL") || has("FLOA") || has("DOUB") {
+            Self::Real
+        } else {
+            Self::Numeric
+        }
+    }
+}
+
+/// All tables that hold rows, and what else was found.
+#[derive(Debug, Clone, Default)]
+pub struct SourceSchema {
+    /// Ordinary tables in name order.
+    pub tables: Vec<SourceTable>,
+    /// Objects that hold no rows of their own to move (views, triggers, virtual tables): kind, name and SQL.
+    pub left_behind: Vec<(String, String, String)>,
+}
+
+/// One ordinary table.
+#[derive(Debug, Clone)]
+pub struct SourceTable {
+    /// The name as stored.
+    pub name: String,
+    /// Columns in order, generated ones included.
+    pub columns: Vec<SourceColumn>,
+    /// The primary key's columns in key order, as positions in `columns`; empty where there is none.
+    pub primary_key: Vec<usize>,
+    /// The column that is another name for the rowid.
+    pub rowid_alias: Option<usize>,
+    /// An unshadowed name of the rowid (`rowid`, `_rowid_` or `oid`); none for WITHOUT ROWID tables.
+    pub rowid_name: Option<&'static str>,
+    /// Whether the key is AUTOINCREMENT.
+    pub autoincrement: bool,
+    /// The highest rowid ever given out, as sqlite_sequence has it.
+    pub sequence: Option<i64>,
+    /// Indexes, those behind UNIQUE and PRIMARY KEY included.
+    pub indexes: Vec<SourceIndex>,
+    /// Foreign keys in the order of their declaration.
+    pub foreign_keys: Vec<SourceForeignKey>,
+    /// CHECK constraints of the table and of its columns.
+    pub checks: Vec<SourceCheck>,
+}
+
+/// One column.
+#[derive(Debug, Clone)]
+pub struct SourceColumn {
+    /// The name as stored.
+    pub name: String,
+    /// The declared type, empty where there is none.
+    pub declared: String,
+    /// Whether NOT NULL is declared.
+    pub not_null: bool,
+    /// The DEFAULT's SQL.
+    pub default: Option<String>,
+    /// The collation, upper case: BINARY unless declared.
+    pub collation: String,
+    /// The expression of a generated column.
+    pub generated: Option<String>,
+}
+
+/// One CHECK constraint.
+#[derive(Debug, Clone)]
+pub struct SourceCheck {
+    /// The constraint's name, where it has one.
+    pub name: Option<String>,
+    /// The expression's SQL.
+    pub expression: String,
+}
+
+/// Where an index comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexOrigin {
+    /// CREATE INDEX.
+    Create,
+    /// A UNIQUE constraint.
+    Unique,
+    /// The PRIMARY KEY.
+    PrimaryKey,
+}
+
+/// One index.
+#[derive(Debug, Clone)]
+pub struct SourceIndex {
+    /// The name, `sqlite_autoindex_…` for constraints.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: IndexOrigin,
+    /// Whether it is unique.
+    pub unique: bool,
+    /// Key columns in order.
+    pub columns: Vec<SourceIndexColumn>,
+    /// The WHERE of a partial index.
+    pub predicate: Option<String>,
+    /// The CREATE INDEX text, where there is one.
+    pub sql: Option<String>,
+}
+
+/// One key column of an index.
+#[derive(Debug, Clone)]
+pub struct SourceIndexColumn {
+    /// The column's position, or the expression's SQL.
+    pub key: Result<usize, String>,
+    /// Whether it sorts downwards.
+    pub descending: bool,
+    /// The collation, upper case.
+    pub collation: String,
+}
+
+/// When a foreign key is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deferral {
+    /// At each statement.
+    #[default]
+    Immediate,
+    /// DEFERRABLE INITIALLY DEFERRED: at the commit.
+    Deferred,
+}
+
+/// What a foreign key does when its parent goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignKeyAction {
+    /// NO ACTION
+    NoAction,
+    /// RESTRICT
+    Restrict,
+    /// SET NULL
+    SetNull,
+    /// SET DEFAULT
+    SetDefault,
+    /// CASCADE
+    Cascade,
+}
+
+impl ForeignKeyAction {
+    /// The words as SQL has them.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::NoAction => "NO ACTION",
+            Self::Restrict => "RESTRICT",
+            Self::SetNull => "SET NULL",
+            Self::SetDefault => "SET DEFAULT",
+            Self::Cascade => "CASCADE",
+        }
+    }
+}
+
+/// One foreign key.
+#[derive(Debug, Clone)]
+pub struct SourceForeignKey {
+    /// The child's columns, as positions.
+    pub columns: Vec<usize>,
+    /// The parent table's name as written.
+    pub parent: String,
+    /// The parent's columns as written; empty means its primary key.
+    pub parent_columns: Vec<String>,
+    /// ON UPDATE.
+    pub on_update: ForeignKeyAction,
+    /// ON DELETE.
+    pub on_delete: ForeignKeyAction,
+    /// When it is checked.
+    pub deferral: Deferral,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Affinity;
+
+    #[test]
+    fn affinity_follows_the_five_rules_in_their_order() {
+        for (declared, expected) in [
+            ("BIGINT", Affinity::Integer),
+            ("CHARINT", Affinity::Integer),
+            ("FLOATING POINT", Affinity::Integer),
+            ("VARCHAR(20)", Affinity::Text),
+            ("clob", Affinity::Text),
+            ("", Affinity::Blob),
+            ("BLOB", Affinity::Blob),
+            ("DOUBLE PRECISION", Affinity::Real),
+            ("STRING", Affinity::Numeric),
+            ("DECIMAL(10, 5)", Affinity::Numeric),
+            ("DATETIME", Affinity::Numeric),
+        ] {
+            assert_eq!(Affinity::of(declared), expected, "{declared}");
+        }
+    }
+}
