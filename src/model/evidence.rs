@@ -26,7 +26,16 @@ pub struct TableEvidence {
     /// One for each column.
     pub columns: Vec<ColumnEvidence>,
     /// Rowid ranges of about equal bytes, in order, that together cover every rowid there can be.
-    pub chunks: Vec<RowRange>,
+    pub stretches: Vec<Stretch>,
+}
+
+/// A range of rows and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which rows.
+    pub range: RowRange,
+    /// Bytes of their values.
+    pub bytes: u64,
 }
 
 /// Everything the census saw of one column.
@@ -46,8 +55,8 @@ pub struct ColumnEvidence {
     pub integer_range: Option<(i64, i64)>,
     /// INTEGERs that no double holds exactly.
     pub integers_beyond_double: u64,
-    /// REALs that are infinite.
-    pub infinite: u64,
+    /// REALs that no decimal equals: the infinities and -0.0.
+    pub beyond_decimal: u64,
     /// Characters of the longest TEXT.
     pub chars_max: u64,
     /// Bytes of the longest TEXT or BLOB.
@@ -58,7 +67,7 @@ pub struct ColumnEvidence {
     pub not_utf8: u64,
     /// Digits that the decimals need; [`Probe::Decimal`] only.
     pub decimal: DecimalSize,
-    /// Values that are no plain decimal; [`Probe::Decimal`] only.
+    /// TEXTs that are no plain decimal; [`Probe::Decimal`] only.
     pub not_decimal: u64,
     /// Shapes of the dates; [`Probe::Temporal`] only.
     pub dates: DateShapes,
@@ -103,6 +112,13 @@ impl ColumnEvidence {
         self.integers + self.reals + self.texts + self.blobs
     }
 
+    /// The digits that every INTEGER, REAL and decimal TEXT needs; [`Probe::Decimal`] only.
+    pub fn decimal_size(&self) -> DecimalSize {
+        let digits = |value: i64| value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
+        let (least, greatest) = self.integer_range.unwrap_or((0, 0));
+        self.decimal.union(DecimalSize { integer_digits: digits(least).max(digits(greatest)), scale: 0 })
+    }
+
     /// Adds what another part of the table showed.
     pub fn merge(&mut self, other: &Self) {
         self.nulls += other.nulls;
@@ -115,7 +131,7 @@ impl ColumnEvidence {
             (mine, theirs) => mine.or(theirs),
         };
         self.integers_beyond_double += other.integers_beyond_double;
-        self.infinite += other.infinite;
+        self.beyond_decimal += other.beyond_decimal;
         self.chars_max = self.chars_max.max(other.chars_max);
         self.bytes_max = self.bytes_max.max(other.bytes_max);
         self.with_nul += other.with_nul;
@@ -142,6 +158,6 @@ impl TableEvidence {
         for (mine, theirs) in self.columns.iter_mut().zip(&next.columns) {
             mine.merge(theirs);
         }
-        self.chunks.extend(next.chunks);
+        self.stretches.extend(next.stretches);
     }
 }

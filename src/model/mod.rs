@@ -11,7 +11,7 @@ mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
-pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, TableEvidence};
+pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey, SourceIndex,

@@ -1,0 +1,169 @@
+//! The pipeline file as written: checked for sense, nothing decided.
+//!
+//! An unknown setting is an error, so that a misspelt one is never ignored in silence.
+
+pub mod variables;
+
+use crate::error::{Class, Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A pipeline file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    /// The migration's name; the source file's stem unless given.
+    pub name: Option<String>,
+    /// Where rows come from.
+    pub source: SourceSection,
+    /// Where they go.
+    pub target: TargetSection,
+    /// What is said of single tables.
+    #[serde(default)]
+    pub tables: BTreeMap<String, TableSection>,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSection {
+    /// The SQLite file; relative to the pipeline file's folder.
+    pub path: PathBuf,
+}
+
+/// `[target]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSection {
+    /// A connection string, or `local` or `local:DIR`; `${NAME}` is taken from the environment.
+    pub url: String,
+    /// The schema that the tables are created in.
+    #[serde(default = "public")]
+    pub schema: String,
+}
+
+/// `[tables.NAME]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSection {
+    /// What is said of single columns.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnSection>,
+}
+
+/// `columns.NAME = { … }`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSection {
+    /// The target's type; chosen by the census unless given.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// How the source writes times.
+    pub from: Option<TimeSource>,
+    /// The IANA zone of wall clocks.
+    pub zone: Option<String>,
+}
+
+/// How a source writes times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeSource {
+    /// ISO 8601 text.
+    Iso8601,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    UnixS,
+    /// Milliseconds since then.
+    UnixMs,
+    /// Microseconds since then.
+    UnixUs,
+}
+
+fn public() -> String {
+    "public".into()
+}
+
+impl Pipeline {
+    /// Reads a pipeline file.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Usage`] where it cannot be read or says something unknown.
+    pub fn read(path: &Path) -> Result<Self> {
+        let at = || format!("pipeline file {}", path.display());
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::new(Class::Usage, "cannot be read").because(error).at(at()))?;
+        let mut pipeline = Self::parse(&text).map_err(|error| error.at(at()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        pipeline.source.path = folder.join(&pipeline.source.path);
+        Ok(pipeline)
+    }
+
+    /// Reads a pipeline file's text.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Usage`] where it says something unknown.
+    pub fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))
+    }
+
+    /// The pipeline file that says nothing but source and target.
+    pub fn of(source: &Path, target: &str) -> Self {
+        Self {
+            name: None,
+            source: SourceSection { path: source.into() },
+            target: TargetSection { url: target.into(), schema: public() },
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// The migration's name.
+    pub fn name(&self) -> String {
+        let stem = || self.source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        self.name.clone().or_else(stem).unwrap_or_else(|| "source".into())
+    }
+
+    /// blake3 of what is said about tables and names: a migration that has begun cannot go on under other settings.
+    pub fn settings_hash(&self) -> String {
+        let said = format!("{:?} {} {:?}", self.name(), self.target.schema, self.tables);
+        blake3::hash(said.as_bytes()).to_hex().to_string()
+    }
+
+    /// What is said of a column, if anything.
+    pub fn column(&self, table: &str, column: &str) -> Option<&ColumnSection> {
+        self.tables.get(table)?.columns.get(column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pipeline, TimeSource};
+
+    #[test]
+    fn a_pipeline_file_says_what_it_says() {
+        let pipeline = Pipeline::parse(
+            r#"
+            name = "gecko"
+            [source]
+            path = "gecko_data.db"
+            [target]
+            url = "postgresql://localhost/gecko"
+            [tables.ohlcv_data.columns]
+            datetime = { type = "timestamptz", from = "iso8601", zone = "America/Denver" }
+            "#,
+        )
+        .unwrap();
+        let column = pipeline.column("ohlcv_data", "datetime").unwrap();
+        assert_eq!(column.from, Some(TimeSource::Iso8601));
+        assert_eq!(column.zone.as_deref(), Some("America/Denver"));
+        assert_eq!(pipeline.target.schema, "public");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_an_error() {
+        let text = "[source]\npath = 'a.db'\nmode = 'fast'\n[target]\nurl = 'local'\n";
+        let error = Pipeline::parse(text).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("mode"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Where stages are joined: the only room with threads and channels.
+//!
+//! Stages are plain functions; [`join`](stage::join) puts a bounded channel between two of them, and
+//! [`over`](workers::over) lets several workers take jobs from one list. Memory is bounded by a [`Budget`] of bytes,
+//! and everything ends early when [`Stop`] says so.
+
+pub mod budget;
+pub mod progress;
+pub mod stage;
+pub mod stop;
+pub mod workers;
+
+pub use budget::Budget;
+pub use progress::{Event, Progress};
+pub use stop::Stop;

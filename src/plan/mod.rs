@@ -1,0 +1,194 @@
+//! Evidence in, decisions out: types, names, tables, indexes, keys, each with its DDL. No I/O.
+//!
+//! A [`Plan`] is complete: what runs later reads it and decides nothing. It is kept in the ledger, and its hash with
+//! every run.
+
+mod build;
+mod ddl;
+pub mod expression;
+pub mod identifier;
+mod keys;
+pub mod types;
+
+pub use build::{Facts, build};
+
+use crate::error::{Error, Result};
+use crate::model::TableSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything decided about one migration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this form of plan; see [`Plan::FORMAT`].
+    pub format: u32,
+    /// The migration's name.
+    pub name: String,
+    /// The target's schema.
+    pub target_schema: String,
+    /// blake3 of the source's schema.
+    pub source_schema: String,
+    /// blake3 of what the pipeline file says about tables.
+    pub settings: String,
+    /// Tables in name order.
+    pub tables: Vec<PlannedTable>,
+    /// Foreign keys, after all tables are loaded.
+    pub foreign_keys: Vec<Step>,
+    /// What the target will not have, each with the reason and the SQL.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// One table with all its DDL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTable {
+    /// The shape in which rows travel.
+    pub schema: TableSchema,
+    /// CREATE TABLE, bare but for NOT NULL, defaults and identity.
+    pub create: String,
+    /// Keys, indexes and checks, in the order in which they are made after the load.
+    pub steps: Vec<Step>,
+    /// The identity column.
+    pub identity: Option<Identity>,
+    /// Why each column is what it is.
+    pub columns: Vec<ColumnReport>,
+}
+
+/// One statement after the load; done once, and noted in the ledger in the same transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it makes.
+    pub kind: StepKind,
+    /// The name of what it makes, unique in the plan.
+    pub name: String,
+    /// The target table, for messages.
+    pub table: String,
+    /// The statement.
+    pub sql: String,
+    /// A statement that checks the rows that are there, in a transaction of its own.
+    pub validate: Option<String>,
+}
+
+/// What a step makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// A primary key.
+    PrimaryKey,
+    /// A UNIQUE constraint or a unique index.
+    Unique,
+    /// Any other index.
+    Index,
+    /// A CHECK constraint.
+    Check,
+    /// A foreign key.
+    ForeignKey,
+}
+
+impl StepKind {
+    /// The words for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PrimaryKey => "primary key",
+            Self::Unique => "unique key",
+            Self::Index => "index",
+            Self::Check => "check",
+            Self::ForeignKey => "foreign key",
+        }
+    }
+}
+
+/// An identity column and where its sequence must not fall back behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The target column.
+    pub column: String,
+    /// The highest value that the source ever gave out, where it remembers.
+    pub given_out: Option<i64>,
+}
+
+/// Why a column is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnReport {
+    /// The type that the source declares.
+    pub declared: String,
+    /// Why the target's type was chosen.
+    pub reason: String,
+    /// What the census saw, in words.
+    pub evidence: String,
+    /// Whether this is another kind of type than declared.
+    pub warning: bool,
+}
+
+/// Something of the source that the target will not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// `view`, `trigger`, `index`, `check`, `default`, `foreign key`, …
+    pub kind: String,
+    /// Its name, or its table's and column's.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// Its SQL in the source.
+    pub sql: String,
+}
+
+impl Plan {
+    /// The version of the form of plans that this liteferry writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// The plan as kept in the ledger.
+    ///
+    /// # Errors
+    ///
+    /// None that a plan can cause.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::internal("the plan cannot be written down").because(error))
+    }
+
+    /// A plan from the ledger.
+    ///
+    /// # Errors
+    ///
+    /// A plan of another liteferry, or a damaged one.
+    pub fn from_json(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|error| {
+            Error::new(crate::Class::Undecided, "the plan in the ledger cannot be read")
+                .todo("it was made by another version of liteferry: go on with that version, or drop what it created and begin again")
+                .because(error)
+        })
+    }
+
+    /// blake3 of the plan, in hexadecimal.
+    ///
+    /// # Errors
+    ///
+    /// None that a plan can cause.
+    pub fn hash(&self) -> Result<String> {
+        Ok(blake3::hash(self.to_json()?.as_bytes()).to_hex().to_string())
+    }
+
+    /// All steps after the load, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.tables.iter().flat_map(|table| &table.steps).chain(&self.foreign_keys)
+    }
+
+    /// The SQL that drops the tables that this plan creates, and nothing else.
+    pub fn drop_tables(&self) -> String {
+        ddl::drop_tables(self)
+    }
+
+    /// What the user should look at, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let columns = self.tables.iter().flat_map(|table| {
+            let named = table.schema.columns.iter().zip(&table.columns).filter(|(_, report)| report.warning);
+            named.map(|(column, report)| {
+                let declared = if report.declared.is_empty() { "without type" } else { &report.declared };
+                format!(
+                    "table {}: column {}: declared {declared}, becomes {}: {}",
+                    table.schema.source, column.source, column.pg, report.reason
+                )
+            })
+        });
+        let left = self.left_behind.iter().map(|left| format!("{} {} is not carried over: {}", left.kind, left.name, left.reason));
+        columns.chain(left).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! One sum for each group of a table's rows.
+
+use crate::error::{Error, Result};
+use crate::model::{DigestSum, Partition, RowRange, TableSchema};
+use crate::row::{Row, RowVisitor};
+
+/// Says which group a row belongs to; the same on both sides.
+#[derive(Debug, Clone)]
+pub enum Grouping {
+    /// By the chunk whose range holds the rowid; the first rowid of each chunk, ascending.
+    Chunks(Vec<i64>),
+    /// By hash of the key.
+    Buckets(u64),
+}
+
+impl Grouping {
+    /// How the rows of a table are grouped.
+    pub fn of(table: &TableSchema) -> Self {
+        match table.partition {
+            Partition::Chunks { .. } => Self::Chunks(
+                table
+                    .chunks
+                    .iter()
+                    .map(|range| match range {
+                        RowRange::Rowids { first, .. } => *first,
+                        RowRange::All => i64::MIN,
+                    })
+                    .collect(),
+            ),
+            Partition::Buckets { count } => Self::Buckets(count.max(1).try_into().unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The group of a row.
+    ///
+    /// # Errors
+    ///
+    /// A key that is no rowid where there must be one.
+    pub fn group(&self, row: &Row<'_>) -> Result<usize> {
+        match self {
+            Self::Chunks(firsts) => {
+                let rowid = rowid(row.key)?;
+                Ok(firsts.partition_point(|&first| first <= rowid).saturating_sub(1))
+            }
+            Self::Buckets(1) => Ok(0),
+            Self::Buckets(count) => {
+                let digest = if row.key.is_empty() { row.digest.0 } else { *blake3::hash(row.key).as_bytes() };
+                let head = digest.first_chunk::<8>().map_or(0, |head| u64::from_le_bytes(*head));
+                usize::try_from(head % count).map_err(|error| Error::internal("a bucket out of range").because(error))
+            }
+        }
+    }
+}
+
+/// The rowid in a key of one `bigint`: its length and its bytes.
+fn rowid(key: &[u8]) -> Result<i64> {
+    match key.split_first_chunk::<4>() {
+        Some(([0, 0, 0, 8], value)) => value.as_array::<8>().map(|bytes| i64::from_be_bytes(*bytes)),
+        _ => None,
+    }
+    .ok_or_else(|| Error::internal("a key is no rowid"))
+}
+
+/// Sums the rows that pass, group by group.
+#[derive(Debug, Clone)]
+pub struct GroupSums {
+    grouping: Grouping,
+    sums: Vec<DigestSum>,
+}
+
+/// Bytes of one group in [`GroupSums::to_bytes`].
+const GROUP_BYTES: usize = 40;
+
+impl GroupSums {
+    /// Nothing summed yet.
+    pub fn new(table: &TableSchema) -> Self {
+        Self { grouping: Grouping::of(table), sums: vec![DigestSum::default(); table.groups()] }
+    }
+
+    /// One sum for each group.
+    pub fn groups(&self) -> &[DigestSum] {
+        &self.sums
+    }
+
+    /// All groups together.
+    pub fn total(&self) -> DigestSum {
+        self.sums.iter().copied().sum()
+    }
+
+    /// Adds what was summed elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.sums.iter_mut().zip(&other.sums) {
+            *mine += *theirs;
+        }
+    }
+
+    /// The groups that are not empty, as the ledger keeps them: number, rows, sum, little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (number, sum) in self.sums.iter().enumerate().filter(|(_, sum)| **sum != DigestSum::default()) {
+            bytes.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(&u32::try_from(sum.rows).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(&sum.bytes());
+        }
+        bytes
+    }
+
+    /// Adds what [`Self::to_bytes`] gave.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are of another table or damaged.
+    pub fn merge_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let damaged = || Error::internal("a chunk's sums in the ledger are damaged");
+        let (groups, rest) = bytes.as_chunks::<GROUP_BYTES>();
+        if !rest.is_empty() {
+            return Err(damaged());
+        }
+        for group in groups {
+            let [n0, n1, n2, n3, r0, r1, r2, r3, sum @ ..] = *group;
+            let number = usize::try_from(u32::from_le_bytes([n0, n1, n2, n3])).map_err(|_| damaged())?;
+            let rows = u64::from(u32::from_le_bytes([r0, r1, r2, r3]));
+            *self.sums.get_mut(number).ok_or_else(damaged)? += DigestSum::from_parts(rows, sum);
+        }
+        Ok(())
+    }
+}
+
+impl RowVisitor for GroupSums {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let group = self.grouping.group(&row)?;
+        let sum = self.sums.get_mut(group).ok_or_else(|| Error::internal("a row of no group"))?;
+        sum.add_row(row.digest);
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! COPY BINARY streams from the server back to rows in canonical form, and fields to text for people.
+//!
+//! The server normalises nothing that the encoder wrote, with one exception: a `numeric` without size keeps the
+//! scale it was given, so `1.5` and `1.50` differ in bytes. Such fields are hashed with their least scale.
+
+use super::numeric;
+use super::temporal::{POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
+use super::visit::{Row, RowVisitor};
+use super::{COPY_HEADER, COPY_TRAILER};
+use crate::error::{Error, Result};
+use crate::model::{PgType, RowDigest, TableSchema};
+
+/// Cuts a COPY BINARY stream of one table into rows, wherever its messages begin and end.
+#[derive(Debug)]
+pub struct TupleDecoder<'t> {
+    table: &'t TableSchema,
+    /// Columns that are `numeric` without size.
+    unsized_numerics: Vec<usize>,
+    /// Bytes of a tuple whose rest has not come yet.
+    pending: Vec<u8>,
+    canonical: Vec<u8>,
+    key: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Tuples,
+    Done,
+}
+
+impl<'t> TupleDecoder<'t> {
+    /// A decoder for rows of `table`, whose columns come in the table's order.
+    pub fn new(table: &'t TableSchema) -> Self {
+        let unsized_numerics = table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.pg == PgType::Numeric(None))
+            .map(|(position, _)| position)
+            .collect();
+        Self { table, unsized_numerics, pending: Vec::new(), canonical: Vec::new(), key: Vec::new(), state: State::Header }
+    }
+
+    /// Takes the next bytes of the stream and visits each row that they complete.
+    ///
+    /// # Errors
+    ///
+    /// A stream that is no COPY BINARY of this table, and whatever the visitor says.
+    pub fn push(&mut self, message: &[u8], visitor: &mut impl RowVisitor) -> Result<()> {
+        if self.pending.is_empty() {
+            let used = self.consume(message, visitor)?;
+            self.pending.extend_from_slice(message.get(used..).unwrap_or_default());
+            return Ok(());
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(message);
+        let used = self.consume(&pending, visitor)?;
+        pending.drain(..used);
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// Says that the stream is over.
+    ///
+    /// # Errors
+    ///
+    /// A stream that ended before its trailer.
+    pub fn finish(&self) -> Result<()> {
+        if self.state == State::Done && self.pending.is_empty() {
+            return Ok(());
+        }
+        Err(Error::internal("the server's COPY stream ended before its trailer"))
+    }
+
+    /// Visits the whole rows at the start of `bytes` and gives how many bytes they were.
+    fn consume(&mut self, bytes: &[u8], visitor: &mut impl RowVisitor) -> Result<usize> {
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            match self.state {
+                State::Header => {
+                    if rest.len() < COPY_HEADER.len() {
+                        return Ok(used);
+                    }
+                    if !rest.starts_with(&COPY_HEADER) {
+                        return Err(Error::internal("the server's COPY stream has an unknown header"));
+                    }
+                    used += COPY_HEADER.len();
+                    self.state = State::Tuples;
+                }
+                State::Tuples if rest.starts_with(&COPY_TRAILER) => {
+                    used += COPY_TRAILER.len();
+                    self.state = State::Done;
+                }
+                State::Tuples => match tuple_length(rest, self.table.columns.len())? {
+                    Some(length) => {
+                        self.visit(rest.get(..length).unwrap_or_default(), visitor)?;
+                        used += length;
+                    }
+                    None => return Ok(used),
+                },
+                State::Done => return Ok(used),
+            }
+        }
+    }
+
+    fn visit(&mut self, tuple: &[u8], visitor: &mut impl RowVisitor) -> Result<()> {
+        self.key.clear();
+        for (position, field) in split_fields(tuple).enumerate() {
+            if self.table.key.contains(&position) {
+                self.key.extend_from_slice(field.framed);
+            }
+        }
+        let tuple = match self.unsized_numerics.as_slice() {
+            [] => tuple,
+            columns => with_least_scales(tuple, columns, &mut self.canonical),
+        };
+        let digest = RowDigest(*blake3::hash(tuple).as_bytes());
+        visitor.row(Row { key: &self.key, digest, tuple: Some(tuple) })
+    }
+}
+
+/// The tuple with the scale of these columns, `numeric` without size, cut to what their digits need.
+fn with_least_scales<'b>(tuple: &[u8], columns: &[usize], canonical: &'b mut Vec<u8>) -> &'b [u8] {
+    canonical.clear();
+    canonical.extend_from_slice(tuple);
+    for (position, field) in split_fields(tuple).enumerate() {
+        let value = field.value.filter(|_| columns.contains(&position));
+        if let Some(least) = value.and_then(numeric::least_dscale) {
+            let dscale = field.start + 4 + 6;
+            if let Some(slot) = canonical.get_mut(dscale..dscale + 2) {
+                slot.copy_from_slice(&least.to_be_bytes());
+            }
+        }
+    }
+    canonical
+}
+
+/// The length of the tuple at the start of `bytes`; none if its end has not come yet.
+fn tuple_length(bytes: &[u8], columns: usize) -> Result<Option<usize>> {
+    let Some((count, _)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
+    if usize::try_from(i16::from_be_bytes(*count)) != Ok(columns) {
+        return Err(Error::internal("a row of the server's COPY stream has another number of fields"));
+    }
+    let mut end = 2_usize;
+    for _ in 0..columns {
+        let Some(length) = bytes.get(end..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(None) };
+        end += 4 + usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+    }
+    Ok((end <= bytes.len()).then_some(end))
+}
+
+/// A field of a tuple.
+#[derive(Debug, Clone, Copy)]
+pub struct TupleField<'a> {
+    /// Where its length stands in the tuple.
+    pub start: usize,
+    /// Length and bytes.
+    pub framed: &'a [u8],
+    /// The bytes; none for NULL.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The fields of one whole tuple.
+pub fn split_fields(tuple: &[u8]) -> impl Iterator<Item = TupleField<'_>> {
+    framed_fields(tuple, 2)
+}
+
+fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField<'_>> {
+    std::iter::from_fn(move || {
+        let start = at;
+        let length = i32::from_be_bytes(*bytes.get(start..)?.first_chunk::<4>()?);
+        let value_length = usize::try_from(length).ok();
+        at = start + 4 + value_length.unwrap_or(0);
+        let framed = bytes.get(start..at)?;
+        Some(TupleField { start, framed, value: value_length.and(framed.get(4..)) })
+    })
+}
+
+/// The key of a [`Row`] for people: `7`, or `(usdc, 1m, 1758000000)`.
+pub fn show_key(table: &TableSchema, key: &[u8]) -> String {
+    // Key fields stand in the order of the columns, whatever the order of the key.
+    let columns = table.columns.iter().enumerate().filter(|(position, _)| table.key.contains(position));
+    let types = columns.map(|(_, column)| column.pg);
+    let mut values: Vec<_> = types.zip(framed_fields(key, 0)).map(|(pg, field)| show_field(pg, field.value)).collect();
+    match values.len() {
+        1 => values.swap_remove(0),
+        _ => format!("({})", values.join(", ")),
+    }
+}
+
+/// One field for people, cut to a readable length.
+pub fn show_field(pg: PgType, value: Option<&[u8]>) -> String {
+    let Some(value) = value else { return "NULL".into() };
+    let shown = match pg {
+        PgType::Bool => value.first().map(|&byte| (byte != 0).to_string()),
+        PgType::Int8 => big_endian(value).map(|value| value.to_string()),
+        PgType::Float8 => big_endian(value).map(|value| f64::from_bits(value.cast_unsigned()).to_string()),
+        PgType::Numeric(_) => numeric::show(value),
+        PgType::Text | PgType::Varchar(_) => Some(shortened(&String::from_utf8_lossy(value))),
+        PgType::Bytea => None,
+        PgType::Date => value.first_chunk().and_then(|bytes| show_date(i32::from_be_bytes(*bytes))),
+        PgType::Timestamp => big_endian(value).and_then(show_timestamp),
+        PgType::Timestamptz => big_endian(value).and_then(show_timestamp).map(|shown| shown + "Z"),
+    };
+    shown.unwrap_or_else(|| show_bytes(value))
+}
+
+fn big_endian(value: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(*value.as_array::<8>()?))
+}
+
+fn show_date(postgres_days: i32) -> Option<String> {
+    let days = postgres_days.checked_add(POSTGRES_EPOCH_DAYS)?;
+    let date = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+    Some(date.to_string())
+}
+
+fn show_timestamp(postgres_micros: i64) -> Option<String> {
+    let instant = jiff::Timestamp::from_microsecond(postgres_micros.checked_add(POSTGRES_EPOCH_MICROS)?).ok()?;
+    Some(jiff::tz::TimeZone::UTC.to_datetime(instant).to_string())
+}
+
+const SHOWN_CHARS_MAX: usize = 120;
+
+fn shortened(text: &str) -> String {
+    let escaped = text.chars().flat_map(|char| if char.is_control() { char.escape_default().collect() } else { vec![char] });
+    let mut shown: String = escaped.take(SHOWN_CHARS_MAX).collect();
+    if text.chars().count() > SHOWN_CHARS_MAX {
+        shown.push('…');
+    }
+    shown
+}
+
+fn show_bytes(bytes: &[u8]) -> String {
+    let mut shown = String::from("\\x");
+    bytes.iter().take(SHOWN_CHARS_MAX / 2).for_each(|byte| shown.push_str(&format!("{byte:02x}")));
+    if bytes.len() > SHOWN_CHARS_MAX / 2 {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,4 @@
+//! Anything that holds rows. The stores mirror each other in what they share, and never import one another.
+
+pub mod postgres;
+pub mod sqlite;

@@ -1,0 +1,1 @@
+//! The PostgreSQL side: the only room that knows tokio and tokio-postgres.

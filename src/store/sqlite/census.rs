@@ -1,0 +1,226 @@
+//! The census: one pass over every value of a table, for the plan to choose types that carry every one of them.
+//!
+//! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made.
+
+use super::connection::{Refused, quoted};
+use super::read::{Reader, exact_double};
+use crate::error::{Place, Result};
+use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
+use crate::row::numeric::{PlainDecimal, ShortDecimal};
+use crate::row::temporal::IsoText;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+
+/// Bytes of values after which a stretch ends.
+const STRETCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Rows after which the caller hears that the census is alive.
+const TICK_ROWS: u64 = 16 * 1024;
+
+/// Ranges that divide the census of one table among workers: about equal spans of rowids.
+///
+/// # Errors
+///
+/// A table that cannot be read.
+pub fn divide(reader: &Reader, table: &SourceTable, parts_max: u64) -> Result<Vec<RowRange>> {
+    let Some(rowid) = table.rowid_name else { return Ok(vec![RowRange::All]) };
+    let ends = reader
+        .in_one_state(|connection| Ok((end(connection, table, rowid, "min")?, end(connection, table, rowid, "max")?)))
+        .at(|| format!("table {}", table.name))?;
+    let (Some(least), Some(greatest)) = ends else { return Ok(vec![WHOLE]) };
+    let span = i128::from(greatest) - i128::from(least) + 1;
+    let parts = (span / i128::from(PART_ROWS_MIN)).clamp(1, i128::from(parts_max));
+    let edge = |part: i128| i64::try_from(i128::from(least) + span * part / parts).unwrap_or(i64::MAX);
+    let range = |part: i128| RowRange::Rowids {
+        first: if part == 0 { i64::MIN } else { edge(part) },
+        last: if part == parts - 1 { i64::MAX } else { edge(part + 1) - 1 },
+    };
+    Ok((0..parts).map(range).collect())
+}
+
+/// Every rowid there can be.
+const WHOLE: RowRange = RowRange::Rowids { first: i64::MIN, last: i64::MAX };
+/// Rowids below which a part is not worth a worker of its own.
+const PART_ROWS_MIN: u64 = 32 * 1024;
+
+/// One end of the rowids; each is asked for alone, because only then SQLite does not scan.
+fn end(connection: &Connection, table: &SourceTable, rowid: &str, function: &str) -> Result<Option<i64>> {
+    let sql = format!("SELECT {function}({rowid}) FROM {}", quoted(&table.name));
+    connection.query_row(&sql, [], |row| row.get(0)).refused(String::new)
+}
+
+/// Looks at every value of a range; `tick` hears rows and bytes as they pass and may stop the census.
+///
+/// # Errors
+///
+/// A table that cannot be read, and whatever `tick` says.
+pub fn take(
+    reader: &Reader,
+    table: &SourceTable,
+    probes: &[Probe],
+    range: RowRange,
+    tick: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<TableEvidence> {
+    reader.in_one_state(|connection| scan(connection, table, probes, range, tick)).at(|| format!("table {}", table.name))
+}
+
+fn scan(
+    connection: &Connection,
+    table: &SourceTable,
+    probes: &[Probe],
+    range: RowRange,
+    tick: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<TableEvidence> {
+    let mut statement = connection.prepare(&select(table, range)).refused(String::new)?;
+    let mut rows = match range {
+        RowRange::Rowids { first, last } => statement.query(params![first, last]),
+        RowRange::All => statement.query([]),
+    }
+    .refused(String::new)?;
+    let mut evidence =
+        TableEvidence { columns: vec![ColumnEvidence::default(); table.columns.len()], ..TableEvidence::default() };
+    let mut cutter = Cutter::new(range);
+    let mut told_bytes = 0;
+    while let Some(row) = rows.next().refused(String::new)? {
+        let mut row_bytes = 0;
+        for (position, (column, &probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
+            let cell = row.get_ref(position).refused(String::new)?;
+            row_bytes += look_at(column, cell, probe);
+        }
+        evidence.rows += 1;
+        evidence.bytes += row_bytes;
+        evidence.largest_row_bytes = evidence.largest_row_bytes.max(row_bytes);
+        if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.get(table.columns.len())) {
+            cutter.cut_after(rowid.refused(String::new)?);
+        }
+        if evidence.rows % TICK_ROWS == 0 {
+            tick(TICK_ROWS, evidence.bytes - told_bytes)?;
+            told_bytes = evidence.bytes;
+        }
+    }
+    tick(evidence.rows % TICK_ROWS, evidence.bytes - told_bytes)?;
+    evidence.stretches = cutter.finish();
+    Ok(evidence)
+}
+
+fn select(table: &SourceTable, range: RowRange) -> String {
+    let mut columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    columns.extend(table.rowid_name.map(Into::into));
+    let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
+    match (range, table.rowid_name) {
+        (RowRange::Rowids { .. }, Some(rowid)) => format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}"),
+        _ => select,
+    }
+}
+
+/// Cuts a range of rowids into stretches as rows pass.
+struct Cutter {
+    stretches: Vec<Stretch>,
+    /// Where the current stretch begins; none where rows have no rowid to cut at.
+    first: Option<i64>,
+    range: RowRange,
+    bytes: u64,
+}
+
+impl Cutter {
+    fn new(range: RowRange) -> Self {
+        let first = match range {
+            RowRange::Rowids { first, .. } => Some(first),
+            RowRange::All => None,
+        };
+        Self { stretches: Vec::new(), first, range, bytes: 0 }
+    }
+
+    fn wants_cut(&mut self, row_bytes: u64) -> bool {
+        self.bytes += row_bytes;
+        self.first.is_some() && self.bytes >= STRETCH_BYTES
+    }
+
+    fn cut_after(&mut self, rowid: i64) {
+        if let (Some(first), Some(next)) = (self.first, rowid.checked_add(1)) {
+            self.stretches.push(Stretch { range: RowRange::Rowids { first, last: rowid }, bytes: self.bytes });
+            self.first = Some(next);
+            self.bytes = 0;
+        }
+    }
+
+    /// The last stretch reaches to the end of the range, so that nothing is left uncovered.
+    fn finish(mut self) -> Vec<Stretch> {
+        let range = match (self.range, self.first) {
+            (RowRange::Rowids { last, .. }, Some(first)) if first <= last => RowRange::Rowids { first, last },
+            (RowRange::Rowids { .. }, _) => return self.stretches,
+            (RowRange::All, _) => RowRange::All,
+        };
+        self.stretches.push(Stretch { range, bytes: self.bytes });
+        self.stretches
+    }
+}
+
+/// Notes one value and gives its bytes.
+fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: Probe) -> u64 {
+    match cell {
+        ValueRef::Null => {
+            column.nulls += 1;
+            1
+        }
+        ValueRef::Integer(value) => {
+            column.integers += 1;
+            let (least, greatest) = column.integer_range.unwrap_or((value, value));
+            column.integer_range = Some((least.min(value), greatest.max(value)));
+            column.integers_beyond_double += u64::from(exact_double(value).is_none());
+            8
+        }
+        ValueRef::Real(value) => {
+            column.reals += 1;
+            let decimal = if probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
+            match decimal {
+                Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
+                None => column.beyond_decimal += u64::from(beyond_decimal(value)),
+            }
+            8
+        }
+        ValueRef::Text(bytes) => {
+            column.texts += 1;
+            look_at_text(column, bytes, probe);
+            length(bytes)
+        }
+        ValueRef::Blob(bytes) => {
+            column.blobs += 1;
+            column.bytes_max = column.bytes_max.max(length(bytes));
+            length(bytes)
+        }
+    }
+}
+
+fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: Probe) {
+    column.bytes_max = column.bytes_max.max(length(bytes));
+    column.with_nul += u64::from(bytes.contains(&0));
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        column.not_utf8 += 1;
+        return;
+    };
+    // Counting characters is only worth it where there may be more of them than were seen.
+    if length(bytes) > column.chars_max {
+        column.chars_max = column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
+    }
+    match probe {
+        Probe::Plain => {}
+        Probe::Decimal => match PlainDecimal::parse(text) {
+            Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
+            None => column.not_decimal += 1,
+        },
+        Probe::Temporal => match IsoText::parse(text) {
+            Some(IsoText::Date(_)) => column.dates.date += 1,
+            Some(IsoText::Naive(_)) => column.dates.naive += 1,
+            Some(IsoText::Instant(_)) => column.dates.offset += 1,
+            None => column.dates.other += 1,
+        },
+    }
+}
+
+fn beyond_decimal(value: f64) -> bool {
+    !value.is_finite() || (value == 0.0 && value.is_sign_negative())
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    bytes.len().try_into().unwrap_or(u64::MAX)
+}
