@@ -5,8 +5,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
+use std::time::Duration;
 
 /// Says whether the run shall stop. Clones share one flag.
 #[derive(Clone, Default)]
@@ -82,6 +83,20 @@ impl Stop {
     /// [`Class::Interrupted`] once a stop was requested.
     pub fn check(&self) -> Result<()> {
         self.requested().map_or(Ok(()), |signal| Err(interrupted(signal)))
+    }
+
+    /// Pauses for so long, or until a stop is requested.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Interrupted`] once a stop was requested.
+    pub fn wait(&self, pause: Duration) -> Result<()> {
+        let (wake, woken) = mpsc::channel();
+        // The receiver outlives the registration, so that the send cannot fail while it matters.
+        let _registration = self.on_stop(move || drop(wake.send(())));
+        match woken.recv_timeout(pause) {
+            Ok(()) | Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => self.check(),
+        }
     }
 
     /// Calls `listener` when a stop is requested, at once if it was already, for as long as the registration lives.

@@ -1,0 +1,76 @@
+//! A session that comes back: lost connections are opened again, and what was under way is done again.
+
+use super::conninfo::Conninfo;
+use super::failure::Moment;
+use super::ledger::{self, Lease};
+use super::retry::persist;
+use super::session::Session;
+use crate::error::Result;
+use crate::pipeline::{Progress, Stop};
+
+/// One worker's way to the server.
+#[derive(Debug)]
+pub struct Link<'a> {
+    conninfo: &'a Conninfo,
+    stop: &'a Stop,
+    progress: &'a dyn Progress,
+    session: Option<Session>,
+    /// Held anew by each session, where this link holds the run's lease.
+    lease: Option<Lease>,
+}
+
+impl<'a> Link<'a> {
+    /// Connects for the first time: where that fails, it is the user's to mend.
+    ///
+    /// # Errors
+    ///
+    /// No server, no access, or a server that is too old or not UTF-8.
+    pub fn open(conninfo: &'a Conninfo, stop: &'a Stop, progress: &'a dyn Progress) -> Result<Self> {
+        let session = Session::open(conninfo, Moment::FirstConnect, stop)?;
+        Ok(Self { conninfo, stop, progress, session: Some(session), lease: None })
+    }
+
+    /// Another way to the same server, connected when it is first used.
+    pub fn another(&self) -> Self {
+        Self { conninfo: self.conninfo, stop: self.stop, progress: self.progress, session: None, lease: None }
+    }
+
+    /// Takes a migration and holds it for as long as this link lives.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Class::Held`] while another run has it.
+    pub fn take(&mut self, migration: i32) -> Result<Lease> {
+        let lease = self.with(|session| ledger::take(session, migration))?;
+        self.lease = Some(lease);
+        Ok(lease)
+    }
+
+    /// Runs `work`; after a passing failure once more, on a new connection, so `work` must find out what it has done
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// What `work` says, or a failure that does not pass.
+    pub fn with<T>(&mut self, mut work: impl FnMut(&Session) -> Result<T>) -> Result<T> {
+        let (stop, progress) = (self.stop, self.progress);
+        persist(stop, progress, || {
+            let session = match self.session.take() {
+                Some(session) => session,
+                None => self.reconnect()?,
+            };
+            // A session on which something failed may be in the middle of anything: only a good one is kept.
+            let done = work(&session)?;
+            self.session = Some(session);
+            Ok(done)
+        })
+    }
+
+    fn reconnect(&self) -> Result<Session> {
+        let session = Session::open(self.conninfo, Moment::Reconnect, self.stop)?;
+        if let Some(lease) = self.lease {
+            ledger::retake(&session, lease)?;
+        }
+        Ok(session)
+    }
+}

@@ -1,0 +1,118 @@
+//! Reading back: rows of the target in canonical form, by COPY BINARY, in pieces that several sessions can share.
+
+use super::failure::failed;
+use super::ledger::column;
+use super::session::Session;
+use super::write::{columns, relation};
+use crate::error::{Place, Result};
+use crate::model::TableSchema;
+use crate::row::{RowVisitor, TupleDecoder};
+use futures_util::TryStreamExt;
+
+/// A part of a target table, by its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// Every row.
+    All,
+    /// The rows in blocks from `first` (included) to `end` (not included).
+    Blocks {
+        /// The first block.
+        first: u32,
+        /// The block after the last; none for the last portion, which takes whatever was appended meanwhile.
+        end: Option<u32>,
+    },
+}
+
+/// Blocks of a portion: 32 MiB.
+const PORTION_BLOCKS: u32 = 4096;
+/// The first server that finds a range of blocks without reading the whole table.
+const BLOCK_RANGES_SINCE: u32 = 140_000;
+
+/// A snapshot that other sessions can look through too; it lives as long as the session's transaction.
+#[derive(Debug, Clone)]
+pub struct SharedSnapshot(String);
+
+/// Begins a transaction that sees one state, and exports it.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn begin_snapshot(session: &Session) -> Result<SharedSnapshot> {
+    session.batch("begin to read", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+    let rows = session.query("export a snapshot", "SELECT pg_export_snapshot()", &[])?;
+    Ok(SharedSnapshot(column(rows.first(), 0)?))
+}
+
+/// Begins a transaction that sees the same state.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn join_snapshot(session: &Session, snapshot: &SharedSnapshot) -> Result<()> {
+    session.batch("begin to read", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+    // The server made this name; it has no quotes.
+    let sql = format!("SET TRANSACTION SNAPSHOT '{}'", snapshot.0.replace('\'', ""));
+    session.batch("join a snapshot", &sql)
+}
+
+/// Cuts a table into portions that can be read side by side.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn portions(session: &Session, table: &TableSchema) -> Result<Vec<Portion>> {
+    if session.server_version() < BLOCK_RANGES_SINCE {
+        return Ok(vec![Portion::All]);
+    }
+    let sql = "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint";
+    let rows = session.query("measure a table", sql, &[&relation(table)])?;
+    let blocks = u32::try_from(column::<i64>(rows.first(), 0)?).unwrap_or(u32::MAX);
+    let count = (blocks / PORTION_BLOCKS).max(1);
+    Ok((0..count)
+        .map(|number| Portion::Blocks {
+            first: number * PORTION_BLOCKS,
+            end: (number + 1 < count).then(|| (number + 1) * PORTION_BLOCKS),
+        })
+        .collect())
+}
+
+/// Visits the rows of a portion.
+///
+/// # Errors
+///
+/// What the server or the visitor says.
+pub fn read_portion(
+    session: &Session,
+    table: &TableSchema,
+    portion: Portion,
+    visitor: &mut impl RowVisitor,
+) -> Result<()> {
+    let sql = format!(
+        "COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)",
+        columns(table),
+        relation(table),
+        condition(portion)
+    );
+    copy_out(session, table, &sql, visitor).at(|| format!("table {}", table.target))
+}
+
+fn condition(portion: Portion) -> String {
+    match portion {
+        Portion::All | Portion::Blocks { first: 0, end: None } => String::new(),
+        Portion::Blocks { first, end: None } => format!(" WHERE ctid >= '({first},0)'"),
+        Portion::Blocks { first, end: Some(end) } => format!(" WHERE ctid >= '({first},0)' AND ctid < '({end},0)'"),
+    }
+}
+
+fn copy_out(session: &Session, table: &TableSchema, sql: &str, visitor: &mut impl RowVisitor) -> Result<()> {
+    let reading = |error| failed("cannot read rows back", error);
+    session.wait_for(async {
+        let stream = session.client().copy_out(sql).await.map_err(reading)?;
+        tokio::pin!(stream);
+        let mut decoder = TupleDecoder::new(table);
+        while let Some(message) = stream.try_next().await.map_err(reading)? {
+            decoder.push(&message, visitor)?;
+        }
+        decoder.finish()
+    })
+}

@@ -1,0 +1,169 @@
+//! One connection, used from ordinary threads: each call runs to its end, or until the run is stopped.
+//!
+//! Async does not leave this folder. A session owns a runtime of one thread, on which its connection is driven whenever
+//! a call waits.
+
+use super::connection::{Canceller, Opened, open};
+use super::conninfo::Conninfo;
+use super::failure::{Moment, failed};
+use crate::error::{Error, Result};
+use crate::pipeline::Stop;
+use crate::pipeline::stop::{Registration, interrupted};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+/// How long a query that was asked to stop is given; past it, the connection is closed under it.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What every session says first: names are always qualified, nothing times out but on purpose, and the server's
+/// notices are not wanted.
+const GREETING: &str = "SET search_path = pg_catalog; SET client_min_messages = warning; SET statement_timeout = 0; \
+                        SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    client: Client,
+    canceller: Canceller,
+    server_version: u32,
+    stop: Stop,
+    stopped: Arc<Notify>,
+    _registration: Registration,
+    // Dropped last: the connection lives on it.
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Connects; `moment` says whether there has been a connection before, so that a refusal is known to be passing.
+    ///
+    /// # Errors
+    ///
+    /// No server, no access, or a server that is too old or not UTF-8.
+    pub fn open(conninfo: &Conninfo, moment: Moment, stop: &Stop) -> Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::internal("cannot start an async runtime").because(error))?;
+        let stopped = Arc::new(Notify::new());
+        let wake = Arc::clone(&stopped);
+        let registration = stop.on_stop(move || wake.notify_one());
+        let Opened { client, driver, canceller, server_version_num } =
+            runtime.block_on(unless_stopped(stop, &stopped, None, open(conninfo, moment)))?;
+        // The driver's own failure reaches every call as a closed connection.
+        drop(runtime.spawn(driver));
+        let session = Self {
+            client,
+            canceller,
+            server_version: server_version_num,
+            stop: stop.clone(),
+            stopped,
+            _registration: registration,
+            runtime,
+        };
+        session.batch("begin a session", GREETING)?;
+        Ok(session)
+    }
+
+    /// The server's version, as `server_version_num` has it: 150018 is 15.18.
+    pub fn server_version(&self) -> u32 {
+        self.server_version
+    }
+
+    /// Runs one statement and gives the number of rows it touched. `doing` says what for, for messages.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn execute(&self, doing: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.wait(doing, self.client.execute(sql, parameters))
+    }
+
+    /// Runs one query.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn query(&self, doing: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.wait(doing, self.client.query(sql, parameters))
+    }
+
+    /// Runs statements without parameters and without results.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn batch(&self, doing: &str, sql: &str) -> Result<()> {
+        self.wait(doing, self.client.batch_execute(sql))
+    }
+
+    /// Runs `work` in a transaction, which is rolled back where `work` fails.
+    ///
+    /// # Errors
+    ///
+    /// What `work` or the server says. A COMMIT whose answer was lost fails as [`crate::Class::Temporary`]: the caller
+    /// finds out by writing the same ledger key again.
+    pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.batch("begin a transaction", "BEGIN")?;
+        match work(self) {
+            Ok(done) => {
+                self.batch("commit", "COMMIT")?;
+                Ok(done)
+            }
+            Err(error) => {
+                // What went wrong is told; that there is nothing left to roll back would only hide it.
+                let _told_already = self.batch("roll back", "ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// The client, for COPY.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Waits for a call of the client.
+    pub(super) fn wait<T>(
+        &self,
+        doing: &str,
+        call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        self.wait_for(async { call.await.map_err(|error| failed(format!("cannot {doing}"), error)) })
+    }
+
+    /// Waits for work that has errors of its own.
+    pub(super) fn wait_for<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.runtime.block_on(unless_stopped(&self.stop, &self.stopped, Some(&self.canceller), work))
+    }
+}
+
+/// Runs `work` until a stop is requested; then the server is asked to cancel it, and it gets a moment to end.
+async fn unless_stopped<T>(
+    stop: &Stop,
+    stopped: &Notify,
+    canceller: Option<&Canceller>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::pin!(work);
+    let signal = loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = stopped.notified() => if let Some(signal) = stop.requested() { break signal },
+        }
+    };
+    if let Some(canceller) = canceller {
+        // Whether the cancellation arrives or not, the result is the same: this session is used no more.
+        let _best_effort = timeout(CANCEL_PATIENCE, async {
+            canceller.cancel().await?;
+            work.await.map(drop)
+        })
+        .await;
+    }
+    Err(interrupted(signal))
+}

@@ -1,0 +1,95 @@
+//! Loading: one chunk, one transaction, by COPY BINARY, with its ledger row first.
+
+use super::ledger::{self, Lease, LoadedChunk};
+use super::session::Session;
+use crate::error::{Class, Error, Result};
+use crate::model::TableSchema;
+use crate::row::{COPY_HEADER, COPY_TRAILER};
+use bytes::Bytes;
+use futures_util::SinkExt;
+use std::pin::Pin;
+use tokio_postgres::CopyInSink;
+
+/// Loads a chunk under a lease: `copy` writes the tuples and says what they were. False if the chunk was loaded before.
+///
+/// # Errors
+///
+/// What `copy` or the server says; the transaction is rolled back, and the session is used no more.
+pub fn load_chunk(
+    session: &Session,
+    lease: Lease,
+    table: &TableSchema,
+    chunk: usize,
+    copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<LoadedChunk>,
+) -> Result<bool> {
+    session.batch("begin a transaction", "BEGIN")?;
+    ledger::guard(session, lease)?;
+    if !ledger::claim_chunk(session, lease, &table.source, chunk)? {
+        session.batch("roll back", "ROLLBACK")?;
+        return Ok(false);
+    }
+    let mut writer = CopyWriter::begin(session, table)?;
+    let loaded = copy(&mut writer)?;
+    let taken = writer.finish()?;
+    if taken != loaded.sum.rows {
+        return Err(Error::internal(format!("{} rows were sent, the server took {taken}", loaded.sum.rows)));
+    }
+    ledger::complete_chunk(session, lease, &loaded)?;
+    session.batch("commit", "COMMIT")?;
+    Ok(true)
+}
+
+/// A COPY into a table; dropped before its end, it takes its transaction with it.
+pub struct CopyWriter<'s> {
+    session: &'s Session,
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+}
+
+impl<'s> CopyWriter<'s> {
+    fn begin(session: &'s Session, table: &TableSchema) -> Result<Self> {
+        let sql = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns(table));
+        let sink = session.wait("begin a COPY", session.client().copy_in(&sql))?;
+        let mut writer = Self { session, sink: Box::pin(sink) };
+        writer.write(Bytes::from_static(&COPY_HEADER))?;
+        Ok(writer)
+    }
+
+    /// Sends the next tuples.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn write(&mut self, tuples: Bytes) -> Result<()> {
+        self.session.wait("send rows", self.sink.send(tuples))
+    }
+
+    fn finish(mut self) -> Result<u64> {
+        self.write(Bytes::from_static(&COPY_TRAILER))?;
+        self.session.wait("end a COPY", self.sink.as_mut().finish())
+    }
+}
+
+impl std::fmt::Debug for CopyWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CopyWriter")
+    }
+}
+
+/// The target table's quoted name.
+pub(super) fn relation(table: &TableSchema) -> String {
+    format!("{}.{}", quoted(&table.target_schema), quoted(&table.target))
+}
+
+/// The quoted names of all columns, in order.
+pub(super) fn columns(table: &TableSchema) -> String {
+    table.columns.iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether a failure means that the rows themselves are at fault, so that trying again is of no use.
+pub fn is_refusal(error: &Error) -> bool {
+    error.class() == Class::Data
+}
