@@ -1,0 +1,3 @@
+//! Everything that holds rows.
+
+pub mod sqlite;

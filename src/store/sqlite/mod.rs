@@ -1,0 +1,5 @@
+//! The SQLite store.
+
+pub mod fill;
+#[cfg(test)]
+mod zoo;
