@@ -2,4 +2,9 @@
 
 pub mod census;
 pub mod connection;
+mod declaration;
+pub mod fill;
+pub mod introspect;
 pub mod read;
+#[cfg(test)]
+mod zoo;
