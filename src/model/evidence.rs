@@ -1,6 +1,6 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
-use super::RowRange;
+use super::{RowRange, SourceTable};
 use serde::{Deserialize, Serialize};
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
@@ -146,12 +146,13 @@ impl ColumnEvidence {
 }
 
 impl TableEvidence {
+    /// Nothing seen yet.
+    pub fn empty(table: &SourceTable) -> Self {
+        Self { columns: vec![ColumnEvidence::default(); table.columns.len()], ..Self::default() }
+    }
+
     /// Appends the part of the table that follows this one in rowid order.
     pub fn append(&mut self, next: Self) {
-        if self.columns.is_empty() {
-            *self = next;
-            return;
-        }
         self.rows += next.rows;
         self.bytes += next.bytes;
         self.largest_row_bytes = self.largest_row_bytes.max(next.largest_row_bytes);

@@ -25,6 +25,15 @@ pub enum Event {
         /// How many bytes more.
         bytes: u64,
     },
+    /// Rows that have passed will pass again: what they were part of failed and is done anew.
+    Again {
+        /// The table.
+        table: String,
+        /// How many.
+        rows: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// A step that has no rows to count begins (an index, a constraint).
     Step(String),
     /// Something that is good to know.

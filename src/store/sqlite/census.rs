@@ -76,8 +76,7 @@ fn scan(
         RowRange::All => statement.query([]),
     }
     .refused(String::new)?;
-    let mut evidence =
-        TableEvidence { columns: vec![ColumnEvidence::default(); table.columns.len()], ..TableEvidence::default() };
+    let mut evidence = TableEvidence::empty(table);
     let mut cutter = Cutter::new(range);
     let mut told_bytes = 0;
     while let Some(row) = rows.next().refused(String::new)? {

@@ -1,0 +1,195 @@
+//! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
+//! transaction with its ledger row.
+
+use super::Setting;
+use crate::error::{Error, Place, Result};
+use crate::model::{Chunk, DigestSum, TableSchema};
+use crate::pipeline::budget::Budget;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::stage::{self, Made};
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::GroupSums;
+use crate::row::{Row, RowVisitor, TupleEncoder};
+use crate::store::postgres::ledger::{Lease, LoadedChunk};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::write::{CopyWriter, load_chunk};
+use crate::store::sqlite::read::Reader;
+use crate::transform::Transform;
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// Batches between the reading and the loading stage of one worker.
+const BATCHES_QUEUED: usize = 2;
+/// What a chunk has in flight: a batch being read, those queued, one being encoded, and the pieces sent.
+const CHUNK_BYTES_IN_FLIGHT: u64 = 6 * 1024 * 1024;
+/// Copies of one large row that are alive at once: SQLite's, the batch that waits, the batch that is loaded.
+const ROW_COPIES: u64 = 3;
+
+/// Loads every chunk that is not in `loaded`; the largest tables first.
+pub(super) fn copy(
+    plan: &Plan,
+    lease: Lease,
+    loaded: &[LoadedChunk],
+    readers: Vec<Reader>,
+    link: &Link<'_>,
+    setting: Setting<'_>,
+) -> Result<()> {
+    setting.progress.tell(Event::Phase(Phase::Snapshot));
+    let chunks = remaining(plan, loaded, setting)?;
+    let budget = Budget::new(setting.budget_bytes);
+    let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
+    workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
+        let table = table_of(plan, chunk)?;
+        // A run of large rows has the budget for itself.
+        let _permit = budget.take(CHUNK_BYTES_IN_FLIGHT.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)));
+        let mut told = Told { table: &table.source, rows: 0, bytes: 0, setting };
+        let moved = link.with(|session| {
+            told.take_back();
+            load_chunk(session, lease, table, chunk.number, |copy| {
+                move_chunk(reader, table, chunk, copy, &mut told)
+            })
+        });
+        moved.map(drop).at(|| format!("chunk {}", chunk.number)).at(|| format!("table {}", table.source))
+    })
+    .map(drop)
+}
+
+/// The chunks still to load, the largest table's first, and what the screen shall expect.
+fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Result<Vec<Chunk>> {
+    let done: BTreeSet<_> = loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
+    let mut order: Vec<_> = plan.tables.iter().enumerate().collect();
+    order.sort_by_key(|(_, table)| std::cmp::Reverse(table.schema.bytes));
+    let mut chunks = Vec::new();
+    for (number, table) in order {
+        let schema = &table.schema;
+        setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows, bytes: schema.bytes });
+        let before: u64 = loaded.iter().filter(|chunk| chunk.table == schema.source).map(|chunk| chunk.sum.rows).sum();
+        if before > 0 {
+            let bytes = schema.bytes.saturating_mul(before).checked_div(schema.rows).unwrap_or(0);
+            setting.progress.tell(Event::Rows { table: schema.source.clone(), rows: before, bytes });
+        }
+        for (position, &range) in schema.chunks.iter().enumerate() {
+            if !done.contains(&(schema.source.as_str(), position)) {
+                chunks.push(Chunk { table: number, number: position, range });
+            }
+        }
+    }
+    Ok(chunks)
+}
+
+pub(super) fn table_of<'p>(plan: &'p Plan, chunk: &Chunk) -> Result<&'p TableSchema> {
+    plan.tables.get(chunk.table).map(|table| &table.schema).ok_or_else(|| Error::internal("a chunk of no table"))
+}
+
+/// Reads on a thread of its own, encodes and loads on this one.
+fn move_chunk(
+    reader: &mut Reader,
+    table: &TableSchema,
+    chunk: &Chunk,
+    copy: &mut CopyWriter<'_>,
+    told: &mut Told<'_>,
+) -> Result<LoadedChunk> {
+    let reader = &*reader;
+    let mut loading = Loading { sums: GroupSums::new(table), copy };
+    stage::join(
+        BATCHES_QUEUED,
+        |outlet| reader.read(table, chunk.range, |batch| outlet.send(batch)),
+        |batches: Made<RecordBatch>| encode_all(table, &batches, &mut loading, told),
+    )?;
+    Ok(LoadedChunk {
+        table: table.source.clone(),
+        chunk: chunk.number,
+        sum: loading.sums.total(),
+        groups: loading.sums.to_bytes(),
+    })
+}
+
+fn encode_all(
+    table: &TableSchema,
+    batches: &Made<RecordBatch>,
+    visitor: &mut impl RowVisitor,
+    told: &mut Told<'_>,
+) -> Result<()> {
+    let transform = Transform::new(table)?;
+    let mut encoder = TupleEncoder::new(table)?;
+    while let Some(batch) = batches.next()? {
+        told.setting.stop.check()?;
+        encoder.encode(&transform.apply(&batch)?, visitor)?;
+        told.batch(&batch);
+    }
+    encoder.finish(visitor)
+}
+
+/// Sums rows and sends their bytes.
+struct Loading<'c, 's> {
+    sums: GroupSums,
+    copy: &'c mut CopyWriter<'s>,
+}
+
+impl RowVisitor for Loading<'_, '_> {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.sums.row(row)
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.copy.write(piece)
+    }
+}
+
+/// What the screen was told of a chunk, to be taken back where the chunk is done again.
+struct Told<'a> {
+    table: &'a str,
+    rows: u64,
+    bytes: u64,
+    setting: Setting<'a>,
+}
+
+impl Told<'_> {
+    fn batch(&mut self, batch: &RecordBatch) {
+        let rows = batch.num_rows().try_into().unwrap_or(u64::MAX);
+        let bytes = batch.get_array_memory_size().try_into().unwrap_or(u64::MAX);
+        self.rows += rows;
+        self.bytes += bytes;
+        self.setting.progress.tell(Event::Rows { table: self.table.into(), rows, bytes });
+    }
+
+    fn take_back(&mut self) {
+        if self.rows > 0 {
+            let (rows, bytes) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes));
+            self.setting.progress.tell(Event::Again { table: self.table.into(), rows, bytes });
+        }
+    }
+}
+
+/// The sums of a chunk as the source has it now.
+pub(super) fn sums_of_source(
+    reader: &Reader,
+    table: &TableSchema,
+    chunk: &Chunk,
+    visitor: &mut (impl RowVisitor + Send),
+    setting: Setting<'_>,
+) -> Result<DigestSum> {
+    let transform = Transform::new(table)?;
+    let mut encoder = TupleEncoder::new(table)?;
+    let mut counted = Counted { visitor, sum: DigestSum::default() };
+    reader.read::<Error>(table, chunk.range, |batch| {
+        setting.stop.check()?;
+        encoder.encode(&transform.apply(&batch)?, &mut counted)
+    })?;
+    encoder.finish(&mut counted)?;
+    Ok(counted.sum)
+}
+
+struct Counted<'v, V> {
+    visitor: &'v mut V,
+    sum: DigestSum,
+}
+
+impl<V: RowVisitor> RowVisitor for Counted<'_, V> {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.sum.add_row(row.digest);
+        self.visitor.row(row)
+    }
+}
