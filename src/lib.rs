@@ -1,4 +1,6 @@
 //! Moves a SQLite database to PostgreSQL as a stream, and proves that every row arrived.
+pub mod config;
 pub mod error;
 pub mod model;
+pub mod store;
 pub use error::{Class, Error, Result, Signal};

@@ -1,0 +1,3 @@
+//! The stores: what holds rows.
+
+pub mod postgres;
