@@ -2,6 +2,7 @@
 //!
 //! An unknown setting is an error, so that a misspelt one is never ignored in silence.
 
+pub mod percent;
 pub mod variables;
 
 use crate::error::{Class, Error, Result};

@@ -2,7 +2,9 @@
 
 pub mod demo;
 pub mod inspect;
+pub mod history;
 mod index;
+pub mod plan;
 mod prove;
 pub mod run;
 mod snapshot;

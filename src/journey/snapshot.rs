@@ -3,7 +3,7 @@
 
 use super::Setting;
 use crate::error::{Error, Place, Result};
-use crate::model::{Chunk, DigestSum, TableSchema};
+use crate::model::{Chunk, TableSchema};
 use crate::pipeline::budget::Budget;
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
@@ -41,7 +41,7 @@ pub(super) fn copy(
     let budget = Budget::new(setting.budget_bytes);
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
-        let table = table_of(plan, chunk)?;
+        let table = table_of(plan, chunk.table)?;
         // A run of large rows has the budget for itself.
         let _permit = budget.take(CHUNK_BYTES_IN_FLIGHT.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)));
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, setting };
@@ -79,8 +79,8 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Resul
     Ok(chunks)
 }
 
-pub(super) fn table_of<'p>(plan: &'p Plan, chunk: &Chunk) -> Result<&'p TableSchema> {
-    plan.tables.get(chunk.table).map(|table| &table.schema).ok_or_else(|| Error::internal("a chunk of no table"))
+pub(super) fn table_of(plan: &Plan, number: usize) -> Result<&TableSchema> {
+    plan.tables.get(number).map(|table| &table.schema).ok_or_else(|| Error::internal("a table that is not in the plan"))
 }
 
 /// Reads on a thread of its own, encodes and loads on this one.
@@ -163,33 +163,19 @@ impl Told<'_> {
     }
 }
 
-/// The sums of a chunk as the source has it now.
-pub(super) fn sums_of_source(
+/// Visits the rows of a chunk as the source has them now.
+pub(super) fn read_source(
     reader: &Reader,
     table: &TableSchema,
     chunk: &Chunk,
-    visitor: &mut (impl RowVisitor + Send),
+    visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
-) -> Result<DigestSum> {
+) -> Result<()> {
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
-    let mut counted = Counted { visitor, sum: DigestSum::default() };
     reader.read::<Error>(table, chunk.range, |batch| {
         setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch)?, &mut counted)
+        encoder.encode(&transform.apply(&batch)?, visitor)
     })?;
-    encoder.finish(&mut counted)?;
-    Ok(counted.sum)
-}
-
-struct Counted<'v, V> {
-    visitor: &'v mut V,
-    sum: DigestSum,
-}
-
-impl<V: RowVisitor> RowVisitor for Counted<'_, V> {
-    fn row(&mut self, row: Row<'_>) -> Result<()> {
-        self.sum.add_row(row.digest);
-        self.visitor.row(row)
-    }
+    encoder.finish(visitor)
 }

@@ -4,7 +4,7 @@
 
 use super::ledger::{self, Lease, column};
 use super::session::Session;
-use super::write::relation;
+use super::write::{quoted, relation};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::TableSchema;
 use tokio_postgres::types::ToSql;
@@ -83,9 +83,8 @@ fn cause(error: &Error) -> String {
 ///
 /// What the server says.
 pub fn set_sequence(session: &Session, table: &TableSchema, column_name: &str, given_out: Option<i64>) -> Result<()> {
-    let quoted = format!("\"{}\"", column_name.replace('"', "\"\""));
     let relation = relation(table);
-    let highest = format!("SELECT max({quoted}) FROM {relation}");
+    let highest = format!("SELECT max({}) FROM {relation}", quoted(column_name));
     let rows = session.query("find the highest key", &highest, &[])?;
     let highest: Option<i64> = column(rows.first(), 0)?;
     let last = highest.max(given_out).filter(|&last| last > 0);

@@ -66,8 +66,17 @@ impl<'a> Link<'a> {
         })
     }
 
+    /// A session of its own, for work that cannot be taken up again on another one.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn connect(&self) -> Result<Session> {
+        Session::open(self.conninfo, Moment::Reconnect, self.stop)
+    }
+
     fn reconnect(&self) -> Result<Session> {
-        let session = Session::open(self.conninfo, Moment::Reconnect, self.stop)?;
+        let session = self.connect()?;
         if let Some(lease) = self.lease {
             ledger::retake(&session, lease)?;
         }

@@ -3,7 +3,7 @@
 use super::failure::failed;
 use super::ledger::column;
 use super::session::Session;
-use super::write::{columns, relation};
+use super::write::{columns, quoted, relation};
 use crate::error::{Place, Result};
 use crate::model::TableSchema;
 use crate::row::{RowVisitor, TupleDecoder};
@@ -20,6 +20,15 @@ pub enum Portion {
         first: u32,
         /// The block after the last; none for the last portion, which takes whatever was appended meanwhile.
         end: Option<u32>,
+    },
+    /// The rows whose rowid, which stands in a column of the target, is in a range.
+    Rowids {
+        /// The column's position.
+        column: usize,
+        /// The lowest.
+        first: i64,
+        /// The highest.
+        last: i64,
     },
 }
 
@@ -91,16 +100,20 @@ pub fn read_portion(
         "COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)",
         columns(table),
         relation(table),
-        condition(portion)
+        condition(table, portion)
     );
     copy_out(session, table, &sql, visitor).at(|| format!("table {}", table.target))
 }
 
-fn condition(portion: Portion) -> String {
+fn condition(table: &TableSchema, portion: Portion) -> String {
     match portion {
         Portion::All | Portion::Blocks { first: 0, end: None } => String::new(),
         Portion::Blocks { first, end: None } => format!(" WHERE ctid >= '({first},0)'"),
         Portion::Blocks { first, end: Some(end) } => format!(" WHERE ctid >= '({first},0)' AND ctid < '({end},0)'"),
+        Portion::Rowids { column, first, last } => {
+            let name = table.columns.get(column).map(|column| quoted(&column.target)).unwrap_or_default();
+            format!(" WHERE {name} BETWEEN '{first}' AND '{last}'")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -85,11 +85,7 @@ pub(super) fn columns(table: &TableSchema) -> String {
     table.columns.iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
 }
 
-fn quoted(name: &str) -> String {
+/// A name as PostgreSQL quotes it.
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Whether a failure means that the rows themselves are at fault, so that trying again is of no use.
-pub fn is_refusal(error: &Error) -> bool {
-    error.class() == Class::Data
 }

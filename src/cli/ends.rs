@@ -1,0 +1,43 @@
+//! Source and target as the command line gives them: a pipeline file, or the two of them.
+
+use super::screen::Screen;
+use crate::config::Pipeline;
+use crate::error::{Class, Error, Result};
+use crate::journey::target::Target;
+use crate::store::postgres::conninfo::Origin;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Ends {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE", required_unless_present = "source", conflicts_with_all = ["source", "target"])]
+    pipeline: Option<PathBuf>,
+    /// The SQLite file
+    #[arg(long, value_name = "FILE", requires = "target")]
+    source: Option<PathBuf>,
+    /// Where to: a connection string without password, `local`, or `local:DIR`
+    #[arg(long, value_name = "URL", requires = "source")]
+    target: Option<String>,
+    /// The folder of PostgreSQL's programs, for `local`
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+}
+
+impl Ends {
+    /// The pipeline and where its target's address came from.
+    pub(super) fn pipeline(&self) -> Result<(Pipeline, Origin)> {
+        match (&self.pipeline, &self.source, &self.target) {
+            (Some(file), ..) => Ok((Pipeline::read(file)?, Origin::PipelineFile)),
+            (None, Some(source), Some(target)) => Ok((Pipeline::of(source, target), Origin::Argument)),
+            _ => Err(Error::new(Class::Usage, "give a pipeline file, or --source and --target")),
+        }
+    }
+
+    /// Both ends; the private server is started where it is the target.
+    pub(super) fn open(&self, screen: &Screen) -> Result<(Pipeline, Target)> {
+        let (pipeline, origin) = self.pipeline()?;
+        let target = Target::find(&pipeline.target.url, origin, self.pg_bin.as_deref(), &|what| screen.say(what))?;
+        Ok((pipeline, target))
+    }
+}

@@ -1,0 +1,138 @@
+//! The command line: one file a command, from arguments to a call of the library and its printed result.
+//!
+//! Results go to stdout; everything else goes to stderr.
+
+mod demo;
+mod ends;
+mod plan;
+mod run;
+mod screen;
+mod show;
+mod status;
+mod verify;
+
+use crate::error::{Class, Error, Result};
+use crate::journey::{BUDGET_BYTES, Setting, default_workers};
+use crate::pipeline::Stop;
+use crate::status::Report;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use screen::Screen;
+use std::process::ExitCode;
+
+/// Moves a SQLite database to PostgreSQL: every row and value exactly, and proved.
+#[derive(Debug, Parser)]
+#[command(name = "liteferry", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Plan(plan::Plan),
+    Run(run::Run),
+    Verify(verify::Verify),
+    Status(status::Status),
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Output {
+    /// Print the result as one JSON object, as the last line of stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// How to say things on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Progress bars on a terminal, plain lines elsewhere
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What every command that moves rows can be told.
+#[derive(Debug, Clone, Args)]
+struct Hands {
+    /// Workers, each with a connection to both ends [default: one a processor, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+    /// Megabytes of rows in flight, at most, all workers together; a larger row has them for itself
+    #[arg(long, value_name = "MB", default_value_t = BUDGET_BYTES / 1_048_576, value_parser = clap::value_parser!(u64).range(16..))]
+    memory: u64,
+}
+
+impl Hands {
+    fn setting<'a>(&self, stop: &'a Stop, screen: &'a Screen) -> Setting<'a> {
+        Setting {
+            stop,
+            progress: screen,
+            workers: self.workers.map_or_else(default_workers, Into::into),
+            budget_bytes: self.memory.saturating_mul(1_048_576),
+        }
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let code = told.exit_code();
+            // A closed stdout has nobody left to tell.
+            let _nobody_listens = told.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    let output = arguments.output;
+    let screen = Screen::new(output.verbose, output.log_format == LogFormat::Json);
+    let outcome = Stop::on_signals().and_then(|stop| match &arguments.command {
+        Command::Demo(demo) => demo.run(&screen, &stop, output),
+        Command::Plan(plan) => plan.run(&screen, &stop, output),
+        Command::Run(run) => run.run(&screen, &stop, output),
+        Command::Verify(verify) => verify.run(&screen, &stop, output),
+        Command::Status(status) => status.run(&screen, &stop, output),
+    });
+    screen.finish();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.failed(&error);
+            // What was compared and differs has been printed already, with all that is known about it.
+            if output.json && error.class() != Class::NotEqual {
+                show::json(&show::failure(arguments.command.name(), &error));
+            }
+            ExitCode::from(error.class().exit_code())
+        }
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Demo(_) => "demo",
+            Self::Plan(_) => "plan",
+            Self::Run(_) => "run",
+            Self::Verify(_) => "verify",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// What a report means for the exit code.
+fn judge(report: &Report) -> Result<()> {
+    if report.ok() {
+        return Ok(());
+    }
+    let tables: Vec<_> = report.tables.iter().filter(|table| table.equal == Some(false)).map(|table| table.name.as_str()).collect();
+    Err(Error::new(Class::NotEqual, format!("source and target are not equal in {}", tables.join(", ")))
+        .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"))
+}

@@ -1,0 +1,28 @@
+//! `liteferry plan`
+
+use super::ends::Ends;
+use super::screen::Screen;
+use super::{Hands, Output, show};
+use crate::error::Result;
+use crate::journey::plan::plan;
+use crate::pipeline::Stop;
+use clap::Args;
+
+/// Look at both ends and say what would be done; changes nothing
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    ends: Ends,
+    #[command(flatten)]
+    hands: Hands,
+}
+
+impl Plan {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        let (pipeline, target) = self.ends.open(screen)?;
+        let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen))?;
+        screen.finish();
+        show::plan(&planned, output);
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! `liteferry run`
+
+use super::ends::Ends;
+use super::screen::Screen;
+use super::{Hands, Output, judge, show};
+use crate::error::{Class, Error, Result};
+use crate::journey::run::{Until, run};
+use crate::pipeline::Stop;
+use clap::{Args, ValueEnum};
+
+/// Move everything: schema, rows, keys, indexes, proof; goes on where an earlier run ended
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    ends: Ends,
+    /// The source is at rest: nothing is installed in it
+    #[arg(long)]
+    no_capture: bool,
+    /// Stop after this; the same command without it goes on
+    #[arg(long, value_enum)]
+    until: Option<UntilWord>,
+    #[command(flatten)]
+    hands: Hands,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum UntilWord {
+    /// The tables are there, empty
+    Schema,
+    /// The rows are there
+    Snapshot,
+    /// Keys, indexes and constraints are there
+    Indexes,
+}
+
+impl Run {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        if !self.no_capture {
+            return Err(Error::new(Class::Usage, "following a source that is written to is not supported yet")
+                .todo("stop what writes to the source, and add --no-capture"));
+        }
+        let (pipeline, target) = self.ends.open(screen)?;
+        let until = self.until.map(|word| match word {
+            UntilWord::Schema => Until::Schema,
+            UntilWord::Snapshot => Until::Snapshot,
+            UntilWord::Indexes => Until::Indexes,
+        });
+        let report = run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen))?;
+        screen.finish();
+        show::report(&report, screen, output);
+        judge(&report)
+    }
+}

@@ -1,0 +1,180 @@
+//! The demo: a trading database made from a seed, moved into a private PostgreSQL, and proved.
+
+use super::Setting;
+use super::run::run;
+use super::target::Target;
+use crate::config::Pipeline;
+use crate::error::{Class, Error, Place, Result};
+use crate::sample::trading::{Sizes, Trading};
+use crate::status::Report;
+use crate::store::postgres::server::{Server, ServerOptions, default_dir};
+use crate::store::sqlite::fill::{Journal, fill};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The pipeline file of the system that the demo imitates.
+const PIPELINE: &str = include_str!("../../pipelines/gecko.toml");
+/// The same rows for everybody.
+const SEED: u64 = 1;
+/// What PostgreSQL needs for the same rows, as a share of the SQLite file: tables and indexes, and its log.
+const TARGET_SHARE: u64 = 2;
+/// What any cluster needs, and its log while rows stream in.
+const CLUSTER_BYTES: u64 = 1_200_000_000;
+
+/// Where the demo is and how large.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    folder: PathBuf,
+    sizes: Sizes,
+}
+
+/// What the demo left behind for a look around.
+#[derive(Debug)]
+pub struct Shown {
+    /// What the run came to.
+    pub report: Report,
+    /// The SQLite file.
+    pub source: PathBuf,
+    /// Its size in bytes.
+    pub source_bytes: u64,
+    /// The address of the private server.
+    pub target: String,
+    /// What to type for a look with psql.
+    pub psql: String,
+    /// The pipeline file, to read and to play with.
+    pub pipeline: PathBuf,
+}
+
+impl Demo {
+    /// A demo of about so many rows, in `folder` or where demos are by default.
+    pub fn new(rows: u64, folder: Option<PathBuf>) -> Self {
+        Self { folder: folder.unwrap_or_else(default_folder), sizes: Sizes::for_rows(rows) }
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// How many rows there will be.
+    pub fn rows(&self) -> u64 {
+        self.sizes.total()
+    }
+
+    /// How much disk the demo needs, about.
+    pub fn disk_bytes(&self) -> u64 {
+        self.sizes.sqlite_bytes().saturating_mul(1 + TARGET_SHARE).saturating_add(CLUSTER_BYTES)
+    }
+
+    /// Deletes what an earlier demo made.
+    ///
+    /// # Errors
+    ///
+    /// A folder that is not of a demo, or a server that does not stop.
+    pub fn clean(&self, say: &dyn Fn(&str)) -> Result<()> {
+        Server::remove(&self.server_dir(), say)?;
+        for file in [self.source(), self.pipeline_file()] {
+            remove_if_there(&file)?;
+        }
+        match fs::remove_dir(&self.folder) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file_failed("cannot delete", &self.folder, error).todo("something else is in it: look, and delete it yourself")),
+        }
+    }
+
+    /// Makes the database, moves it and proves it; an earlier demo is deleted first.
+    ///
+    /// # Errors
+    ///
+    /// Too little disk, no server, or whatever a run may meet.
+    pub fn play(
+        &self,
+        bin_dir: Option<&Path>,
+        say: &dyn Fn(&str),
+        filled: &mut dyn FnMut(u64),
+        setting: Setting<'_>,
+    ) -> Result<Shown> {
+        self.clean(say)?;
+        fs::create_dir_all(&self.folder).map_err(|error| file_failed("cannot create", &self.folder, error))?;
+        self.check_disk()?;
+        say("making a trading database");
+        fill(&self.source(), &Trading::new(SEED, self.sizes.clone()), Journal::Wal, filled)?;
+        setting.stop.check()?;
+        let options = ServerOptions {
+            bin_dir: bin_dir.map(Into::into),
+            database: "gecko".into(),
+            ..ServerOptions::new(self.server_dir())
+        };
+        let target = Target::private(&options, say)?;
+        let pipeline = self.pipeline(&target)?;
+        let report = run(&pipeline, &target.conninfo, None, setting)?;
+        let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
+        Ok(Shown {
+            report,
+            source: self.source(),
+            source_bytes,
+            target: target.display(),
+            psql: target.server.as_ref().map(Server::psql_command).unwrap_or_default(),
+            pipeline: self.pipeline_file(),
+        })
+    }
+
+    /// The pipeline file with the demo's own ends.
+    fn pipeline(&self, target: &Target) -> Result<Pipeline> {
+        let text = PIPELINE
+            .replace("path = \"gecko_data.db\"", &format!("path = {}", toml_text(&self.source().to_string_lossy())))
+            .replace("url = \"local\"", &format!("url = {}", toml_text(&target.display())));
+        let file = self.pipeline_file();
+        fs::write(&file, text).map_err(|error| file_failed("cannot write", &file, error))?;
+        Pipeline::read(&file)
+    }
+
+    fn check_disk(&self) -> Result<()> {
+        let free = rustix::fs::statvfs(&self.folder)
+            .map(|system| system.f_bavail.saturating_mul(system.f_frsize))
+            .map_err(|error| file_failed("cannot measure", &self.folder, error.into()))?;
+        if free >= self.disk_bytes() {
+            return Ok(());
+        }
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        Err(Error::new(
+            Class::Usage,
+            format!("the demo needs about {} MB of disk, {} MB are free", megabytes(self.disk_bytes()), megabytes(free)),
+        )
+        .todo("give fewer --rows, or another --dir"))
+        .at(|| self.folder.display().to_string())
+    }
+
+    fn source(&self) -> PathBuf {
+        self.folder.join("gecko_data.db")
+    }
+
+    fn pipeline_file(&self) -> PathBuf {
+        self.folder.join("gecko.toml")
+    }
+
+    fn server_dir(&self) -> PathBuf {
+        self.folder.join("server")
+    }
+}
+
+/// Beside the private server's own folder.
+fn default_folder() -> PathBuf {
+    default_dir().with_file_name("demo")
+}
+
+fn toml_text(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn remove_if_there(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_failed("cannot delete", file, error)),
+        _ => Ok(()),
+    }
+}
+
+fn file_failed(what: &str, file: &Path, error: std::io::Error) -> Error {
+    Error::new(Class::Access, format!("{what} {}", file.display())).because(error)
+}

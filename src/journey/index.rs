@@ -1,0 +1,92 @@
+//! After the load: keys and indexes table by table, sequences, foreign keys, and a vacuum.
+
+use super::Setting;
+use crate::error::{Place, Result};
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
+use crate::plan::{Plan, PlannedTable, Step};
+use crate::store::postgres::define;
+use crate::store::postgres::ledger::{Lease, done_steps};
+use crate::store::postgres::link::Link;
+use std::collections::BTreeMap;
+
+/// Steps that are done, with what was noted of them.
+type Done = BTreeMap<String, Option<String>>;
+
+/// Makes everything that comes after the load, and gives what the user should look at.
+pub(super) fn build(plan: &Plan, lease: Lease, link: &mut Link<'_>, setting: Setting<'_>) -> Result<Vec<String>> {
+    setting.progress.tell(Event::Phase(Phase::Index));
+    let done: Done = link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
+    let mut tables: Vec<_> = plan.tables.iter().collect();
+    tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
+    let links = || (0..setting.workers).map(|_| link.another()).collect::<Vec<_>>();
+    let notes = workers::over(&tables, links(), setting.stop, |link, table| {
+        finish_table(table, lease, link, &done, setting).at(|| format!("table {}", table.schema.target))
+    })?;
+    // One after the other: two constraints between the same tables would wait for each other.
+    for step in &plan.foreign_keys {
+        add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
+    }
+    let checked = workers::over(&plan.foreign_keys, links(), setting.stop, |link, step| {
+        validate(step, lease, link, &done, setting).at(|| format!("table {}", step.table))
+    })?;
+    Ok(notes.into_iter().flatten().chain(checked.into_iter().flatten()).collect())
+}
+
+fn finish_table(
+    table: &PlannedTable,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+    setting: Setting<'_>,
+) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for step in &table.steps {
+        setting.stop.check()?;
+        add(step, lease, link, done, setting)?;
+        notes.extend(validate(step, lease, link, done, setting)?);
+    }
+    if let Some(identity) = &table.identity {
+        link.with(|session| define::set_sequence(session, &table.schema, &identity.column, identity.given_out))?;
+    }
+    let vacuumed = format!("vacuum {}", table.schema.target);
+    if !done.contains_key(&vacuumed) {
+        setting.progress.tell(Event::Step(format!("vacuum of {}", table.schema.target)));
+        link.with(|session| {
+            define::vacuum(session, &table.schema)?;
+            define::make(session, lease, &vacuumed, [])
+        })?;
+    }
+    Ok(notes)
+}
+
+fn add(step: &Step, lease: Lease, link: &mut Link<'_>, done: &Done, setting: Setting<'_>) -> Result<()> {
+    if done.contains_key(&step.name) {
+        return Ok(());
+    }
+    setting.progress.tell(Event::Step(format!("{} {}", step.kind.name(), step.name)));
+    link.with(|session| define::make(session, lease, &step.name, [step.sql.as_str()]))
+        .at(|| format!("{} {}", step.kind.name(), step.name))
+}
+
+/// Checks a constraint against the rows; what breaks it was so in the source too, and is told, not hidden.
+fn validate(
+    step: &Step,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+    setting: Setting<'_>,
+) -> Result<Option<String>> {
+    let Some(sql) = &step.validate else { return Ok(None) };
+    let name = format!("{} validated", step.name);
+    let broken = match done.get(&name) {
+        Some(noted) => noted.clone(),
+        None => {
+            setting.progress.tell(Event::Step(format!("check of {} {}", step.kind.name(), step.name)));
+            link.with(|session| define::validate(session, lease, &name, sql))?
+        }
+    };
+    Ok(broken.map(|why| {
+        format!("table {}: {} {} stays NOT VALID: rows of the source break it: {why}", step.table, step.kind.name(), step.name)
+    }))
+}

@@ -1,0 +1,130 @@
+//! The read-back: every row of the target, summed by group, side by side through one snapshot.
+
+use super::Setting;
+use crate::error::{Error, Result};
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::GroupSums;
+use crate::row::{Row, RowVisitor};
+use crate::store::postgres::ledger::LoadedChunk;
+use crate::store::postgres::link::Link;
+use crate::store::postgres::read::{self, Portion, SharedSnapshot};
+use crate::store::postgres::session::Session;
+
+/// A portion of one table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job {
+    pub(super) table: usize,
+    pub(super) portion: Portion,
+}
+
+/// The sums of every table as the target has it now.
+pub(super) fn sums_of_target(plan: &Plan, link: &mut Link<'_>, setting: Setting<'_>) -> Result<Vec<GroupSums>> {
+    let parts = over_target(plan, link, setting, |_| true, |session, plan, job| {
+        let table = super::snapshot::table_of(plan, job.table)?;
+        let mut told = Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
+        read::read_portion(session, table, job.portion, &mut told)?;
+        told.tell();
+        Ok((job.table, told.visitor))
+    })?;
+    let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
+    for (table, part) in parts {
+        sums.get_mut(table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
+    }
+    Ok(sums)
+}
+
+/// The sums of every table as it was loaded, from the ledger; every chunk must be there.
+pub(super) fn sums_of_ledger(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<GroupSums>> {
+    let mut sums = Vec::new();
+    for table in &plan.tables {
+        let mut table_sums = GroupSums::new(&table.schema);
+        let chunks: Vec<_> = loaded.iter().filter(|chunk| chunk.table == table.schema.source).collect();
+        if chunks.len() != table.schema.chunks.len() {
+            let text = format!("{} of {} chunks are in the ledger", chunks.len(), table.schema.chunks.len());
+            return Err(Error::internal(text).at(format!("table {}", table.schema.source)));
+        }
+        chunks.iter().try_for_each(|chunk| table_sums.merge_bytes(&chunk.groups))?;
+        sums.push(table_sums);
+    }
+    Ok(sums)
+}
+
+/// Works through all portions of the wanted tables with several sessions that see the same state.
+///
+/// A lost connection takes its snapshot with it, so that the whole pass is done again.
+pub(super) fn over_target<R: Send>(
+    plan: &Plan,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+    wanted: impl Fn(usize) -> bool + Sync,
+    work: impl Fn(&Session, &Plan, &Job) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let helpers = (1..setting.workers).map(|_| link.another()).collect::<Vec<_>>();
+    link.with(|session| {
+        let snapshot = read::begin_snapshot(session)?;
+        let jobs = jobs(plan, session, &wanted)?;
+        let done = share(plan, session, &snapshot, &helpers, &jobs, setting, &work)?;
+        session.batch("end reading", "COMMIT")?;
+        Ok(done)
+    })
+}
+
+fn jobs(plan: &Plan, session: &Session, wanted: &impl Fn(usize) -> bool) -> Result<Vec<Job>> {
+    let mut tables: Vec<_> = plan.tables.iter().enumerate().filter(|(number, _)| wanted(*number)).collect();
+    tables.sort_by_key(|(_, table)| std::cmp::Reverse(table.schema.bytes));
+    let mut jobs = Vec::new();
+    for (table, planned) in tables {
+        let portions = read::portions(session, &planned.schema)?;
+        jobs.extend(portions.into_iter().map(|portion| Job { table, portion }));
+    }
+    Ok(jobs)
+}
+
+/// One session reads on this thread's snapshot, the helpers on the same one.
+fn share<R: Send>(
+    plan: &Plan,
+    session: &Session,
+    snapshot: &SharedSnapshot,
+    helpers: &[Link<'_>],
+    jobs: &[Job],
+    setting: Setting<'_>,
+    work: &(impl Fn(&Session, &Plan, &Job) -> Result<R> + Sync),
+) -> Result<Vec<R>> {
+    let mut sessions = Vec::new();
+    for helper in helpers {
+        let other = helper.connect()?;
+        read::join_snapshot(&other, snapshot)?;
+        sessions.push(other);
+    }
+    let hands: Vec<&Session> = std::iter::once(session).chain(&sessions).collect();
+    workers::over(jobs, hands, setting.stop, |session, job| work(session, plan, job))
+}
+
+/// Rows after which the screen hears of them.
+const TELL_ROWS: u64 = 8 * 1024;
+
+/// Tells the screen what passes.
+pub(super) struct Counting<'a, V> {
+    pub(super) visitor: V,
+    pub(super) table: &'a str,
+    pub(super) rows: u64,
+    pub(super) setting: Setting<'a>,
+}
+
+impl<V> Counting<'_, V> {
+    pub(super) fn tell(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        self.setting.progress.tell(Event::Rows { table: self.table.into(), rows, bytes: 0 });
+    }
+}
+
+impl<V: RowVisitor> RowVisitor for Counting<'_, V> {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.rows += 1;
+        if self.rows >= TELL_ROWS {
+            self.tell();
+        }
+        self.visitor.row(row)
+    }
+}

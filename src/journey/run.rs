@@ -1,0 +1,395 @@
+//! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
+
+use super::inspect::Inspected;
+use super::{Setting, index, prove, snapshot, verify};
+use crate::config::Pipeline;
+use crate::error::{Class, Error, Place, Result};
+use crate::model::Chunk;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::plan::identifier::{Ident, literal};
+use crate::proof::GroupSums;
+use crate::status::{Report, TableReport};
+use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk, Migration, NewMigration};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::{define, session::Session};
+use crate::store::sqlite::connection::FileStamp;
+use std::time::{Duration, Instant};
+
+/// Where a run ends on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Tables are created.
+    Schema,
+    /// Rows are copied.
+    Snapshot,
+    /// Keys, indexes and constraints are made.
+    Indexes,
+}
+
+/// How often a source that was touched without being changed (by a checkpoint, say) is looked through again.
+const RECHECKS_MAX: usize = 3;
+
+/// Runs a migration of a source at rest as far as `until` says, or to its proof.
+///
+/// # Errors
+///
+/// Whatever stands in the way; the same command goes on from there. Differences found by the proof are in the report.
+pub fn run(pipeline: &Pipeline, conninfo: &Conninfo, until: Option<Until>, setting: Setting<'_>) -> Result<Report> {
+    let mut clock = Clock::start();
+    let inspected = Inspected::open(pipeline)?;
+    let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
+    let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
+    clock.lap(Phase::Census);
+    let lease = link.take(migrated.id)?;
+    let command = command_words(until);
+    let run = link.with(|session| ledger::begin_run(session, lease, command, &migrated.plan_hash))?;
+    let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }.go(&mut link, until, &mut clock);
+    let (words, code) = match &outcome {
+        Ok(report) if report.ok() => (report.phase.clone(), 0),
+        Ok(_) => ("not equal".into(), Class::NotEqual.exit_code()),
+        Err(error) => (error.to_string(), error.class().exit_code()),
+    };
+    // A run that was stopped, or lost its server, may not be able to say so; the outcome itself comes first.
+    let noted = if setting.stop.requested().is_some() {
+        note_stopped(conninfo, run, &words, code)
+    } else {
+        link.with(|session| ledger::end_run(session, run, &words, code))
+    };
+    let report = outcome?;
+    noted?;
+    Ok(report)
+}
+
+/// A session that was stopped cannot speak any more: the end of its run is noted on another one.
+fn note_stopped(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
+    let unstopped = crate::pipeline::Stop::default();
+    let session = Session::open(conninfo, crate::store::postgres::failure::Moment::Reconnect, &unstopped)?;
+    ledger::end_run(&session, run, words, code)
+}
+
+fn command_words(until: Option<Until>) -> &'static str {
+    match until {
+        None => "run --no-capture",
+        Some(Until::Schema) => "run --no-capture --until schema",
+        Some(Until::Snapshot) => "run --no-capture --until snapshot",
+        Some(Until::Indexes) => "run --no-capture --until indexes",
+    }
+}
+
+/// A migration that has begun.
+#[derive(Debug)]
+pub(super) struct Migrated {
+    pub(super) id: i32,
+    pub(super) plan: Plan,
+    pub(super) plan_hash: String,
+    pub(super) phase: String,
+    stamp: FileStamp,
+}
+
+impl Migrated {
+    /// The migration of this pipeline file, from the ledger; it must have begun.
+    pub(super) fn find(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Self> {
+        Self::look_up(link, pipeline)?.ok_or_else(|| {
+            let (name, schema) = (pipeline.name(), &pipeline.target.schema);
+            Error::new(Class::Undecided, format!("no migration `{name}` into the schema {schema} has begun"))
+                .todo("begin it with `liteferry run`")
+        })
+    }
+
+    fn look_up(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Option<Self>> {
+        let name = pipeline.name();
+        let found = link.with(|session| {
+            if !ledger::exists(session)? {
+                return Ok(None);
+            }
+            ledger::find(session, &name, &pipeline.target.schema)
+        })?;
+        found.as_ref().map(Self::of).transpose()
+    }
+
+    fn find_or_begin(
+        inspected: &Inspected,
+        pipeline: &Pipeline,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Self> {
+        if let Some(found) = Self::look_up(link, pipeline)? {
+            found.check_same_source(inspected, pipeline)?;
+            return Ok(found);
+        }
+        let plan = inspected.plan(pipeline, setting)?;
+        for warning in plan.warnings() {
+            setting.progress.tell(Event::Warning(warning));
+        }
+        let begun = link.with(|session| begin(session, inspected, &plan))?;
+        Self::of(&begun)
+    }
+
+    fn of(migration: &Migration) -> Result<Self> {
+        let stamp = serde_json::from_str(&migration.source_stamp)
+            .map_err(|error| Error::internal("the source's stamp in the ledger cannot be read").because(error))?;
+        Ok(Self {
+            id: migration.id,
+            plan: Plan::from_json(&migration.plan)?,
+            plan_hash: migration.plan_hash.clone(),
+            phase: migration.phase.clone(),
+            stamp,
+        })
+    }
+
+    /// Makes sure that the plan is still of this source's schema and of this pipeline file.
+    pub(super) fn check_same_source(&self, inspected: &Inspected, pipeline: &Pipeline) -> Result<()> {
+        let begin_again = "drop what was created with the SQL that `liteferry plan` prints, and begin again";
+        if self.plan.settings != pipeline.settings_hash() {
+            return Err(Error::new(Class::Undecided, "the pipeline file says something else than when this migration began")
+                .todo(format!("restore it, or {begin_again}")));
+        }
+        if self.plan.source_schema != inspected.schema_hash {
+            return Err(Error::new(Class::SourceChanged, "the source's schema is another one than when this migration began")
+                .todo(begin_again));
+        }
+        Ok(())
+    }
+}
+
+/// Looks whether the target is free, and writes the plan down.
+fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
+    check_target_free(session, plan)?;
+    ledger::install(session)?;
+    let stamp = serde_json::to_string(&inspected.stamp)
+        .map_err(|error| Error::internal("the source's stamp cannot be written down").because(error))?;
+    let (json, hash) = (plan.to_json()?, plan.hash()?);
+    let path = inspected.source.path().to_string_lossy();
+    let new = NewMigration {
+        name: &plan.name,
+        target_schema: &plan.target_schema,
+        source_path: &path,
+        source_stamp: &stamp,
+        plan: &json,
+        plan_hash: &hash,
+        drop_sql: &drop_sql(plan, !define::schema_exists(session, &plan.target_schema)?)?,
+    };
+    session.transaction(|session| ledger::begin(session, &new))?;
+    ledger::find(session, &plan.name, &plan.target_schema)?.ok_or_else(|| Error::internal("a migration that began is gone"))
+}
+
+/// Refuses to write where something else is.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] naming what is in the way.
+pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
+    let tables = plan.tables.iter().map(|table| table.schema.target.clone());
+    let names: Vec<_> = tables.chain(plan.steps().map(|step| step.name.clone())).collect();
+    let taken = define::relations_in_the_way(session, &plan.target_schema, &names)?;
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the target's schema {} has these relations already: {}", plan.target_schema, taken.join(", "));
+    Err(Error::new(Class::Undecided, what)
+        .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
+}
+
+/// The SQL that drops exactly what a run creates.
+///
+/// # Errors
+///
+/// A name that cannot be written.
+pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
+    let unwritable = |_| Error::internal("a name that cannot be written");
+    let mut sql = plan.drop_tables();
+    if !sql.is_empty() {
+        sql.push_str(";\n");
+    }
+    if creates_schema {
+        sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", Ident::quote(&plan.target_schema)));
+    }
+    sql.push_str(&format!(
+        "DELETE FROM liteferry.migration WHERE name = {} AND target_schema = {};\n\
+         -- When no other migration uses it: DROP SCHEMA liteferry CASCADE;\n",
+        literal(&plan.name).map_err(unwritable)?,
+        literal(&plan.target_schema).map_err(unwritable)?,
+    ));
+    Ok(sql)
+}
+
+/// One run under its lease.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    inspected: &'a Inspected,
+    migrated: &'a Migrated,
+    lease: Lease,
+    setting: Setting<'a>,
+}
+
+impl Run<'_> {
+    fn go(self, link: &mut Link<'_>, until: Option<Until>, clock: &mut Clock) -> Result<Report> {
+        let plan = &self.migrated.plan;
+        self.check_source(link)?;
+        self.create_tables(link)?;
+        clock.lap(Phase::Schema);
+        if until == Some(Until::Schema) {
+            return self.unproved(link, clock, "schema", 0);
+        }
+        let copied = self.snapshot(link)?;
+        self.reached(link, "snapshotted")?;
+        clock.lap(Phase::Snapshot);
+        if until == Some(Until::Snapshot) {
+            return self.unproved(link, clock, "snapshot", copied);
+        }
+        let warnings = index::build(plan, self.lease, link, self.setting)?;
+        self.reached(link, "indexed")?;
+        clock.lap(Phase::Index);
+        if until == Some(Until::Indexes) {
+            let report = self.unproved(link, clock, "indexes", copied)?;
+            return Ok(Report { warnings, ..report });
+        }
+        let report = self.prove(link)?;
+        clock.lap(Phase::Proof);
+        self.reached(link, if report.ok() { "proved" } else { "not equal" })?;
+        let phases = clock.laps();
+        Ok(Report { phases, warnings, copied_rows: copied, ..report })
+    }
+
+    fn reached(self, link: &mut Link<'_>, phase: &str) -> Result<()> {
+        link.with(|session| ledger::set_phase(session, self.lease, phase))
+    }
+
+    /// Makes sure that what is loaded already is still what the source holds.
+    fn check_source(self, link: &mut Link<'_>) -> Result<()> {
+        if self.inspected.stamp == self.migrated.stamp {
+            return Ok(());
+        }
+        let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+        self.check_loaded(&loaded)?;
+        let stamp = serde_json::to_string(&self.inspected.stamp)
+            .map_err(|error| Error::internal("the source's stamp cannot be written down").because(error))?;
+        link.with(|session| ledger::set_stamp(session, self.lease, &stamp))
+    }
+
+    /// The file was touched: reads every loaded chunk again and compares it with what was loaded.
+    fn check_loaded(self, loaded: &[LoadedChunk]) -> Result<()> {
+        let plan = &self.migrated.plan;
+        if !loaded.is_empty() {
+            self.setting.progress.tell(Event::Note("the source file was touched: what is loaded is compared with it".into()));
+        }
+        let readers = self.inspected.readers(self.setting.workers)?;
+        workers::over(loaded, readers, self.setting.stop, |reader, loaded| {
+            let number = plan.tables.iter().position(|table| table.schema.source == loaded.table);
+            let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
+            let range = table.chunks.get(loaded.chunk).ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
+            let chunk = Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
+            let mut now = GroupSums::new(table);
+            snapshot::read_source(reader, table, &chunk, &mut now, self.setting)?;
+            if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
+                .at(|| format!("chunk {}", loaded.chunk))
+                .at(|| format!("table {}", loaded.table))
+        })
+        .map(drop)
+    }
+
+    fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
+        let plan = &self.migrated.plan;
+        self.setting.progress.tell(Event::Phase(Phase::Schema));
+        let schema = format!("CREATE SCHEMA {}", Ident::quote(&plan.target_schema));
+        link.with(|session| {
+            let missing = !define::schema_exists(session, &plan.target_schema)?;
+            let tables = plan.tables.iter().map(|table| table.create.as_str());
+            define::make(session, self.lease, "schema", missing.then_some(schema.as_str()).into_iter().chain(tables))
+        })
+    }
+
+    /// Copies what is not copied yet, and makes sure that all of it is of one state of the source.
+    fn snapshot(self, link: &mut Link<'_>) -> Result<u64> {
+        let plan = &self.migrated.plan;
+        let rows = |loaded: &[LoadedChunk]| loaded.iter().map(|chunk| chunk.sum.rows).sum::<u64>();
+        let mut before = None;
+        let mut stamp = self.inspected.stamp.clone();
+        let mut told = changed();
+        for _ in 0..=RECHECKS_MAX {
+            let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+            let before = *before.get_or_insert_with(|| rows(&loaded));
+            let readers = self.inspected.readers(self.setting.workers)?;
+            let copied = snapshot::copy(plan, self.lease, &loaded, readers, link, self.setting);
+            let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration));
+            let now = self.inspected.source.stamp()?;
+            match copied {
+                Ok(()) if now == stamp => return Ok(rows(&loaded?).saturating_sub(before)),
+                Ok(()) => {}
+                Err(error) if error.class() == Class::SourceChanged => told = error,
+                Err(error) => return Err(error),
+            }
+            // Touched, but perhaps only by a checkpoint: what is loaded tells.
+            self.check_loaded(&loaded?)?;
+            stamp = now;
+        }
+        Err(told)
+    }
+
+    fn unproved(self, link: &mut Link<'_>, clock: &mut Clock, phase: &str, copied_rows: u64) -> Result<Report> {
+        let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+        let rows = |table: &str| loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.sum.rows).sum();
+        let tables = self.migrated.plan.tables.iter();
+        let tables = tables.map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.source)));
+        Ok(Report {
+            command: "run",
+            phase: phase.into(),
+            tables: tables.collect(),
+            phases: clock.laps(),
+            copied_rows,
+            ..Report::default()
+        })
+    }
+
+    /// Compares what was loaded with what the target gives back.
+    fn prove(self, link: &mut Link<'_>) -> Result<Report> {
+        let plan = &self.migrated.plan;
+        self.setting.progress.tell(Event::Phase(Phase::Proof));
+        for table in &plan.tables {
+            let schema = &table.schema;
+            self.setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows, bytes: 0 });
+        }
+        let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+        let source = prove::sums_of_ledger(plan, &loaded)?;
+        let target = prove::sums_of_target(plan, link, self.setting)?;
+        let proofs = verify::compare_all(plan, &source, &target);
+        let differences = verify::narrow_all(self.inspected, plan, &proofs, link, self.setting)?;
+        let ok = differences.is_empty();
+        Ok(Report {
+            command: "run",
+            phase: if ok { "proved" } else { "not equal" }.into(),
+            tables: proofs.iter().map(TableReport::proved).collect(),
+            differences,
+            ..Report::default()
+        })
+    }
+}
+
+fn changed() -> Error {
+    Error::new(Class::SourceChanged, "the source changed since this migration began")
+        .todo("stop what writes to it, drop what was created with the SQL that `liteferry plan` prints, and begin again")
+}
+
+/// Times phases.
+struct Clock {
+    since: Instant,
+    laps: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { since: Instant::now(), laps: Vec::new() }
+    }
+
+    fn lap(&mut self, phase: Phase) {
+        self.laps.push((phase.name(), self.since.elapsed()));
+        self.since = Instant::now();
+    }
+
+    fn laps(&mut self) -> Vec<(&'static str, Duration)> {
+        std::mem::take(&mut self.laps)
+    }
+}

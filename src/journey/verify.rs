@@ -1,0 +1,284 @@
+//! Verification: both stores read afresh, compared group by group, and narrowed to the keys that differ.
+
+use super::inspect::Inspected;
+use super::prove::{self, Counting, over_target};
+use super::run::Migrated;
+use super::snapshot::{self, table_of};
+use super::Setting;
+use crate::config::Pipeline;
+use crate::error::{Error, Result};
+use crate::model::{Chunk, Partition, RowRange, TableSchema};
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::{self, Difference, DifferenceKind, GroupSums, Grouping, RowKeys, TableProof};
+use crate::row::{Row, RowVisitor, show_field, split_fields};
+use crate::status::{Differences, Report, ShownDifference, TableReport};
+use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::link::Link;
+use crate::store::postgres::read::{self, Portion};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Groups that are narrowed at once: a few hundred thousand keys.
+const GROUPS_AT_ONCE: usize = 8;
+/// Differences after which the search ends: more of them say nothing new.
+const DIFFERENCES_MAX: u64 = 10_000;
+/// Differences that are shown with their columns.
+const SHOWN_MAX: usize = 20;
+
+/// Compares every row of both stores as they are now.
+///
+/// # Errors
+///
+/// A migration that has not begun, or stores that cannot be read. Differences are in the report.
+pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
+    let began = Instant::now();
+    let inspected = Inspected::open(pipeline)?;
+    let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
+    let migrated = Migrated::find(&mut link, pipeline)?;
+    migrated.check_same_source(&inspected, pipeline)?;
+    let plan = &migrated.plan;
+    setting.progress.tell(Event::Phase(Phase::Proof));
+    for table in &plan.tables {
+        let schema = &table.schema;
+        setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows * 2, bytes: 0 });
+    }
+    let source = sums_of_source(&inspected, plan, setting)?;
+    let target = prove::sums_of_target(plan, &mut link, setting)?;
+    let proofs = compare_all(plan, &source, &target);
+    let differences = narrow_all(&inspected, plan, &proofs, &mut link, setting)?;
+    Ok(Report {
+        command: "verify",
+        phase: migrated.phase,
+        tables: proofs.iter().map(TableReport::proved).collect(),
+        phases: vec![(Phase::Proof.name(), began.elapsed())],
+        differences,
+        ..Report::default()
+    })
+}
+
+/// Each table's sums on both sides, compared.
+pub(super) fn compare_all(plan: &Plan, source: &[GroupSums], target: &[GroupSums]) -> Vec<TableProof> {
+    let sides = source.iter().zip(target);
+    plan.tables.iter().zip(sides).map(|(table, (source, target))| proof::compare(&table.schema.source, source, target)).collect()
+}
+
+fn sums_of_source(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -> Result<Vec<GroupSums>> {
+    let chunks = chunks_of(plan, |_, _| true);
+    let readers = inspected.readers(setting.workers)?;
+    let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
+        let table = table_of(plan, chunk.table)?;
+        let mut counting = Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
+        snapshot::read_source(reader, table, chunk, &mut counting, setting)?;
+        counting.tell();
+        Ok(counting.visitor)
+    })?;
+    let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
+    for (chunk, part) in chunks.iter().zip(parts) {
+        sums.get_mut(chunk.table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
+    }
+    Ok(sums)
+}
+
+fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
+    let tables = plan.tables.iter().enumerate();
+    let all = tables.flat_map(|(table, planned)| {
+        planned.schema.chunks.iter().enumerate().map(move |(number, &range)| Chunk { table, number, range })
+    });
+    all.filter(|chunk| wanted(chunk.table, chunk.number)).collect()
+}
+
+/// Finds the keys that differ in every table that is not equal.
+pub(super) fn narrow_all(
+    inspected: &Inspected,
+    plan: &Plan,
+    proofs: &[TableProof],
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<Vec<Differences>> {
+    let mut found = Vec::new();
+    for (number, proof) in proofs.iter().enumerate().filter(|(_, proof)| !proof.equal()) {
+        setting.progress.tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));
+        found.push(Narrowing { inspected, plan, number, setting }.narrow(proof, link)?);
+    }
+    Ok(found)
+}
+
+/// The search in one table.
+#[derive(Clone, Copy)]
+struct Narrowing<'a> {
+    inspected: &'a Inspected,
+    plan: &'a Plan,
+    number: usize,
+    setting: Setting<'a>,
+}
+
+impl Narrowing<'_> {
+    fn narrow(self, proof: &TableProof, link: &mut Link<'_>) -> Result<Differences> {
+        let table = table_of(self.plan, self.number)?;
+        let mut found = Differences {
+            table: proof.table.clone(),
+            missing: 0,
+            extra: 0,
+            changed: 0,
+            complete: true,
+            rows: Vec::new(),
+        };
+        let mut shown: Vec<Difference> = Vec::new();
+        for groups in proof.differing.chunks(GROUPS_AT_ONCE) {
+            if found.missing + found.extra + found.changed >= DIFFERENCES_MAX {
+                found.complete = false;
+                break;
+            }
+            let source = self.source_rows(table, groups, || RowKeys::new(table, groups), RowKeys::merge)?;
+            let target = self.target_rows(table, groups, link, || RowKeys::new(table, groups), RowKeys::merge)?;
+            for difference in proof::diff(table, &source, &target) {
+                found.count(difference.kind, difference.times);
+                if shown.len() < SHOWN_MAX {
+                    shown.push(difference);
+                }
+            }
+        }
+        found.rows = self.with_columns(table, &shown, link)?;
+        Ok(found)
+    }
+
+    /// Visits the source's rows of some groups, whichever chunks they are in.
+    fn source_rows<V: RowVisitor + Send>(
+        self,
+        table: &TableSchema,
+        groups: &[usize],
+        visitor: impl Fn() -> V + Sync,
+        merge: impl Fn(&mut V, V),
+    ) -> Result<V> {
+        let by_chunk = matches!(table.partition, Partition::Chunks { .. });
+        let chunks = chunks_of(self.plan, |number, chunk| {
+            number == self.number && (!by_chunk || groups.binary_search(&chunk).is_ok())
+        });
+        let readers = self.inspected.readers(self.setting.workers)?;
+        let parts = workers::over(&chunks, readers, self.setting.stop, |reader, chunk| {
+            let mut visitor = visitor();
+            snapshot::read_source(reader, table, chunk, &mut visitor, self.setting)?;
+            Ok(visitor)
+        })?;
+        Ok(merged(visitor(), parts, merge))
+    }
+
+    /// Visits the target's rows of some groups: by key where the groups are ranges of it, else all rows.
+    fn target_rows<V: RowVisitor + Send>(
+        self,
+        table: &TableSchema,
+        groups: &[usize],
+        link: &mut Link<'_>,
+        visitor: impl Fn() -> V + Sync,
+        merge: impl Fn(&mut V, V),
+    ) -> Result<V> {
+        let parts = match table.partition {
+            Partition::Chunks { key } => {
+                let ranges = groups.iter().filter_map(|&group| table.chunks.get(group));
+                let portions: Vec<_> = ranges
+                    .map(|range| match *range {
+                        RowRange::Rowids { first, last } => Portion::Rowids { column: key, first, last },
+                        RowRange::All => Portion::All,
+                    })
+                    .collect();
+                link.with(|session| {
+                    let visit = |portion: &Portion| {
+                        let mut visitor = visitor();
+                        read::read_portion(session, table, *portion, &mut visitor)?;
+                        Ok(visitor)
+                    };
+                    portions.iter().map(visit).collect::<Result<Vec<_>>>()
+                })?
+            }
+            Partition::Buckets { .. } => {
+                over_target(self.plan, link, self.setting, |number| number == self.number, |session, _, job| {
+                    let mut visitor = visitor();
+                    read::read_portion(session, table, job.portion, &mut visitor)?;
+                    Ok(visitor)
+                })?
+            }
+        };
+        Ok(merged(visitor(), parts, merge))
+    }
+
+    /// Reads the rows that are shown once more, to name the columns.
+    fn with_columns(self, table: &TableSchema, shown: &[Difference], link: &mut Link<'_>) -> Result<Vec<ShownDifference>> {
+        let mut groups: Vec<_> = shown.iter().map(|difference| difference.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let gather = || Tuples::new(table, shown);
+        let source = self.source_rows(table, &groups, gather, Tuples::merge)?;
+        let target = self.target_rows(table, &groups, link, gather, Tuples::merge)?;
+        let show = |difference: &Difference| ShownDifference {
+            kind: difference.kind.name(),
+            key: difference.show_key(table),
+            group: difference.group,
+            columns: columns(table, difference.kind, source.of(difference), target.of(difference)),
+        };
+        Ok(shown.iter().map(show).collect())
+    }
+}
+
+fn merged<V>(mut all: V, parts: Vec<V>, merge: impl Fn(&mut V, V)) -> V {
+    parts.into_iter().for_each(|part| merge(&mut all, part));
+    all
+}
+
+/// The columns in which two rows differ; all columns of a row that only one side has.
+fn columns(
+    table: &TableSchema,
+    kind: DifferenceKind,
+    source: Option<&Vec<u8>>,
+    target: Option<&Vec<u8>>,
+) -> Vec<(String, String, String)> {
+    let fields = |tuple: Option<&Vec<u8>>| {
+        let values = |tuple: &Vec<u8>| split_fields(tuple).map(|field| field.value.map(<[u8]>::to_vec)).collect();
+        tuple.map_or_else(Vec::new, values)
+    };
+    let (source, target): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) = (fields(source), fields(target));
+    let show = |position: usize, side: &[Option<Vec<u8>>]| {
+        let pg = table.columns.get(position).map(|column| column.pg);
+        side.get(position).zip(pg).map_or_else(|| "-".into(), |(value, pg)| show_field(pg, value.as_deref()))
+    };
+    let differs = |position: usize| kind != DifferenceKind::Changed || source.get(position) != target.get(position);
+    let named = table.columns.iter().enumerate().filter(|(position, _)| differs(*position));
+    named.map(|(position, column)| (column.source.clone(), show(position, &source), show(position, &target))).collect()
+}
+
+/// Gathers the tuples of a few rows.
+struct Tuples {
+    grouping: Grouping,
+    wanted: BTreeMap<(usize, Vec<u8>), Option<Vec<u8>>>,
+}
+
+impl Tuples {
+    fn new(table: &TableSchema, wanted: &[Difference]) -> Self {
+        let wanted = wanted.iter().map(|difference| ((difference.group, difference.key.clone()), None)).collect();
+        Self { grouping: Grouping::of(table), wanted }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (key, tuple) in other.wanted {
+            if tuple.is_some() {
+                self.wanted.insert(key, tuple);
+            }
+        }
+    }
+
+    fn of(&self, difference: &Difference) -> Option<&Vec<u8>> {
+        self.wanted.get(&(difference.group, difference.key.clone()))?.as_ref()
+    }
+}
+
+impl RowVisitor for Tuples {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let group = self.grouping.group(&row)?;
+        let key = if row.key.is_empty() { row.digest.0.to_vec() } else { row.key.to_vec() };
+        if let (Some(slot), Some(tuple)) = (self.wanted.get_mut(&(group, key)), row.tuple) {
+            *slot = Some(tuple.to_vec());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! What a journey came to, for people and for programs.
+
+mod report;
+
+pub use report::{Differences, Report, ShownDifference, TableReport};

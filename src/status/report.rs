@@ -1,0 +1,162 @@
+//! The result of a run or a verification: tables with their rows and digests, times, warnings, differences.
+
+use crate::proof::{DifferenceKind, TableProof};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// What a journey came to.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What was asked for.
+    pub command: &'static str,
+    /// How far the migration has come.
+    pub phase: String,
+    /// Tables in name order.
+    pub tables: Vec<TableReport>,
+    /// How long each phase took, in order.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// Rows that this run copied.
+    pub copied_rows: u64,
+    /// What the user should look at.
+    pub warnings: Vec<String>,
+    /// Where rows differ.
+    pub differences: Vec<Differences>,
+}
+
+/// One table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableReport {
+    /// The source table's name.
+    pub name: String,
+    /// Rows of the source.
+    pub source_rows: u64,
+    /// Rows of the target; none while it was not read back.
+    pub target_rows: Option<u64>,
+    /// Rows that were set aside.
+    pub rejected: u64,
+    /// The digest of the source's rows, in hexadecimal.
+    pub digest_source: Option<String>,
+    /// The digest of the target's rows.
+    pub digest_target: Option<String>,
+    /// Whether they are equal; none while it was not read back.
+    pub equal: Option<bool>,
+}
+
+/// Where the rows of one table differ.
+#[derive(Debug, Clone, Serialize)]
+pub struct Differences {
+    /// The source table's name.
+    pub table: String,
+    /// Rows that the target lacks.
+    pub missing: u64,
+    /// Rows that the target has too many.
+    pub extra: u64,
+    /// Rows with other values.
+    pub changed: u64,
+    /// Whether these are all, or the search ended early.
+    pub complete: bool,
+    /// The first of them.
+    pub rows: Vec<ShownDifference>,
+}
+
+/// One row that differs, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownDifference {
+    /// `missing`, `extra` or `changed`.
+    pub kind: &'static str,
+    /// Its key.
+    pub key: String,
+    /// The chunk or bucket it was found in.
+    pub group: usize,
+    /// The columns that differ: name, the source's value, the target's value.
+    pub columns: Vec<(String, String, String)>,
+}
+
+impl TableReport {
+    /// A table that was compared.
+    pub fn proved(proof: &TableProof) -> Self {
+        Self {
+            name: proof.table.clone(),
+            source_rows: proof.source.rows,
+            target_rows: Some(proof.target.rows),
+            rejected: 0,
+            digest_source: Some(proof.source.to_string()),
+            digest_target: Some(proof.target.to_string()),
+            equal: Some(proof.equal()),
+        }
+    }
+
+    /// A table that was not read back yet.
+    pub fn unproved(name: &str, source_rows: u64) -> Self {
+        Self {
+            name: name.into(),
+            source_rows,
+            target_rows: None,
+            rejected: 0,
+            digest_source: None,
+            digest_target: None,
+            equal: None,
+        }
+    }
+}
+
+impl Differences {
+    /// Counts one more.
+    pub fn count(&mut self, kind: DifferenceKind, times: u64) {
+        match kind {
+            DifferenceKind::Missing => self.missing += times,
+            DifferenceKind::Extra => self.extra += times,
+            DifferenceKind::Changed => self.changed += times,
+        }
+    }
+}
+
+impl Report {
+    /// Whether nothing that was compared differs.
+    pub fn ok(&self) -> bool {
+        self.differences.is_empty() && self.tables.iter().all(|table| table.equal != Some(false))
+    }
+
+    /// Whether every table was compared and is equal.
+    pub fn proved(&self) -> bool {
+        self.tables.iter().all(|table| table.equal == Some(true))
+    }
+
+    /// All phases together.
+    pub fn duration(&self) -> Duration {
+        self.phases.iter().map(|(_, duration)| *duration).sum()
+    }
+
+    /// Rows that were copied in a second of the snapshot; none where nothing was copied.
+    pub fn rows_per_second(&self) -> Option<f64> {
+        let snapshot = self.phases.iter().find(|(name, _)| *name == "snapshot")?.1.as_secs_f64();
+        let rows = f64::from(u32::try_from(self.copied_rows / 1000).ok()?) * 1000.0;
+        (self.copied_rows > 0 && snapshot > 0.0).then(|| (rows / snapshot).round())
+    }
+
+    /// The one object that `--json` prints.
+    pub fn to_json(&self) -> Value {
+        let phases: Map<_, _> = self.phases.iter().map(|(name, duration)| ((*name).into(), seconds(*duration))).collect();
+        let mut object = json!({
+            "command": self.command,
+            "phase": self.phase,
+            "ok": self.ok(),
+            "tables": self.tables,
+            "position": { "source": null, "applied": null },
+            "seconds": seconds(self.duration()),
+            "phases": phases,
+            "rows_per_second": self.rows_per_second(),
+            "warnings": self.warnings,
+        });
+        if let (Some(object), false) = (object.as_object_mut(), self.differences.is_empty()) {
+            object.insert("differences".into(), json!(self.differences));
+        }
+        object
+    }
+}
+
+/// Seconds with milliseconds.
+fn seconds(duration: Duration) -> Value {
+    json!((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}
