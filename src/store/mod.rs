@@ -1,0 +1,3 @@
+//! The stores: what holds rows and can give or take them.
+
+pub mod postgres;

@@ -1,0 +1,3 @@
+//! PostgreSQL as a store.
+
+pub mod server;
