@@ -1,0 +1,3 @@
+//! The stores: what holds rows and can be read, written, captured and fenced.
+
+pub mod sqlite;

@@ -1,0 +1,4 @@
+//! SQLite as a store.
+
+mod declaration;
+pub mod introspect;
