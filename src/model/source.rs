@@ -55,7 +55,7 @@ impl Affinity {
 /// All tables that hold rows, and what else was found.
 #[derive(Debug, Clone, Default)]
 pub struct SourceSchema {
-    /// Ordinary tables in name order.
+    /// Ordinary tables in the byte order of their names.
     pub tables: Vec<SourceTable>,
     /// Objects that hold no rows of their own to move (views, triggers, virtual tables): kind, name and SQL.
     pub left_behind: Vec<(String, String, String)>,
@@ -72,18 +72,23 @@ pub struct SourceTable {
     pub primary_key: Vec<usize>,
     /// The column that is another name for the rowid.
     pub rowid_alias: Option<usize>,
-    /// An unshadowed name of the rowid (`rowid`, `_rowid_` or `oid`); none for WITHOUT ROWID tables.
+    /// Whether the table is WITHOUT ROWID.
+    pub without_rowid: bool,
+    /// An unshadowed name of the rowid (`rowid`, `_rowid_` or `oid`); none for WITHOUT ROWID tables, and none where
+    /// columns have all three names.
     pub rowid_name: Option<&'static str>,
     /// Whether the key is AUTOINCREMENT.
     pub autoincrement: bool,
     /// The highest rowid ever given out, as sqlite_sequence has it.
     pub sequence: Option<i64>,
-    /// Indexes, those behind UNIQUE and PRIMARY KEY included.
+    /// Indexes in name order, those behind UNIQUE and PRIMARY KEY included.
     pub indexes: Vec<SourceIndex>,
     /// Foreign keys in the order of their declaration.
     pub foreign_keys: Vec<SourceForeignKey>,
     /// CHECK constraints of the table and of its columns.
     pub checks: Vec<SourceCheck>,
+    /// What could not be learnt about the table, in sentences for the plan.
+    pub notes: Vec<String>,
 }
 
 /// One column.
@@ -99,7 +104,7 @@ pub struct SourceColumn {
     pub default: Option<String>,
     /// The collation, upper case: BINARY unless declared.
     pub collation: String,
-    /// The expression of a generated column.
+    /// The expression of a generated column; empty where the CREATE TABLE could not be parsed.
     pub generated: Option<String>,
 }
 
@@ -143,7 +148,8 @@ pub struct SourceIndex {
 /// One key column of an index.
 #[derive(Debug, Clone)]
 pub struct SourceIndexColumn {
-    /// The column's position, or the expression's SQL.
+    /// The column's position, or the expression's SQL with the COLLATE that it may have; `rowid` where the rowid has
+    /// no column.
     pub key: Result<usize, String>,
     /// Whether it sorts downwards.
     pub descending: bool,
