@@ -1,0 +1,224 @@
+//! Progress on stderr: bars on a terminal, plain lines elsewhere, JSON lines on request.
+
+use crate::error::Error;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Between two plain lines about the same table, so that a log stays readable.
+const LINE_EVERY_SECONDS: f64 = 5.0;
+
+/// What is told to the user while something happens.
+#[derive(Debug)]
+pub(super) struct Screen {
+    verbose: bool,
+    form: Form,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Bars(MultiProgress),
+    Lines,
+    Json,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Option<Phase>,
+    tables: BTreeMap<String, Table>,
+    bars: BTreeMap<String, ProgressBar>,
+    step: Option<ProgressBar>,
+}
+
+/// How far a table is in the current phase.
+#[derive(Debug)]
+struct Table {
+    rows: u64,
+    bytes: u64,
+    expected_rows: u64,
+    began: Instant,
+    told: Instant,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { rows: 0, bytes: 0, expected_rows: 0, began: now, told: now }
+    }
+}
+
+impl Screen {
+    pub(super) fn new(verbose: bool, json: bool) -> Self {
+        let form = if json {
+            Form::Json
+        } else if std::io::stderr().is_terminal() {
+            Form::Bars(MultiProgress::new())
+        } else {
+            Form::Lines
+        };
+        Self { verbose, form, state: Mutex::default() }
+    }
+
+    /// Says one line.
+    pub(super) fn say(&self, line: &str) {
+        self.line("info", line, &json!({}));
+    }
+
+    /// Says what went wrong, why, and what to do.
+    pub(super) fn failed(&self, error: &Error) {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        if let Form::Json = self.form {
+            self.line("error", &error.to_string(), &json!({ "causes": causes, "advice": error.advice() }));
+            return;
+        }
+        let mut text = format!("error: {error}");
+        causes.iter().for_each(|cause| text.push_str(&format!("\n  because: {cause}")));
+        if let Some(advice) = error.advice() {
+            text.push_str(&format!("\n  what to do: {advice}"));
+        }
+        self.line("error", &text, &json!({}));
+    }
+
+    /// Takes the bars away.
+    pub(super) fn finish(&self) {
+        let mut state = self.state();
+        if let Some(step) = state.step.take() {
+            step.finish_and_clear();
+        }
+        std::mem::take(&mut state.bars).into_values().for_each(|bar| bar.finish_and_clear());
+        state.tables.clear();
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self, level: &str, line: &str, more: &Value) {
+        match &self.form {
+            Form::Bars(bars) => bars.suspend(|| write_line(line)),
+            Form::Lines => write_line(line),
+            Form::Json => {
+                let mut object = json!({ "level": level, "message": line });
+                if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+                    more.iter().for_each(|(name, value)| drop(object.insert(name.clone(), value.clone())));
+                }
+                write_line(&object.to_string());
+            }
+        }
+    }
+
+    fn begin(&self, phase: Phase) {
+        self.finish();
+        self.state().phase = Some(phase);
+        if !matches!(self.form, Form::Bars(_)) || self.verbose {
+            self.line("info", phase.name(), &json!({ "phase": phase.name() }));
+        }
+    }
+
+    fn expect(&self, name: &str, rows: u64) {
+        let mut state = self.state();
+        state.tables.entry(name.into()).or_default().expected_rows = rows;
+        if let Form::Bars(bars) = &self.form {
+            let phase = state.phase.map_or("", Phase::name);
+            let bar = bars.add(ProgressBar::new(rows).with_style(table_style()).with_prefix(format!("{phase} {name}")));
+            bar.tick();
+            state.bars.insert(name.into(), bar);
+        }
+    }
+
+    fn passed(&self, name: &str, rows: u64, bytes: u64) {
+        let mut state = self.state();
+        let State { tables, bars, .. } = &mut *state;
+        let table = tables.entry(name.into()).or_default();
+        table.rows = table.rows.saturating_add(rows);
+        table.bytes = table.bytes.saturating_add(bytes);
+        if let Some(bar) = bars.get(name) {
+            bar.set_position(table.rows);
+            bar.set_message(rate(table));
+            if table.rows >= table.expected_rows {
+                bar.finish();
+            }
+            return;
+        }
+        let done = table.expected_rows > 0 && table.rows == table.expected_rows && rows > 0;
+        if done || table.told.elapsed().as_secs_f64() >= LINE_EVERY_SECONDS {
+            table.told = Instant::now();
+            let line = format!("{name}: {} of {} rows {}", table.rows, table.expected_rows.max(table.rows), rate(table));
+            let more = json!({ "table": name, "rows": table.rows, "expected": table.expected_rows });
+            drop(state);
+            self.line("info", line.trim_end(), &more);
+        }
+    }
+
+    fn again(&self, name: &str, rows: u64, bytes: u64) {
+        let mut state = self.state();
+        let State { tables, bars, .. } = &mut *state;
+        let table = tables.entry(name.into()).or_default();
+        table.rows = table.rows.saturating_sub(rows);
+        table.bytes = table.bytes.saturating_sub(bytes);
+        if let Some(bar) = bars.get(name) {
+            bar.set_position(table.rows);
+        }
+    }
+
+    fn step(&self, what: &str) {
+        if let Form::Bars(bars) = &self.form {
+            let mut state = self.state();
+            let spinner = state.step.get_or_insert_with(|| {
+                let spinner = bars.add(ProgressBar::new_spinner());
+                spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+                spinner
+            });
+            spinner.set_message(what.to_owned());
+            if !self.verbose {
+                return;
+            }
+        }
+        self.line("info", what, &json!({}));
+    }
+}
+
+impl Progress for Screen {
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Phase(phase) => self.begin(phase),
+            Event::Expect { table, rows, .. } => self.expect(&table, rows),
+            Event::Rows { table, rows, bytes } => self.passed(&table, rows, bytes),
+            Event::Again { table, rows, bytes } => self.again(&table, rows, bytes),
+            Event::Step(what) => self.step(&what),
+            Event::Note(what) => self.line("info", &what, &json!({})),
+            Event::Warning(what) => self.line("warning", &format!("warning: {what}"), &json!({})),
+        }
+    }
+}
+
+fn table_style() -> ProgressStyle {
+    // The template is a constant; were it wrong, the default would do.
+    ProgressStyle::with_template("{prefix:28!} {bar:24} {human_pos:>12} / {human_len} {msg} {eta:>5} left")
+        .unwrap_or_else(|_wrong_template| ProgressStyle::default_bar())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn rate(table: &Table) -> String {
+    let seconds = table.began.elapsed().as_secs_f64();
+    if table.bytes == 0 || seconds < 0.1 {
+        return String::new();
+    }
+    format!("{:.1} MB/s", table.bytes as f64 / 1e6 / seconds)
+}
+
+fn write_line(line: &str) {
+    // A closed stderr has nobody left to tell.
+    let _nobody_listens = writeln!(std::io::stderr(), "{line}");
+}

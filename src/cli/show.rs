@@ -1,0 +1,253 @@
+//! Results on stdout: tables for people, one JSON object for programs.
+
+use super::Output;
+use super::screen::Screen;
+use crate::error::Error;
+use crate::journey::demo::Shown;
+use crate::journey::history::History;
+use crate::journey::plan::Planned;
+use crate::plan::PlannedTable;
+use crate::status::{Differences, Report, TableReport};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// Prints what a run or a verification came to.
+pub(super) fn report(report: &Report, screen: &Screen, output: Output) {
+    for warning in &report.warnings {
+        screen.say(&format!("warning: {warning}"));
+    }
+    if output.json {
+        report.differences.iter().for_each(|found| screen.say(&differences(found)));
+        json(&report.to_json());
+        return;
+    }
+    let mut table = grid(&["table", "rows", "in the target", "equal", "digest"]);
+    for row in &report.tables {
+        table.add_row(report_row(row));
+    }
+    numbers(&mut table, &[1, 2]);
+    line(&table.to_string());
+    report.differences.iter().for_each(|found| line(&differences(found)));
+    line(&closing(report));
+}
+
+fn report_row(row: &TableReport) -> Vec<String> {
+    let equal = match row.equal {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "not compared yet",
+    };
+    let digest = row.digest_source.as_deref().map_or("", |digest| digest.get(..16).unwrap_or(digest));
+    let target = row.target_rows.map_or_else(|| "-".into(), |rows| rows.to_string());
+    vec![row.name.clone(), row.source_rows.to_string(), target, equal.into(), digest.into()]
+}
+
+fn closing(report: &Report) -> String {
+    let rows: u64 = report.tables.iter().map(|table| table.source_rows).sum();
+    let phases: Vec<_> =
+        report.phases.iter().map(|(name, duration)| format!("{name} {:.1} s", duration.as_secs_f64())).collect();
+    let speed = report.rows_per_second().map(|speed| format!("; {speed:.0} rows/s copied")).unwrap_or_default();
+    let verdict = if !report.ok() {
+        "NOT EQUAL"
+    } else if report.proved() {
+        "every row and value is equal"
+    } else {
+        "stopped as asked; run the same command without --until to go on"
+    };
+    format!("{verdict}: {} tables, {rows} rows in {:.1} s ({}{speed})", report.tables.len(), report.duration().as_secs_f64(), phases.join(", "))
+}
+
+fn differences(found: &Differences) -> String {
+    let more = if found.complete { "" } else { " at least" };
+    let mut text =
+        format!("table {}:{more} {} missing, {} extra, {} changed", found.table, found.missing, found.extra, found.changed);
+    for row in &found.rows {
+        text.push_str(&format!("\n  {} {} (chunk {})", row.kind, row.key, row.group));
+        for (column, source, target) in row.columns.iter().filter(|_| row.kind == "changed") {
+            text.push_str(&format!("\n    {column}: source {source}, target {target}"));
+        }
+    }
+    text
+}
+
+/// Prints what the demo made and how to go on.
+pub(super) fn demo(shown: &Shown) {
+    line(&format!(
+        "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\n\nlook at it:\n  {}\n\n\
+         your own file:\n  liteferry run --no-capture --source FILE --target local\n  \
+         liteferry run --no-capture --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
+         compare again:    liteferry verify {}\ndelete the demo:  liteferry demo --clean",
+        shown.source.display(),
+        bytes(shown.source_bytes),
+        shown.pipeline.display(),
+        shown.target,
+        shown.psql,
+        shown.pipeline.display(),
+    ));
+}
+
+/// Prints a plan.
+pub(super) fn plan(planned: &Planned, output: Output) {
+    let plan = &planned.plan;
+    if output.json {
+        json(&json!({ "command": "plan", "ok": true, "begun": planned.begun, "plan": plan, "drop_sql": planned.drop_sql }));
+        return;
+    }
+    for table in &plan.tables {
+        line(&format!("{} ({} rows, {})", table.schema.source, table.schema.rows, bytes(table.schema.bytes)));
+        line(&columns(table));
+    }
+    line("\n-- what is created");
+    plan.tables.iter().for_each(|table| line(&format!("{};", table.create)));
+    line("\n-- what comes after the load");
+    plan.steps().for_each(|step| line(&format!("{};", step.sql)));
+    let warnings = plan.warnings();
+    if !warnings.is_empty() {
+        line("\n-- what to look at");
+        warnings.iter().for_each(|warning| line(&format!("-- {}", commented(warning))));
+    }
+    line("\n-- what drops exactly this again");
+    line(&planned.drop_sql);
+}
+
+/// Text from the source must not leave its comment.
+fn commented(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+fn columns(table: &PlannedTable) -> String {
+    let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
+    for (column, report) in table.schema.columns.iter().zip(&table.columns) {
+        let becomes = column.pg.to_string();
+        grid.add_row([&column.source, &report.declared, &becomes, &report.reason, &report.evidence]);
+    }
+    grid.to_string()
+}
+
+/// Prints what the ledger knows.
+pub(super) fn status(history: &History, runs: bool, output: Output) {
+    if output.json {
+        json(&status_json(history, runs));
+        return;
+    }
+    if history.migrations.is_empty() {
+        line("no migration has begun in this database");
+        return;
+    }
+    let mut table = grid(&["migration", "schema", "source", "phase", "chunks", "rows", "steps", "plan"]);
+    for standing in &history.migrations {
+        let of = |(done, all): (usize, usize)| format!("{done}/{all}");
+        table.add_row([
+            standing.name.clone(),
+            standing.target_schema.clone(),
+            standing.source_path.clone(),
+            standing.phase.clone(),
+            of(standing.chunks),
+            format!("{}/{}", standing.rows.0, standing.rows.1),
+            of(standing.steps),
+            short(&standing.plan_hash),
+        ]);
+    }
+    line(&table.to_string());
+    if runs {
+        line(&runs_grid(history));
+    }
+}
+
+fn runs_grid(history: &History) -> String {
+    let mut table = grid(&["started", "migration", "command", "version", "plan", "by", "seconds", "exit", "outcome"]);
+    for run in &history.runs {
+        table.add_row([
+            run.started_at.clone(),
+            run.migration.clone(),
+            run.command.clone(),
+            run.version.clone(),
+            short(&run.plan_hash),
+            format!("{} on {}", run.pid, run.host),
+            run.seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.1}")),
+            run.exit_code.map_or_else(|| "-".into(), |code| code.to_string()),
+            run.outcome.clone().unwrap_or_else(|| "runs, or died".into()),
+        ]);
+    }
+    table.to_string()
+}
+
+fn status_json(history: &History, runs: bool) -> Value {
+    let migrations: Vec<_> = history
+        .migrations
+        .iter()
+        .map(|standing| {
+            json!({
+                "name": standing.name, "target_schema": standing.target_schema, "source": standing.source_path,
+                "phase": standing.phase, "plan_hash": standing.plan_hash, "drop_sql": standing.drop_sql,
+                "chunks": { "done": standing.chunks.0, "all": standing.chunks.1 },
+                "rows": { "done": standing.rows.0, "all": standing.rows.1 },
+                "steps": { "done": standing.steps.0, "all": standing.steps.1 },
+            })
+        })
+        .collect();
+    let mut object = json!({ "command": "status", "ok": true, "migrations": migrations });
+    let listed: Vec<_> = history
+        .runs
+        .iter()
+        .map(|run| {
+            json!({
+                "migration": run.migration, "command": run.command, "version": run.version, "plan_hash": run.plan_hash,
+                "host": run.host, "pid": run.pid, "started_at": run.started_at, "seconds": run.seconds,
+                "outcome": run.outcome, "exit_code": run.exit_code,
+            })
+        })
+        .collect();
+    if let (true, Some(object)) = (runs, object.as_object_mut()) {
+        object.insert("runs".into(), Value::Array(listed));
+    }
+    object
+}
+
+/// What `--json` prints where a command failed.
+pub(super) fn failure(command: &str, error: &Error) -> Value {
+    json!({
+        "command": command, "ok": false, "error": error.to_string(), "advice": error.advice(),
+        "exit_code": error.class().exit_code(),
+    })
+}
+
+/// Prints one JSON object on a line of its own.
+pub(super) fn json(value: &Value) {
+    line(&value.to_string());
+}
+
+/// A size for people.
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+pub(super) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+fn short(hash: &str) -> String {
+    hash.get(..12).unwrap_or(hash).into()
+}
+
+fn grid(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.to_vec());
+    table
+}
+
+fn numbers(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn line(text: &str) {
+    // A closed stdout has nobody left to tell.
+    let _nobody_listens = writeln!(std::io::stdout(), "{text}");
+}
