@@ -186,10 +186,11 @@ mod tests {
         let copy = held.try_clone().unwrap();
         drop(held);
         let other = std::fs::File::open(top.path().join(super::LOCK)).unwrap();
-        let attempt = || rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive);
-        assert_eq!(attempt().unwrap_err(), rustix::io::Errno::WOULDBLOCK);
+        let attempt = rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(attempt.unwrap_err(), rustix::io::Errno::WOULDBLOCK);
         drop(copy);
-        attempt().unwrap();
+        // This waits, because a program that another thread just starts has a copy of every file for a moment.
+        rustix::fs::flock(&other, FlockOperation::LockExclusive).unwrap();
     }
 
     #[test]
