@@ -90,7 +90,13 @@ struct Inner {
 impl Error {
     /// A failure of `class`; `what` is lower case, without a full stop and without its cause.
     pub fn new(class: Class, what: impl Into<String>) -> Self {
-        Self(Box::new(Inner { class, place: Vec::new(), what: what.into(), todo: None, cause: None }))
+        Self(Box::new(Inner {
+            class,
+            place: Vec::new(),
+            what: what.into(),
+            todo: None,
+            cause: None,
+        }))
     }
 
     /// A broken invariant of liteferry itself.

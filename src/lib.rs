@@ -10,6 +10,7 @@ pub mod plan;
 pub mod proof;
 pub mod row;
 pub mod sample;
+mod sql;
 pub mod status;
 pub mod store;
 pub mod transform;

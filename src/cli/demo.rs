@@ -49,7 +49,8 @@ impl Demo {
                 screen.say(&format!("made {done} of {rows} rows"));
             }
         };
-        let shown = demo.play(self.pg_bin.as_deref(), &say, &mut filled, self.hands.setting(stop, screen))?;
+        let shown =
+            demo.play(self.pg_bin.as_deref(), &say, &mut filled, self.hands.setting(stop, screen))?;
         screen.finish();
         show::report(&shown.report, screen, Output { json: false, ..output });
         show::demo(&shown);

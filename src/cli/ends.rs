@@ -29,7 +29,9 @@ impl Ends {
     pub(super) fn pipeline(&self) -> Result<(Pipeline, Origin)> {
         match (&self.pipeline, &self.source, &self.target) {
             (Some(file), ..) => Ok((Pipeline::read(file)?, Origin::PipelineFile)),
-            (None, Some(source), Some(target)) => Ok((Pipeline::of(source, target), Origin::Argument)),
+            (None, Some(source), Some(target)) => {
+                Ok((Pipeline::of(source, target), Origin::Argument))
+            }
             _ => Err(Error::new(Class::Usage, "give a pipeline file, or --source and --target")),
         }
     }
@@ -37,7 +39,9 @@ impl Ends {
     /// Both ends; the private server is started where it is the target.
     pub(super) fn open(&self, screen: &Screen) -> Result<(Pipeline, Target)> {
         let (pipeline, origin) = self.pipeline()?;
-        let target = Target::find(&pipeline.target.url, origin, self.pg_bin.as_deref(), &|what| screen.say(what))?;
+        let target = Target::find(&pipeline.target.url, origin, self.pg_bin.as_deref(), &|what| {
+            screen.say(what)
+        })?;
         Ok((pipeline, target))
     }
 }

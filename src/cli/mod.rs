@@ -132,7 +132,12 @@ fn judge(report: &Report) -> Result<()> {
     if report.ok() {
         return Ok(());
     }
-    let tables: Vec<_> = report.tables.iter().filter(|table| table.equal == Some(false)).map(|table| table.name.as_str()).collect();
+    let tables: Vec<_> = report
+        .tables
+        .iter()
+        .filter(|table| table.equal == Some(false))
+        .map(|table| table.name.as_str())
+        .collect();
     Err(Error::new(Class::NotEqual, format!("source and target are not equal in {}", tables.join(", ")))
         .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"))
 }

@@ -36,8 +36,11 @@ enum UntilWord {
 impl Run {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
         if !self.no_capture {
-            return Err(Error::new(Class::Usage, "following a source that is written to is not supported yet")
-                .todo("stop what writes to the source, and add --no-capture"));
+            return Err(Error::new(
+                Class::Usage,
+                "following a source that is written to is not supported yet",
+            )
+            .todo("stop what writes to the source, and add --no-capture"));
         }
         let (pipeline, target) = self.ends.open(screen)?;
         let until = self.until.map(|word| match word {

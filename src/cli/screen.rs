@@ -79,7 +79,11 @@ impl Screen {
             cause = error.source();
         }
         if let Form::Json = self.form {
-            self.line("error", &error.to_string(), &json!({ "causes": causes, "advice": error.advice() }));
+            self.line(
+                "error",
+                &error.to_string(),
+                &json!({ "causes": causes, "advice": error.advice() }),
+            );
             return;
         }
         let mut text = format!("error: {error}");
@@ -111,7 +115,8 @@ impl Screen {
             Form::Json => {
                 let mut object = json!({ "level": level, "message": line });
                 if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
-                    more.iter().for_each(|(name, value)| drop(object.insert(name.clone(), value.clone())));
+                    more.iter()
+                        .for_each(|(name, value)| drop(object.insert(name.clone(), value.clone())));
                 }
                 write_line(&object.to_string());
             }
@@ -131,7 +136,11 @@ impl Screen {
         state.tables.entry(name.into()).or_default().expected_rows = rows;
         if let Form::Bars(bars) = &self.form {
             let phase = state.phase.map_or("", Phase::name);
-            let bar = bars.add(ProgressBar::new(rows).with_style(table_style()).with_prefix(format!("{phase} {name}")));
+            let bar = bars.add(
+                ProgressBar::new(rows)
+                    .with_style(table_style())
+                    .with_prefix(format!("{phase} {name}")),
+            );
             bar.tick();
             state.bars.insert(name.into(), bar);
         }
@@ -154,8 +163,14 @@ impl Screen {
         let done = table.expected_rows > 0 && table.rows == table.expected_rows && rows > 0;
         if done || table.told.elapsed().as_secs_f64() >= LINE_EVERY_SECONDS {
             table.told = Instant::now();
-            let line = format!("{name}: {} of {} rows {}", table.rows, table.expected_rows.max(table.rows), rate(table));
-            let more = json!({ "table": name, "rows": table.rows, "expected": table.expected_rows });
+            let line = format!(
+                "{name}: {} of {} rows {}",
+                table.rows,
+                table.expected_rows.max(table.rows),
+                rate(table)
+            );
+            let more =
+                json!({ "table": name, "rows": table.rows, "expected": table.expected_rows });
             drop(state);
             self.line("info", line.trim_end(), &more);
         }
@@ -205,8 +220,10 @@ impl Progress for Screen {
 
 fn table_style() -> ProgressStyle {
     // The template is a constant; were it wrong, the default would do.
-    ProgressStyle::with_template("{prefix:28!} {bar:24} {human_pos:>12} / {human_len} {msg} {eta:>5} left")
-        .unwrap_or_else(|_wrong_template| ProgressStyle::default_bar())
+    ProgressStyle::with_template(
+        "{prefix:28!} {bar:24} {human_pos:>12} / {human_len} {msg} {eta:>5} left",
+    )
+    .unwrap_or_else(|_wrong_template| ProgressStyle::default_bar())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]

@@ -38,16 +38,23 @@ fn report_row(row: &TableReport) -> Vec<String> {
         Some(false) => "NO",
         None => "not compared yet",
     };
-    let digest = row.digest_source.as_deref().map_or("", |digest| digest.get(..16).unwrap_or(digest));
+    let digest =
+        row.digest_source.as_deref().map_or("", |digest| digest.get(..16).unwrap_or(digest));
     let target = row.target_rows.map_or_else(|| "-".into(), |rows| rows.to_string());
     vec![row.name.clone(), row.source_rows.to_string(), target, equal.into(), digest.into()]
 }
 
 fn closing(report: &Report) -> String {
     let rows: u64 = report.tables.iter().map(|table| table.source_rows).sum();
-    let phases: Vec<_> =
-        report.phases.iter().map(|(name, duration)| format!("{name} {:.1} s", duration.as_secs_f64())).collect();
-    let speed = report.rows_per_second().map(|speed| format!("; {speed:.0} rows/s copied")).unwrap_or_default();
+    let phases: Vec<_> = report
+        .phases
+        .iter()
+        .map(|(name, duration)| format!("{name} {:.1} s", duration.as_secs_f64()))
+        .collect();
+    let speed = report
+        .rows_per_second()
+        .map(|speed| format!("; {speed:.0} rows/s copied"))
+        .unwrap_or_default();
     let verdict = if !report.ok() {
         "NOT EQUAL"
     } else if report.proved() {
@@ -55,13 +62,20 @@ fn closing(report: &Report) -> String {
     } else {
         "stopped as asked; run the same command without --until to go on"
     };
-    format!("{verdict}: {} tables, {rows} rows in {:.1} s ({}{speed})", report.tables.len(), report.duration().as_secs_f64(), phases.join(", "))
+    format!(
+        "{verdict}: {} tables, {rows} rows in {:.1} s ({}{speed})",
+        report.tables.len(),
+        report.duration().as_secs_f64(),
+        phases.join(", ")
+    )
 }
 
 fn differences(found: &Differences) -> String {
     let more = if found.complete { "" } else { " at least" };
-    let mut text =
-        format!("table {}:{more} {} missing, {} extra, {} changed", found.table, found.missing, found.extra, found.changed);
+    let mut text = format!(
+        "table {}:{more} {} missing, {} extra, {} changed",
+        found.table, found.missing, found.extra, found.changed
+    );
     for row in &found.rows {
         text.push_str(&format!("\n  {} {} (chunk {})", row.kind, row.key, row.group));
         for (column, source, target) in row.columns.iter().filter(|_| row.kind == "changed") {
@@ -91,11 +105,18 @@ pub(super) fn demo(shown: &Shown) {
 pub(super) fn plan(planned: &Planned, output: Output) {
     let plan = &planned.plan;
     if output.json {
-        json(&json!({ "command": "plan", "ok": true, "begun": planned.begun, "plan": plan, "drop_sql": planned.drop_sql }));
+        json(
+            &json!({ "command": "plan", "ok": true, "begun": planned.begun, "plan": plan, "drop_sql": planned.drop_sql }),
+        );
         return;
     }
     for table in &plan.tables {
-        line(&format!("{} ({} rows, {})", table.schema.source, table.schema.rows, bytes(table.schema.bytes)));
+        line(&format!(
+            "{} ({} rows, {})",
+            table.schema.source,
+            table.schema.rows,
+            bytes(table.schema.bytes)
+        ));
         line(&columns(table));
     }
     line("\n-- what is created");
@@ -120,7 +141,13 @@ fn columns(table: &PlannedTable) -> String {
     let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
     for (column, report) in table.schema.columns.iter().zip(&table.columns) {
         let becomes = column.pg.to_string();
-        grid.add_row([&column.source, &report.declared, &becomes, &report.reason, &report.evidence]);
+        grid.add_row([
+            &column.source,
+            &report.declared,
+            &becomes,
+            &report.reason,
+            &report.evidence,
+        ]);
     }
     grid.to_string()
 }
@@ -135,7 +162,8 @@ pub(super) fn status(history: &History, runs: bool, output: Output) {
         line("no migration has begun in this database");
         return;
     }
-    let mut table = grid(&["migration", "schema", "source", "phase", "chunks", "rows", "steps", "plan"]);
+    let mut table =
+        grid(&["migration", "schema", "source", "phase", "chunks", "rows", "steps", "plan"]);
     for standing in &history.migrations {
         let of = |(done, all): (usize, usize)| format!("{done}/{all}");
         table.add_row([
@@ -156,7 +184,17 @@ pub(super) fn status(history: &History, runs: bool, output: Output) {
 }
 
 fn runs_grid(history: &History) -> String {
-    let mut table = grid(&["started", "migration", "command", "version", "plan", "by", "seconds", "exit", "outcome"]);
+    let mut table = grid(&[
+        "started",
+        "migration",
+        "command",
+        "version",
+        "plan",
+        "by",
+        "seconds",
+        "exit",
+        "outcome",
+    ]);
     for run in &history.runs {
         table.add_row([
             run.started_at.clone(),
@@ -234,7 +272,9 @@ fn short(hash: &str) -> String {
 
 fn grid(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     table
 }

@@ -106,7 +106,8 @@ impl Pipeline {
     ///
     /// [`Class::Usage`] where it says something unknown.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))
+        toml::from_str(text)
+            .map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))
     }
 
     /// The pipeline file that says nothing but source and target.

@@ -79,7 +79,8 @@ impl Demo {
         match fs::remove_dir(&self.folder) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(file_failed("cannot delete", &self.folder, error).todo("something else is in it: look, and delete it yourself")),
+            Err(error) => Err(file_failed("cannot delete", &self.folder, error)
+                .todo("something else is in it: look, and delete it yourself")),
         }
     }
 
@@ -96,7 +97,8 @@ impl Demo {
         setting: Setting<'_>,
     ) -> Result<Shown> {
         self.clean(say)?;
-        fs::create_dir_all(&self.folder).map_err(|error| file_failed("cannot create", &self.folder, error))?;
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| file_failed("cannot create", &self.folder, error))?;
         self.check_disk()?;
         say("making a trading database");
         fill(&self.source(), &Trading::new(SEED, self.sizes.clone()), Journal::Wal, filled)?;
@@ -123,7 +125,10 @@ impl Demo {
     /// The pipeline file with the demo's own ends.
     fn pipeline(&self, target: &Target) -> Result<Pipeline> {
         let text = PIPELINE
-            .replace("path = \"gecko_data.db\"", &format!("path = {}", toml_text(&self.source().to_string_lossy())))
+            .replace(
+                "path = \"gecko_data.db\"",
+                &format!("path = {}", toml_text(&self.source().to_string_lossy())),
+            )
             .replace("url = \"local\"", &format!("url = {}", toml_text(&target.display())));
         let file = self.pipeline_file();
         fs::write(&file, text).map_err(|error| file_failed("cannot write", &file, error))?;
@@ -140,7 +145,11 @@ impl Demo {
         let megabytes = |bytes: u64| bytes / 1_000_000;
         Err(Error::new(
             Class::Usage,
-            format!("the demo needs about {} MB of disk, {} MB are free", megabytes(self.disk_bytes()), megabytes(free)),
+            format!(
+                "the demo needs about {} MB of disk, {} MB are free",
+                megabytes(self.disk_bytes()),
+                megabytes(free)
+            ),
         )
         .todo("give fewer --rows, or another --dir"))
         .at(|| self.folder.display().to_string())
@@ -170,7 +179,9 @@ fn toml_text(text: &str) -> String {
 
 fn remove_if_there(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_failed("cannot delete", file, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(file_failed("cannot delete", file, error))
+        }
         _ => Ok(()),
     }
 }

@@ -58,14 +58,18 @@ pub fn history(conninfo: &Conninfo, stop: &Stop, progress: &dyn Progress) -> Res
             let plan = Plan::from_json(&migration.plan)?;
             let loaded = ledger::loaded_chunks(session, migration.id)?;
             let done = ledger::done_steps(session, migration.id)?;
-            let made = plan.steps().filter(|step| done.iter().any(|(name, _)| *name == step.name)).count();
+            let made =
+                plan.steps().filter(|step| done.iter().any(|(name, _)| *name == step.name)).count();
             migrations.push(Standing {
                 name: migration.name,
                 target_schema: migration.target_schema,
                 source_path: migration.source_path,
                 phase: migration.phase,
                 plan_hash: migration.plan_hash,
-                chunks: (loaded.len(), plan.tables.iter().map(|table| table.schema.chunks.len()).sum()),
+                chunks: (
+                    loaded.len(),
+                    plan.tables.iter().map(|table| table.schema.chunks.len()).sum(),
+                ),
                 steps: (made, plan.steps().count()),
                 rows: (
                     loaded.iter().map(|chunk| chunk.sum.rows).sum(),

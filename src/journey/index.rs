@@ -14,20 +14,28 @@ use std::collections::BTreeMap;
 type Done = BTreeMap<String, Option<String>>;
 
 /// Makes everything that comes after the load, and gives what the user should look at.
-pub(super) fn build(plan: &Plan, lease: Lease, link: &mut Link<'_>, setting: Setting<'_>) -> Result<Vec<String>> {
+pub(super) fn build(
+    plan: &Plan,
+    lease: Lease,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<Vec<String>> {
     setting.progress.tell(Event::Phase(Phase::Index));
-    let done: Done = link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
+    let done: Done =
+        link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
     let mut tables: Vec<_> = plan.tables.iter().collect();
     tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
-    let links = || (0..setting.workers).map(|_| link.another()).collect::<Vec<_>>();
-    let notes = workers::over(&tables, links(), setting.stop, |link, table| {
-        finish_table(table, lease, link, &done, setting).at(|| format!("table {}", table.schema.target))
+    let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
+    let notes = workers::over(&tables, links, setting.stop, |link, table| {
+        finish_table(table, lease, link, &done, setting)
+            .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
     for step in &plan.foreign_keys {
         add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
     }
-    let checked = workers::over(&plan.foreign_keys, links(), setting.stop, |link, step| {
+    let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
+    let checked = workers::over(&plan.foreign_keys, links, setting.stop, |link, step| {
         validate(step, lease, link, &done, setting).at(|| format!("table {}", step.table))
     })?;
     Ok(notes.into_iter().flatten().chain(checked.into_iter().flatten()).collect())
@@ -47,7 +55,9 @@ fn finish_table(
         notes.extend(validate(step, lease, link, done, setting)?);
     }
     if let Some(identity) = &table.identity {
-        link.with(|session| define::set_sequence(session, &table.schema, &identity.column, identity.given_out))?;
+        link.with(|session| {
+            define::set_sequence(session, &table.schema, &identity.column, identity.given_out)
+        })?;
     }
     let vacuumed = format!("vacuum {}", table.schema.target);
     if !done.contains_key(&vacuumed) {
@@ -60,7 +70,13 @@ fn finish_table(
     Ok(notes)
 }
 
-fn add(step: &Step, lease: Lease, link: &mut Link<'_>, done: &Done, setting: Setting<'_>) -> Result<()> {
+fn add(
+    step: &Step,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+    setting: Setting<'_>,
+) -> Result<()> {
     if done.contains_key(&step.name) {
         return Ok(());
     }
@@ -82,11 +98,20 @@ fn validate(
     let broken = match done.get(&name) {
         Some(noted) => noted.clone(),
         None => {
-            setting.progress.tell(Event::Step(format!("check of {} {}", step.kind.name(), step.name)));
+            setting.progress.tell(Event::Step(format!(
+                "check of {} {}",
+                step.kind.name(),
+                step.name
+            )));
             link.with(|session| define::validate(session, lease, &name, sql))?
         }
     };
     Ok(broken.map(|why| {
-        format!("table {}: {} {} stays NOT VALID: rows of the source break it: {why}", step.table, step.kind.name(), step.name)
+        format!(
+            "table {}: {} {} stays NOT VALID: rows of the source break it: {why}",
+            step.table,
+            step.kind.name(),
+            step.name
+        )
     }))
 }

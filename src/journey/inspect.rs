@@ -64,10 +64,18 @@ impl Inspected {
     pub fn plan(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Plan> {
         let evidence = self.census(pipeline, setting)?;
         if self.source.stamp()? != self.stamp {
-            return Err(Error::new(Class::SourceChanged, "the source was written to during the census")
-                .todo("stop what writes to it and run the same command again"));
+            return Err(Error::new(
+                Class::SourceChanged,
+                "the source was written to during the census",
+            )
+            .todo("stop what writes to it and run the same command again"));
         }
-        let facts = Facts { schema: &self.schema, schema_hash: &self.schema_hash, evidence: &evidence, pipeline };
+        let facts = Facts {
+            schema: &self.schema,
+            schema_hash: &self.schema_hash,
+            evidence: &evidence,
+            pipeline,
+        };
         plan::build(&facts)
     }
 
@@ -79,7 +87,11 @@ impl Inspected {
             .iter()
             .map(|table| {
                 let said = |name: &str| pipeline.column(&table.name, name);
-                table.columns.iter().map(|column| types::probe(column, said(&column.name))).collect()
+                table
+                    .columns
+                    .iter()
+                    .map(|column| types::probe(column, said(&column.name)))
+                    .collect()
             })
             .collect();
         let jobs = self.census_jobs(&readers)?;

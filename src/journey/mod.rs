@@ -1,9 +1,9 @@
 //! The phases of a migration, over the stores: each file is one way that a user can go.
 
 pub mod demo;
-pub mod inspect;
 pub mod history;
 mod index;
+pub mod inspect;
 pub mod plan;
 mod prove;
 pub mod run;

@@ -34,7 +34,11 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
         false => Ok(None),
     })?;
     if let Some(migration) = begun {
-        return Ok(Planned { plan: Plan::from_json(&migration.plan)?, drop_sql: migration.drop_sql, begun: true });
+        return Ok(Planned {
+            plan: Plan::from_json(&migration.plan)?,
+            drop_sql: migration.drop_sql,
+            begun: true,
+        });
     }
     let plan = inspected.plan(pipeline, setting)?;
     let drop_sql = link.with(|session| {

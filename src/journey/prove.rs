@@ -19,14 +19,25 @@ pub(super) struct Job {
 }
 
 /// The sums of every table as the target has it now.
-pub(super) fn sums_of_target(plan: &Plan, link: &mut Link<'_>, setting: Setting<'_>) -> Result<Vec<GroupSums>> {
-    let parts = over_target(plan, link, setting, |_| true, |session, plan, job| {
-        let table = super::snapshot::table_of(plan, job.table)?;
-        let mut told = Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
-        read::read_portion(session, table, job.portion, &mut told)?;
-        told.tell();
-        Ok((job.table, told.visitor))
-    })?;
+pub(super) fn sums_of_target(
+    plan: &Plan,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<Vec<GroupSums>> {
+    let parts = over_target(
+        plan,
+        link,
+        setting,
+        |_| true,
+        |session, plan, job| {
+            let table = super::snapshot::table_of(plan, job.table)?;
+            let mut told =
+                Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
+            read::read_portion(session, table, job.portion, &mut told)?;
+            told.tell();
+            Ok((job.table, told.visitor))
+        },
+    )?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
     for (table, part) in parts {
         sums.get_mut(table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
@@ -39,9 +50,14 @@ pub(super) fn sums_of_ledger(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<
     let mut sums = Vec::new();
     for table in &plan.tables {
         let mut table_sums = GroupSums::new(&table.schema);
-        let chunks: Vec<_> = loaded.iter().filter(|chunk| chunk.table == table.schema.source).collect();
+        let chunks: Vec<_> =
+            loaded.iter().filter(|chunk| chunk.table == table.schema.source).collect();
         if chunks.len() != table.schema.chunks.len() {
-            let text = format!("{} of {} chunks are in the ledger", chunks.len(), table.schema.chunks.len());
+            let text = format!(
+                "{} of {} chunks are in the ledger",
+                chunks.len(),
+                table.schema.chunks.len()
+            );
             return Err(Error::internal(text).at(format!("table {}", table.schema.source)));
         }
         chunks.iter().try_for_each(|chunk| table_sums.merge_bytes(&chunk.groups))?;
@@ -71,7 +87,8 @@ pub(super) fn over_target<R: Send>(
 }
 
 fn jobs(plan: &Plan, session: &Session, wanted: &impl Fn(usize) -> bool) -> Result<Vec<Job>> {
-    let mut tables: Vec<_> = plan.tables.iter().enumerate().filter(|(number, _)| wanted(*number)).collect();
+    let mut tables: Vec<_> =
+        plan.tables.iter().enumerate().filter(|(number, _)| wanted(*number)).collect();
     tables.sort_by_key(|(_, table)| std::cmp::Reverse(table.schema.bytes));
     let mut jobs = Vec::new();
     for (table, planned) in tables {

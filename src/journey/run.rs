@@ -8,7 +8,7 @@ use crate::model::Chunk;
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
-use crate::plan::identifier::{Ident, literal};
+use crate::plan::identifier::{literal, quoted};
 use crate::proof::GroupSums;
 use crate::status::{Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
@@ -37,7 +37,12 @@ const RECHECKS_MAX: usize = 3;
 /// # Errors
 ///
 /// Whatever stands in the way; the same command goes on from there. Differences found by the proof are in the report.
-pub fn run(pipeline: &Pipeline, conninfo: &Conninfo, until: Option<Until>, setting: Setting<'_>) -> Result<Report> {
+pub fn run(
+    pipeline: &Pipeline,
+    conninfo: &Conninfo,
+    until: Option<Until>,
+    setting: Setting<'_>,
+) -> Result<Report> {
     let mut clock = Clock::start();
     let inspected = Inspected::open(pipeline)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
@@ -45,8 +50,10 @@ pub fn run(pipeline: &Pipeline, conninfo: &Conninfo, until: Option<Until>, setti
     clock.lap(Phase::Census);
     let lease = link.take(migrated.id)?;
     let command = command_words(until);
-    let run = link.with(|session| ledger::begin_run(session, lease, command, &migrated.plan_hash))?;
-    let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }.go(&mut link, until, &mut clock);
+    let run =
+        link.with(|session| ledger::begin_run(session, lease, command, &migrated.plan_hash))?;
+    let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
+        .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
         Ok(report) if report.ok() => (report.phase.clone(), 0),
         Ok(_) => ("not equal".into(), Class::NotEqual.exit_code()),
@@ -66,7 +73,8 @@ pub fn run(pipeline: &Pipeline, conninfo: &Conninfo, until: Option<Until>, setti
 /// A session that was stopped cannot speak any more: the end of its run is noted on another one.
 fn note_stopped(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
     let unstopped = crate::pipeline::Stop::default();
-    let session = Session::open(conninfo, crate::store::postgres::failure::Moment::Reconnect, &unstopped)?;
+    let session =
+        Session::open(conninfo, crate::store::postgres::failure::Moment::Reconnect, &unstopped)?;
     ledger::end_run(&session, run, words, code)
 }
 
@@ -94,8 +102,11 @@ impl Migrated {
     pub(super) fn find(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Self> {
         Self::look_up(link, pipeline)?.ok_or_else(|| {
             let (name, schema) = (pipeline.name(), &pipeline.target.schema);
-            Error::new(Class::Undecided, format!("no migration `{name}` into the schema {schema} has begun"))
-                .todo("begin it with `liteferry run`")
+            Error::new(
+                Class::Undecided,
+                format!("no migration `{name}` into the schema {schema} has begun"),
+            )
+            .todo("begin it with `liteferry run`")
         })
     }
 
@@ -129,8 +140,9 @@ impl Migrated {
     }
 
     fn of(migration: &Migration) -> Result<Self> {
-        let stamp = serde_json::from_str(&migration.source_stamp)
-            .map_err(|error| Error::internal("the source's stamp in the ledger cannot be read").because(error))?;
+        let stamp = serde_json::from_str(&migration.source_stamp).map_err(|error| {
+            Error::internal("the source's stamp in the ledger cannot be read").because(error)
+        })?;
         Ok(Self {
             id: migration.id,
             plan: Plan::from_json(&migration.plan)?,
@@ -141,15 +153,26 @@ impl Migrated {
     }
 
     /// Makes sure that the plan is still of this source's schema and of this pipeline file.
-    pub(super) fn check_same_source(&self, inspected: &Inspected, pipeline: &Pipeline) -> Result<()> {
-        let begin_again = "drop what was created with the SQL that `liteferry plan` prints, and begin again";
+    pub(super) fn check_same_source(
+        &self,
+        inspected: &Inspected,
+        pipeline: &Pipeline,
+    ) -> Result<()> {
+        let begin_again =
+            "drop what was created with the SQL that `liteferry plan` prints, and begin again";
         if self.plan.settings != pipeline.settings_hash() {
-            return Err(Error::new(Class::Undecided, "the pipeline file says something else than when this migration began")
-                .todo(format!("restore it, or {begin_again}")));
+            return Err(Error::new(
+                Class::Undecided,
+                "the pipeline file says something else than when this migration began",
+            )
+            .todo(format!("restore it, or {begin_again}")));
         }
         if self.plan.source_schema != inspected.schema_hash {
-            return Err(Error::new(Class::SourceChanged, "the source's schema is another one than when this migration began")
-                .todo(begin_again));
+            return Err(Error::new(
+                Class::SourceChanged,
+                "the source's schema is another one than when this migration began",
+            )
+            .todo(begin_again));
         }
         Ok(())
     }
@@ -159,8 +182,9 @@ impl Migrated {
 fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
     check_target_free(session, plan)?;
     ledger::install(session)?;
-    let stamp = serde_json::to_string(&inspected.stamp)
-        .map_err(|error| Error::internal("the source's stamp cannot be written down").because(error))?;
+    let stamp = serde_json::to_string(&inspected.stamp).map_err(|error| {
+        Error::internal("the source's stamp cannot be written down").because(error)
+    })?;
     let (json, hash) = (plan.to_json()?, plan.hash()?);
     let path = inspected.source.path().to_string_lossy();
     let new = NewMigration {
@@ -173,7 +197,8 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         drop_sql: &drop_sql(plan, !define::schema_exists(session, &plan.target_schema)?)?,
     };
     session.transaction(|session| ledger::begin(session, &new))?;
-    ledger::find(session, &plan.name, &plan.target_schema)?.ok_or_else(|| Error::internal("a migration that began is gone"))
+    ledger::find(session, &plan.name, &plan.target_schema)?
+        .ok_or_else(|| Error::internal("a migration that began is gone"))
 }
 
 /// Refuses to write where something else is.
@@ -188,7 +213,11 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
     if taken.is_empty() {
         return Ok(());
     }
-    let what = format!("the target's schema {} has these relations already: {}", plan.target_schema, taken.join(", "));
+    let what = format!(
+        "the target's schema {} has these relations already: {}",
+        plan.target_schema,
+        taken.join(", ")
+    );
     Err(Error::new(Class::Undecided, what)
         .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
 }
@@ -205,7 +234,7 @@ pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
         sql.push_str(";\n");
     }
     if creates_schema {
-        sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", Ident::quote(&plan.target_schema)));
+        sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", quoted(&plan.target_schema)));
     }
     sql.push_str(&format!(
         "DELETE FROM liteferry.migration WHERE name = {} AND target_schema = {};\n\
@@ -265,8 +294,9 @@ impl Run<'_> {
         }
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         self.check_loaded(&loaded)?;
-        let stamp = serde_json::to_string(&self.inspected.stamp)
-            .map_err(|error| Error::internal("the source's stamp cannot be written down").because(error))?;
+        let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
+            Error::internal("the source's stamp cannot be written down").because(error)
+        })?;
         link.with(|session| ledger::set_stamp(session, self.lease, &stamp))
     }
 
@@ -274,14 +304,20 @@ impl Run<'_> {
     fn check_loaded(self, loaded: &[LoadedChunk]) -> Result<()> {
         let plan = &self.migrated.plan;
         if !loaded.is_empty() {
-            self.setting.progress.tell(Event::Note("the source file was touched: what is loaded is compared with it".into()));
+            self.setting.progress.tell(Event::Note(
+                "the source file was touched: what is loaded is compared with it".into(),
+            ));
         }
         let readers = self.inspected.readers(self.setting.workers)?;
         workers::over(loaded, readers, self.setting.stop, |reader, loaded| {
             let number = plan.tables.iter().position(|table| table.schema.source == loaded.table);
             let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
-            let range = table.chunks.get(loaded.chunk).ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
-            let chunk = Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
+            let range = table
+                .chunks
+                .get(loaded.chunk)
+                .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
+            let chunk =
+                Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
             let mut now = GroupSums::new(table);
             snapshot::read_source(reader, table, &chunk, &mut now, self.setting)?;
             if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
@@ -294,11 +330,16 @@ impl Run<'_> {
     fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
         let plan = &self.migrated.plan;
         self.setting.progress.tell(Event::Phase(Phase::Schema));
-        let schema = format!("CREATE SCHEMA {}", Ident::quote(&plan.target_schema));
+        let schema = format!("CREATE SCHEMA {}", quoted(&plan.target_schema));
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
             let tables = plan.tables.iter().map(|table| table.create.as_str());
-            define::make(session, self.lease, "schema", missing.then_some(schema.as_str()).into_iter().chain(tables))
+            define::make(
+                session,
+                self.lease,
+                "schema",
+                missing.then_some(schema.as_str()).into_iter().chain(tables),
+            )
         })
     }
 
@@ -310,7 +351,8 @@ impl Run<'_> {
         let mut stamp = self.inspected.stamp.clone();
         let mut told = changed();
         for _ in 0..=RECHECKS_MAX {
-            let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+            let loaded =
+                link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
             let before = *before.get_or_insert_with(|| rows(&loaded));
             let readers = self.inspected.readers(self.setting.workers)?;
             let copied = snapshot::copy(plan, self.lease, &loaded, readers, link, self.setting);
@@ -329,11 +371,20 @@ impl Run<'_> {
         Err(told)
     }
 
-    fn unproved(self, link: &mut Link<'_>, clock: &mut Clock, phase: &str, copied_rows: u64) -> Result<Report> {
+    fn unproved(
+        self,
+        link: &mut Link<'_>,
+        clock: &mut Clock,
+        phase: &str,
+        copied_rows: u64,
+    ) -> Result<Report> {
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        let rows = |table: &str| loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.sum.rows).sum();
+        let rows = |table: &str| {
+            loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.sum.rows).sum()
+        };
         let tables = self.migrated.plan.tables.iter();
-        let tables = tables.map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.source)));
+        let tables = tables
+            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.source)));
         Ok(Report {
             command: "run",
             phase: phase.into(),
@@ -350,7 +401,11 @@ impl Run<'_> {
         self.setting.progress.tell(Event::Phase(Phase::Proof));
         for table in &plan.tables {
             let schema = &table.schema;
-            self.setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows, bytes: 0 });
+            self.setting.progress.tell(Event::Expect {
+                table: schema.source.clone(),
+                rows: schema.rows,
+                bytes: 0,
+            });
         }
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         let source = prove::sums_of_ledger(plan, &loaded)?;

@@ -43,7 +43,8 @@ pub(super) fn copy(
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
         let table = table_of(plan, chunk.table)?;
         // A run of large rows has the budget for itself.
-        let _permit = budget.take(CHUNK_BYTES_IN_FLIGHT.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)));
+        let _permit = budget
+            .take(CHUNK_BYTES_IN_FLIGHT.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)));
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, setting };
         let moved = link.with(|session| {
             told.take_back();
@@ -51,24 +52,40 @@ pub(super) fn copy(
                 move_chunk(reader, table, chunk, copy, &mut told)
             })
         });
-        moved.map(drop).at(|| format!("chunk {}", chunk.number)).at(|| format!("table {}", table.source))
+        moved
+            .map(drop)
+            .at(|| format!("chunk {}", chunk.number))
+            .at(|| format!("table {}", table.source))
     })
     .map(drop)
 }
 
 /// The chunks still to load, the largest table's first, and what the screen shall expect.
 fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Result<Vec<Chunk>> {
-    let done: BTreeSet<_> = loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
+    let done: BTreeSet<_> =
+        loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
     let mut order: Vec<_> = plan.tables.iter().enumerate().collect();
     order.sort_by_key(|(_, table)| std::cmp::Reverse(table.schema.bytes));
     let mut chunks = Vec::new();
     for (number, table) in order {
         let schema = &table.schema;
-        setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows, bytes: schema.bytes });
-        let before: u64 = loaded.iter().filter(|chunk| chunk.table == schema.source).map(|chunk| chunk.sum.rows).sum();
+        setting.progress.tell(Event::Expect {
+            table: schema.source.clone(),
+            rows: schema.rows,
+            bytes: schema.bytes,
+        });
+        let before: u64 = loaded
+            .iter()
+            .filter(|chunk| chunk.table == schema.source)
+            .map(|chunk| chunk.sum.rows)
+            .sum();
         if before > 0 {
             let bytes = schema.bytes.saturating_mul(before).checked_div(schema.rows).unwrap_or(0);
-            setting.progress.tell(Event::Rows { table: schema.source.clone(), rows: before, bytes });
+            setting.progress.tell(Event::Rows {
+                table: schema.source.clone(),
+                rows: before,
+                bytes,
+            });
         }
         for (position, &range) in schema.chunks.iter().enumerate() {
             if !done.contains(&(schema.source.as_str(), position)) {
@@ -80,7 +97,10 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Resul
 }
 
 pub(super) fn table_of(plan: &Plan, number: usize) -> Result<&TableSchema> {
-    plan.tables.get(number).map(|table| &table.schema).ok_or_else(|| Error::internal("a table that is not in the plan"))
+    plan.tables
+        .get(number)
+        .map(|table| &table.schema)
+        .ok_or_else(|| Error::internal("a table that is not in the plan"))
 }
 
 /// Reads on a thread of its own, encodes and loads on this one.
@@ -91,11 +111,10 @@ fn move_chunk(
     copy: &mut CopyWriter<'_>,
     told: &mut Told<'_>,
 ) -> Result<LoadedChunk> {
-    let reader = &*reader;
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     stage::join(
         BATCHES_QUEUED,
-        |outlet| reader.read(table, chunk.range, |batch| outlet.send(batch)),
+        move |outlet| reader.read(table, chunk.range, |batch| outlet.send(batch)),
         |batches: Made<RecordBatch>| encode_all(table, &batches, &mut loading, told),
     )?;
     Ok(LoadedChunk {

@@ -25,16 +25,30 @@ impl Target {
     /// # Errors
     ///
     /// A connection string that cannot be understood or holds a password, or a private server that cannot be had.
-    pub fn find(written: &str, origin: Origin, bin_dir: Option<&Path>, say: &dyn Fn(&str)) -> Result<Self> {
+    pub fn find(
+        written: &str,
+        origin: Origin,
+        bin_dir: Option<&Path>,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
         let dir = match written.strip_prefix("local") {
             Some("") => default_dir(),
             Some(rest) if rest.starts_with(':') => PathBuf::from(rest.trim_start_matches(':')),
-            _ => return Ok(Self { conninfo: Conninfo::decide(written, &environment, origin)?, server: None }),
+            _ => {
+                return Ok(Self {
+                    conninfo: Conninfo::decide(written, &environment, origin)?,
+                    server: None,
+                });
+            }
         };
         if dir.as_os_str().is_empty() {
-            return Err(Error::new(Class::Usage, "`local:` names no folder").todo("write `local` or `local:DIR`"));
+            return Err(Error::new(Class::Usage, "`local:` names no folder")
+                .todo("write `local` or `local:DIR`"));
         }
-        Self::private(&ServerOptions { bin_dir: bin_dir.map(Into::into), ..ServerOptions::new(dir) }, say)
+        Self::private(
+            &ServerOptions { bin_dir: bin_dir.map(Into::into), ..ServerOptions::new(dir) },
+            say,
+        )
     }
 
     /// The private server of these options.

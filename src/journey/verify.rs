@@ -1,10 +1,10 @@
 //! Verification: both stores read afresh, compared group by group, and narrowed to the keys that differ.
 
+use super::Setting;
 use super::inspect::Inspected;
 use super::prove::{self, Counting, over_target};
 use super::run::Migrated;
 use super::snapshot::{self, table_of};
-use super::Setting;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Chunk, Partition, RowRange, TableSchema};
@@ -42,7 +42,11 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     setting.progress.tell(Event::Phase(Phase::Proof));
     for table in &plan.tables {
         let schema = &table.schema;
-        setting.progress.tell(Event::Expect { table: schema.source.clone(), rows: schema.rows * 2, bytes: 0 });
+        setting.progress.tell(Event::Expect {
+            table: schema.source.clone(),
+            rows: schema.rows * 2,
+            bytes: 0,
+        });
     }
     let source = sums_of_source(&inspected, plan, setting)?;
     let target = prove::sums_of_target(plan, &mut link, setting)?;
@@ -59,17 +63,30 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
 }
 
 /// Each table's sums on both sides, compared.
-pub(super) fn compare_all(plan: &Plan, source: &[GroupSums], target: &[GroupSums]) -> Vec<TableProof> {
+pub(super) fn compare_all(
+    plan: &Plan,
+    source: &[GroupSums],
+    target: &[GroupSums],
+) -> Vec<TableProof> {
     let sides = source.iter().zip(target);
-    plan.tables.iter().zip(sides).map(|(table, (source, target))| proof::compare(&table.schema.source, source, target)).collect()
+    plan.tables
+        .iter()
+        .zip(sides)
+        .map(|(table, (source, target))| proof::compare(&table.schema.source, source, target))
+        .collect()
 }
 
-fn sums_of_source(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -> Result<Vec<GroupSums>> {
+fn sums_of_source(
+    inspected: &Inspected,
+    plan: &Plan,
+    setting: Setting<'_>,
+) -> Result<Vec<GroupSums>> {
     let chunks = chunks_of(plan, |_, _| true);
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
         let table = table_of(plan, chunk.table)?;
-        let mut counting = Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
+        let mut counting =
+            Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
         snapshot::read_source(reader, table, chunk, &mut counting, setting)?;
         counting.tell();
         Ok(counting.visitor)
@@ -84,7 +101,11 @@ fn sums_of_source(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -> R
 fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
     let tables = plan.tables.iter().enumerate();
     let all = tables.flat_map(|(table, planned)| {
-        planned.schema.chunks.iter().enumerate().map(move |(number, &range)| Chunk { table, number, range })
+        planned.schema.chunks.iter().enumerate().map(move |(number, &range)| Chunk {
+            table,
+            number,
+            range,
+        })
     });
     all.filter(|chunk| wanted(chunk.table, chunk.number)).collect()
 }
@@ -99,7 +120,9 @@ pub(super) fn narrow_all(
 ) -> Result<Vec<Differences>> {
     let mut found = Vec::new();
     for (number, proof) in proofs.iter().enumerate().filter(|(_, proof)| !proof.equal()) {
-        setting.progress.tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));
+        setting
+            .progress
+            .tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));
         found.push(Narrowing { inspected, plan, number, setting }.narrow(proof, link)?);
     }
     Ok(found)
@@ -131,8 +154,15 @@ impl Narrowing<'_> {
                 found.complete = false;
                 break;
             }
-            let source = self.source_rows(table, groups, || RowKeys::new(table, groups), RowKeys::merge)?;
-            let target = self.target_rows(table, groups, link, || RowKeys::new(table, groups), RowKeys::merge)?;
+            let source =
+                self.source_rows(table, groups, || RowKeys::new(table, groups), RowKeys::merge)?;
+            let target = self.target_rows(
+                table,
+                groups,
+                link,
+                || RowKeys::new(table, groups),
+                RowKeys::merge,
+            )?;
             for difference in proof::diff(table, &source, &target) {
                 found.count(difference.kind, difference.times);
                 if shown.len() < SHOWN_MAX {
@@ -179,7 +209,9 @@ impl Narrowing<'_> {
                 let ranges = groups.iter().filter_map(|&group| table.chunks.get(group));
                 let portions: Vec<_> = ranges
                     .map(|range| match *range {
-                        RowRange::Rowids { first, last } => Portion::Rowids { column: key, first, last },
+                        RowRange::Rowids { first, last } => {
+                            Portion::Rowids { column: key, first, last }
+                        }
                         RowRange::All => Portion::All,
                     })
                     .collect();
@@ -192,19 +224,28 @@ impl Narrowing<'_> {
                     portions.iter().map(visit).collect::<Result<Vec<_>>>()
                 })?
             }
-            Partition::Buckets { .. } => {
-                over_target(self.plan, link, self.setting, |number| number == self.number, |session, _, job| {
+            Partition::Buckets { .. } => over_target(
+                self.plan,
+                link,
+                self.setting,
+                |number| number == self.number,
+                |session, _, job| {
                     let mut visitor = visitor();
                     read::read_portion(session, table, job.portion, &mut visitor)?;
                     Ok(visitor)
-                })?
-            }
+                },
+            )?,
         };
         Ok(merged(visitor(), parts, merge))
     }
 
     /// Reads the rows that are shown once more, to name the columns.
-    fn with_columns(self, table: &TableSchema, shown: &[Difference], link: &mut Link<'_>) -> Result<Vec<ShownDifference>> {
+    fn with_columns(
+        self,
+        table: &TableSchema,
+        shown: &[Difference],
+        link: &mut Link<'_>,
+    ) -> Result<Vec<ShownDifference>> {
         let mut groups: Vec<_> = shown.iter().map(|difference| difference.group).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -234,17 +275,28 @@ fn columns(
     target: Option<&Vec<u8>>,
 ) -> Vec<(String, String, String)> {
     let fields = |tuple: Option<&Vec<u8>>| {
-        let values = |tuple: &Vec<u8>| split_fields(tuple).map(|field| field.value.map(<[u8]>::to_vec)).collect();
+        let values = |tuple: &Vec<u8>| {
+            split_fields(tuple).map(|field| field.value.map(<[u8]>::to_vec)).collect()
+        };
         tuple.map_or_else(Vec::new, values)
     };
-    let (source, target): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) = (fields(source), fields(target));
+    let (source, target): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) =
+        (fields(source), fields(target));
     let show = |position: usize, side: &[Option<Vec<u8>>]| {
         let pg = table.columns.get(position).map(|column| column.pg);
-        side.get(position).zip(pg).map_or_else(|| "-".into(), |(value, pg)| show_field(pg, value.as_deref()))
+        side.get(position)
+            .zip(pg)
+            .map_or_else(|| "-".into(), |(value, pg)| show_field(pg, value.as_deref()))
     };
-    let differs = |position: usize| kind != DifferenceKind::Changed || source.get(position) != target.get(position);
+    let differs = |position: usize| {
+        kind != DifferenceKind::Changed || source.get(position) != target.get(position)
+    };
     let named = table.columns.iter().enumerate().filter(|(position, _)| differs(*position));
-    named.map(|(position, column)| (column.source.clone(), show(position, &source), show(position, &target))).collect()
+    named
+        .map(|(position, column)| {
+            (column.source.clone(), show(position, &source), show(position, &target))
+        })
+        .collect()
 }
 
 /// Gathers the tuples of a few rows.
@@ -255,7 +307,10 @@ struct Tuples {
 
 impl Tuples {
     fn new(table: &TableSchema, wanted: &[Difference]) -> Self {
-        let wanted = wanted.iter().map(|difference| ((difference.group, difference.key.clone()), None)).collect();
+        let wanted = wanted
+            .iter()
+            .map(|difference| ((difference.group, difference.key.clone()), None))
+            .collect();
         Self { grouping: Grouping::of(table), wanted }
     }
 

@@ -116,7 +116,8 @@ impl ColumnEvidence {
     pub fn decimal_size(&self) -> DecimalSize {
         let digits = |value: i64| value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
         let (least, greatest) = self.integer_range.unwrap_or((0, 0));
-        self.decimal.union(DecimalSize { integer_digits: digits(least).max(digits(greatest)), scale: 0 })
+        self.decimal
+            .union(DecimalSize { integer_digits: digits(least).max(digits(greatest)), scale: 0 })
     }
 
     /// Adds what another part of the table showed.
@@ -127,7 +128,9 @@ impl ColumnEvidence {
         self.texts += other.texts;
         self.blobs += other.blobs;
         self.integer_range = match (self.integer_range, other.integer_range) {
-            (Some((low, high)), Some((other_low, other_high))) => Some((low.min(other_low), high.max(other_high))),
+            (Some((low, high)), Some((other_low, other_high))) => {
+                Some((low.min(other_low), high.max(other_high)))
+            }
             (mine, theirs) => mine.or(theirs),
         };
         self.integers_beyond_double += other.integers_beyond_double;

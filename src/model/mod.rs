@@ -14,7 +14,7 @@ pub use digest::{DigestSum, RowDigest};
 pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
-    Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey, SourceIndex,
-    SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
+    Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
+    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
 };
 pub use types::{NumericSize, PgType};

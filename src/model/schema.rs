@@ -47,6 +47,8 @@ pub struct Column {
     pub pg: PgType,
     /// Whether the target says NOT NULL.
     pub not_null: bool,
+    /// Whether all values are of storage class INTEGER or REAL.
+    pub numbers_only: bool,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.

@@ -59,10 +59,14 @@ pub fn join<T: Send, R>(
         let taken = take(Made { items: receiver, end });
         match (taken, maker.join()) {
             (_, Err(_panic)) => Err(Error::internal("the reading stage panicked")),
-            (Ok(_), Ok(Err(Halt::Failed(error)))) | (Err(_), Ok(Err(Halt::Failed(error)))) => Err(error),
+            (Ok(_), Ok(Err(Halt::Failed(error)))) | (Err(_), Ok(Err(Halt::Failed(error)))) => {
+                Err(error)
+            }
             (Err(error), Ok(_)) => Err(error),
             (Ok(result), Ok(Ok(()))) => Ok(result),
-            (Ok(_), Ok(Err(Halt::HungUp))) => Err(Error::internal("a stage hung up without a cause")),
+            (Ok(_), Ok(Err(Halt::HungUp))) => {
+                Err(Error::internal("a stage hung up without a cause"))
+            }
         }
     })
 }

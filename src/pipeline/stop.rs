@@ -33,14 +33,19 @@ impl Stop {
     /// Signals that cannot be caught on this system.
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
-        let failed = |error: std::io::Error| Error::internal("cannot listen for signals").because(error);
+        let failed =
+            |error: std::io::Error| Error::internal("cannot listen for signals").because(error);
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
         let shared = stop.clone();
         thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 for signal in signals.forever() {
-                    if shared.request(if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate }) {
+                    if shared.request(if signal == SIGINT {
+                        Signal::Interrupt
+                    } else {
+                        Signal::Terminate
+                    }) {
                         continue;
                     }
                     // It was asked before: whatever still runs is not waited for.
@@ -62,7 +67,8 @@ impl Stop {
         if self.0.signal.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             return false;
         }
-        let listeners = std::mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        let listeners =
+            std::mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         listeners.iter().filter_map(Weak::upgrade).for_each(|listener| listener());
         true
     }
@@ -95,7 +101,10 @@ impl Stop {
         // The receiver outlives the registration, so that the send cannot fail while it matters.
         let _registration = self.on_stop(move || drop(wake.send(())));
         match woken.recv_timeout(pause) {
-            Ok(()) | Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => self.check(),
+            Ok(())
+            | Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {
+                self.check()
+            }
         }
     }
 
@@ -116,7 +125,8 @@ impl Stop {
 
 /// What a step that was stopped returns.
 pub fn interrupted(signal: Signal) -> Error {
-    Error::new(Class::Interrupted(signal), "stopped as asked").todo("run the same command again to go on")
+    Error::new(Class::Interrupted(signal), "stopped as asked")
+        .todo("run the same command again to go on")
 }
 
 impl fmt::Debug for Stop {

@@ -34,10 +34,15 @@ pub fn over<J: Sync, W: Send, R: Send>(
         Ok(done)
     };
     let outcomes: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(|| turn(worker))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_panic| Err(panicked()))).collect()
+        let threads: Vec<_> =
+            workers.into_iter().map(|worker| scope.spawn(|| turn(worker))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_panic| Err(panicked())))
+            .collect()
     });
-    let mut results: Vec<(usize, R)> = outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let mut results: Vec<(usize, R)> =
+        outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
     results.sort_by_key(|(number, _)| *number);
     if results.len() != jobs.len() {
         return Err(Error::internal("a job was lost between workers"));
@@ -58,7 +63,8 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_the_jobs() {
         let jobs: Vec<u64> = (0..1000).collect();
-        let doubled = over(&jobs, vec![(), (), ()], &Stop::default(), |(), job| Ok(job * 2)).unwrap();
+        let doubled =
+            over(&jobs, vec![(), (), ()], &Stop::default(), |(), job| Ok(job * 2)).unwrap();
         assert_eq!(doubled, jobs.iter().map(|job| job * 2).collect::<Vec<_>>());
     }
 

@@ -6,7 +6,9 @@ use super::types::{self, Choice, shown};
 use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::{Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema};
+use crate::model::{
+    Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
+};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +49,8 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     if !refusals.is_empty() {
         return Err(undecided(refusals));
     }
-    let foreign_keys = keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+    let foreign_keys =
+        keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -63,13 +66,18 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
 /// What the pipeline file says of tables and columns that are not there.
 fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     let mut refusals = Vec::new();
-    let unknown = |place: String| Error::new(Class::Undecided, "the pipeline file names it, but it is not there").at(place);
+    let unknown = |place: String| {
+        Error::new(Class::Undecided, "the pipeline file names it, but it is not there").at(place)
+    };
     for (name, section) in &facts.pipeline.tables {
         let Some(table) = facts.schema.tables.iter().find(|table| table.name == *name) else {
             refusals.push(unknown(format!("table {name}")));
             continue;
         };
-        let missing = section.columns.keys().filter(|&name| table.columns.iter().all(|column| column.name != *name));
+        let missing = section
+            .columns
+            .keys()
+            .filter(|&name| table.columns.iter().all(|column| column.name != *name));
         refusals.extend(missing.map(|column| unknown(format!("table {name}: column {column}"))));
     }
     refusals
@@ -80,8 +88,13 @@ fn undecided(mut refusals: Vec<Error>) -> Error {
         return refusals.swap_remove(0);
     }
     let lines: String = refusals.iter().map(|error| format!("\n  {error}")).collect();
-    let advice = refusals.iter().find_map(Error::advice).unwrap_or("decide each of them in a pipeline file").to_owned();
-    Error::new(Class::Undecided, format!("{} things must be decided first:{lines}", refusals.len())).todo(advice)
+    let advice = refusals
+        .iter()
+        .find_map(Error::advice)
+        .unwrap_or("decide each of them in a pipeline file")
+        .to_owned();
+    Error::new(Class::Undecided, format!("{} things must be decided first:{lines}", refusals.len()))
+        .todo(advice)
 }
 
 fn not_moved((kind, name, sql): &(String, String, String)) -> LeftBehind {
@@ -107,7 +120,8 @@ fn plan_table(
     let mut choices = Vec::new();
     for (column, seen) in source.columns.iter().zip(&evidence.columns) {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name).map_err(|refusal| Error::new(Class::Undecided, refusal.to_string()));
+        let name = Ident::for_column(&column.name)
+            .map_err(|refusal| Error::new(Class::Undecided, refusal.to_string()));
         match name.and_then(|_| types::choose(column, seen, said)) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
@@ -126,19 +140,26 @@ fn plan_table(
     }
     let create = ddl::create_table(&target, source, &schema, identity.as_ref(), left_behind);
     let steps = keys::steps(&target, source, &schema, names, left_behind);
-    let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(|((column, seen), choice)| ColumnReport {
-        declared: column.declared.clone(),
-        reason: choice.reason.clone(),
-        evidence: shown(seen),
-        warning: choice.warning,
-    });
+    let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
+        |((column, seen), choice)| ColumnReport {
+            declared: column.declared.clone(),
+            reason: choice.reason.clone(),
+            evidence: shown(seen),
+            warning: choice.warning,
+        },
+    );
     Ok(PlannedTable { create, steps, identity, columns: columns.collect(), schema })
 }
 
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
 
-fn table_schema(facts: &Facts<'_>, source: &SourceTable, evidence: &TableEvidence, choices: &[Choice]) -> TableSchema {
+fn table_schema(
+    facts: &Facts<'_>,
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+) -> TableSchema {
     let nulls = |position: usize| evidence.columns.get(position).map_or(0, |seen| seen.nulls);
     let columns: Vec<_> = source
         .columns
@@ -151,7 +172,12 @@ fn table_schema(facts: &Facts<'_>, source: &SourceTable, evidence: &TableEvidenc
             read: choice.read,
             recast: choice.recast.clone(),
             pg: choice.pg,
-            not_null: nulls(position) == 0 && (column.not_null || source.rowid_alias == Some(position)),
+            numbers_only: evidence
+                .columns
+                .get(position)
+                .is_some_and(|seen| seen.texts + seen.blobs == 0),
+            not_null: nulls(position) == 0
+                && (column.not_null || source.rowid_alias == Some(position)),
         })
         .collect();
     let key = if source.primary_key.iter().any(|&position| nulls(position) > 0) {
@@ -224,7 +250,10 @@ mod tests {
             .windows(2)
             .enumerate()
             .map(|(number, pair)| Stretch {
-                range: RowRange::Rowids { first: if number == 0 { pair[0] } else { pair[0] + 1 }, last: pair[1] },
+                range: RowRange::Rowids {
+                    first: if number == 0 { pair[0] } else { pair[0] + 1 },
+                    last: pair[1],
+                },
                 bytes: CHUNK_BYTES / 2,
             })
             .collect();

@@ -1,7 +1,7 @@
 //! The SQL of tables: what is created before the load, and what drops it again.
 
 use super::expression::translate_default;
-use super::identifier::{Ident, Qualified};
+use super::identifier::{Qualified, quoted};
 use super::{Identity, LeftBehind, Plan};
 use crate::model::{SourceTable, TableSchema};
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ pub(super) fn create_table(
     for (position, (column, declared)) in schema.columns.iter().zip(&source.columns).enumerate() {
         sql.push_str(if position == 0 { "\n    " } else { ",\n    " });
         // Writing to a String cannot fail.
-        let _infallible = write!(sql, "{} {}", Ident::quote(&column.target), column.pg);
+        let _infallible = write!(sql, "{} {}", quoted(&column.target), column.pg);
         if column.pg.is_text() {
             sql.push_str(" COLLATE \"C\"");
         }
@@ -62,7 +62,13 @@ pub(super) fn drop_tables(plan: &Plan) -> String {
     let names: Vec<_> = plan
         .tables
         .iter()
-        .map(|table| format!("{}.{}", Ident::quote(&table.schema.target_schema), Ident::quote(&table.schema.target)))
+        .map(|table| {
+            format!("{}.{}", quoted(&table.schema.target_schema), quoted(&table.schema.target))
+        })
         .collect();
-    if names.is_empty() { String::new() } else { format!("DROP TABLE IF EXISTS {}", names.join(", ")) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("DROP TABLE IF EXISTS {}", names.join(", "))
+    }
 }

@@ -65,6 +65,18 @@ impl Ident {
     }
 }
 
+impl Qualified {
+    /// A relation's name in a schema, or why one of them cannot be.
+    pub fn new(schema: &str, name: &str) -> Result<Self, Refusal> {
+        Ok(Self { schema: Ident::new(schema)?, name: Ident::new(name)? })
+    }
+}
+
+/// A name that was found legal before, quoted.
+pub fn quoted(name: &str) -> String {
+    Ident(name.to_owned()).to_string()
+}
+
 impl Refusal {
     fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }

@@ -1,10 +1,11 @@
 //! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
 
 use super::expression::{self, ColumnRef};
-use super::identifier::{Ident, Qualified, shortened};
+use super::identifier::{Ident, Qualified, quoted, shortened};
 use super::{LeftBehind, PlannedTable, Step, StepKind};
 use crate::model::{
-    Deferral, IndexOrigin, PgType, SourceForeignKey, SourceIndex, SourceIndexColumn, SourceTable, TableSchema,
+    CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
+    SourceIndexColumn, SourceTable, TableSchema,
 };
 use std::collections::BTreeSet;
 
@@ -82,7 +83,7 @@ impl TableKeys<'_> {
     }
 
     fn column(&self, position: usize) -> String {
-        self.schema.columns.get(position).map(|column| Ident::quote(&column.target)).unwrap_or_default()
+        self.schema.columns.get(position).map(|column| quoted(&column.target)).unwrap_or_default()
     }
 
     fn columns(&self, positions: &[usize]) -> String {
@@ -90,9 +91,19 @@ impl TableKeys<'_> {
     }
 
     fn resolve(&self, name: &str) -> Option<ColumnRef> {
-        let same = |column: &&crate::model::Column| column.source.eq_ignore_ascii_case(name);
-        let column = self.schema.columns.iter().find(same)?;
-        Some(ColumnRef { name: column.target.clone(), kind: column.pg })
+        let position = self
+            .schema
+            .columns
+            .iter()
+            .position(|column| column.source.eq_ignore_ascii_case(name))?;
+        let (column, source) =
+            (self.schema.columns.get(position)?, self.source.columns.get(position)?);
+        Some(ColumnRef {
+            target: Ident::new(&column.target).ok()?,
+            kind: column.pg,
+            collation: source.collation.clone(),
+            as_stored: is_as_stored(column),
+        })
     }
 
     /// The primary key; a UNIQUE constraint where the source's key holds NULLs, which PostgreSQL's cannot.
@@ -107,12 +118,20 @@ impl TableKeys<'_> {
             (StepKind::PrimaryKey, "PRIMARY KEY", "pkey")
         };
         let name = names.give(&format!("{}_{suffix}", self.schema.target));
-        let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} {words} ({columns})", self.target, Ident::quote(&name));
+        let sql = format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} {words} ({columns})",
+            self.target,
+            quoted(&name)
+        );
         Some(self.step(kind, name, sql))
     }
 
     /// A key that is unique without regard to case needs an index beside the primary key, which is exact.
-    fn folded_primary_key(&self, index: &SourceIndex, names: &mut Names) -> Result<Option<Step>, String> {
+    fn folded_primary_key(
+        &self,
+        index: &SourceIndex,
+        names: &mut Names,
+    ) -> Result<Option<Step>, String> {
         if self.is_plain(index) { Ok(None) } else { self.index(index, names).map(Some) }
     }
 
@@ -129,35 +148,55 @@ impl TableKeys<'_> {
     }
 
     fn unique(&self, index: &SourceIndex, names: &mut Names) -> Step {
-        let positions: Vec<_> = index.columns.iter().filter_map(|column| column.key.as_ref().ok().copied()).collect();
+        let positions: Vec<_> =
+            index.columns.iter().filter_map(|column| column.key.as_ref().ok().copied()).collect();
         let name = names.give(&self.name_of(index));
         let columns = self.columns(&positions);
-        let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({columns})", self.target, Ident::quote(&name));
+        let sql = format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({columns})",
+            self.target,
+            quoted(&name)
+        );
         self.step(StepKind::Unique, name, sql)
     }
 
     fn index(&self, index: &SourceIndex, names: &mut Names) -> Result<Step, String> {
-        let keys = index.columns.iter().map(|column| self.index_key(column)).collect::<Result<Vec<_>, _>>()?;
+        let keys = index
+            .columns
+            .iter()
+            .map(|column| self.index_key(column))
+            .collect::<Result<Vec<_>, _>>()?;
         let predicate = match &index.predicate {
             Some(predicate) => {
-                let translated = expression::translate_predicate(predicate, &|name| self.resolve(name))
-                    .map_err(|untranslatable| untranslatable.to_string())?;
+                let translated =
+                    expression::translate_predicate(predicate, &|name| self.resolve(name))
+                        .map_err(|untranslatable| untranslatable.to_string())?;
                 format!(" WHERE {translated}")
             }
             None => String::new(),
         };
-        let (kind, unique) = if index.unique { (StepKind::Unique, "UNIQUE ") } else { (StepKind::Index, "") };
+        let (kind, unique) =
+            if index.unique { (StepKind::Unique, "UNIQUE ") } else { (StepKind::Index, "") };
         let name = names.give(&self.name_of(index));
-        let sql =
-            format!("CREATE {unique}INDEX {} ON {} ({}){predicate}", Ident::quote(&name), self.target, keys.join(", "));
+        let sql = format!(
+            "CREATE {unique}INDEX {} ON {} ({}){predicate}",
+            quoted(&name),
+            self.target,
+            keys.join(", ")
+        );
         Ok(self.step(kind, name, sql))
     }
 
     fn index_key(&self, column: &SourceIndexColumn) -> Result<String, String> {
         let mut key = match &column.key {
-            Ok(position) if self.is_text(*position) && column.collation == "NOCASE" => folded(&self.column(*position)),
+            Ok(position) if self.is_text(*position) && column.collation == "NOCASE" => {
+                folded(&self.column(*position))
+            }
             Ok(position) if self.is_text(*position) && column.collation != "BINARY" => {
-                return Err(format!("the collation {} is not known to PostgreSQL", column.collation));
+                return Err(format!(
+                    "the collation {} is not known to PostgreSQL",
+                    column.collation
+                ));
             }
             Ok(position) => self.column(*position),
             Err(sql) => {
@@ -177,7 +216,10 @@ impl TableKeys<'_> {
         if index.origin == IndexOrigin::Create {
             return index.name.clone();
         }
-        let columns = index.columns.iter().filter_map(|column| self.schema.columns.get(*column.key.as_ref().ok()?));
+        let columns = index
+            .columns
+            .iter()
+            .filter_map(|column| self.schema.columns.get(*column.key.as_ref().ok()?));
         let columns: Vec<_> = columns.map(|column| column.target.as_str()).collect();
         format!("{}_{}_key", self.schema.target, columns.join("_"))
     }
@@ -186,10 +228,27 @@ impl TableKeys<'_> {
         let translated = expression::translate_predicate(sql, &|name| self.resolve(name))
             .map_err(|untranslatable| untranslatable.to_string())?;
         let name = names.give(name.unwrap_or(&format!("{}_check", self.schema.target)));
-        let quoted = Ident::quote(&name);
-        let sql = format!("ALTER TABLE {} ADD CONSTRAINT {quoted} CHECK ({translated}) NOT VALID", self.target);
+        let quoted = quoted(&name);
+        let sql = format!(
+            "ALTER TABLE {} ADD CONSTRAINT {quoted} CHECK ({translated}) NOT VALID",
+            self.target
+        );
         let validate = Some(format!("ALTER TABLE {} VALIDATE CONSTRAINT {quoted}", self.target));
         Ok(Step { validate, ..self.step(StepKind::Check, name, sql) })
+    }
+}
+
+/// Whether SQLite compares the stored values as PostgreSQL compares those of the target. Text that became decimals or
+/// times does not: `'10' < '9'` holds in SQLite, and times without seconds sort before those with.
+fn is_as_stored(column: &Column) -> bool {
+    match (column.read, &column.recast) {
+        (CellShape::Integer, Recast::Keep | Recast::ZeroOneToBool) => true,
+        (
+            CellShape::Real | CellShape::Text | CellShape::Blob | CellShape::IsoDate,
+            Recast::Keep,
+        ) => true,
+        (CellShape::Decimal, Recast::Keep) => column.numbers_only,
+        _ => false,
     }
 }
 
@@ -230,8 +289,12 @@ fn foreign_key(
     tables: &[PlannedTable],
     names: &mut Names,
 ) -> Result<Step, String> {
-    let parent = sources.iter().zip(tables).find(|(parent, _)| parent.name.eq_ignore_ascii_case(&key.parent));
-    let (parent_source, parent) = parent.ok_or_else(|| format!("there is no table {}", key.parent))?;
+    let parent = sources
+        .iter()
+        .zip(tables)
+        .find(|(parent, _)| parent.name.eq_ignore_ascii_case(&key.parent));
+    let (parent_source, parent) =
+        parent.ok_or_else(|| format!("there is no table {}", key.parent))?;
     let parent_columns = parent_columns(key, parent_source)?;
     if parent_columns.len() != key.columns.len() {
         return Err("its columns and its parent's columns differ in number".into());
@@ -245,14 +308,18 @@ fn foreign_key(
         if let (Some(child), Some(parent)) = kinds
             && !comparable(child.pg, parent.pg)
         {
-            return Err(format!("column {} is {}, its parent's is {}", child.source, child.pg, parent.pg));
+            return Err(format!(
+                "column {} is {}, its parent's is {}",
+                child.source, child.pg, parent.pg
+            ));
         }
     }
-    let quoted = |table: &PlannedTable, positions: &[usize]| {
+    let listed = |table: &PlannedTable, positions: &[usize]| {
         let columns = positions.iter().filter_map(|&position| table.schema.columns.get(position));
-        columns.map(|column| Ident::quote(&column.target)).collect::<Vec<_>>().join(", ")
+        columns.map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
     };
-    let columns: Vec<_> = key.columns.iter().filter_map(|&position| source.columns.get(position)).collect();
+    let columns: Vec<_> =
+        key.columns.iter().filter_map(|&position| source.columns.get(position)).collect();
     let columns: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
     let name = names.give(&format!("{}_{}_fkey", table.schema.target, columns.join("_")));
     let child = relation(table);
@@ -262,19 +329,19 @@ fn foreign_key(
     };
     let sql = format!(
         "ALTER TABLE {child} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE {} ON DELETE {}{deferral} NOT VALID",
-        Ident::quote(&name),
-        quoted(table, &key.columns),
+        quoted(&name),
+        listed(table, &key.columns),
         relation(parent),
-        quoted(parent, &parent_columns),
+        listed(parent, &parent_columns),
         key.on_update.sql(),
         key.on_delete.sql(),
     );
-    let validate = Some(format!("ALTER TABLE {child} VALIDATE CONSTRAINT {}", Ident::quote(&name)));
+    let validate = Some(format!("ALTER TABLE {child} VALIDATE CONSTRAINT {}", quoted(&name)));
     Ok(Step { kind: StepKind::ForeignKey, name, table: table.schema.target.clone(), sql, validate })
 }
 
 fn relation(table: &PlannedTable) -> String {
-    format!("{}.{}", Ident::quote(&table.schema.target_schema), Ident::quote(&table.schema.target))
+    format!("{}.{}", quoted(&table.schema.target_schema), quoted(&table.schema.target))
 }
 
 /// The parent's columns as positions; its primary key where none are written.
@@ -292,17 +359,22 @@ fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<us
 /// Whether the target will have a key over exactly these columns.
 fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
     let same = |positions: &[usize]| {
-        positions.len() == columns.len() && positions.iter().all(|position| columns.contains(position))
+        positions.len() == columns.len()
+            && positions.iter().all(|position| columns.contains(position))
     };
     let plain = |column: &SourceIndexColumn| match column.key {
-        Ok(position) if column.collation == "BINARY" || !is_text(planned, position) => Some(position),
+        Ok(position) if column.collation == "BINARY" || !is_text(planned, position) => {
+            Some(position)
+        }
         _ => None,
     };
     same(&source.primary_key)
-        || source.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).any(|index| {
-            let positions: Option<Vec<_>> = index.columns.iter().map(plain).collect();
-            positions.is_some_and(|positions| same(&positions))
-        })
+        || source.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).any(
+            |index| {
+                let positions: Option<Vec<_>> = index.columns.iter().map(plain).collect();
+                positions.is_some_and(|positions| same(&positions))
+            },
+        )
 }
 
 fn is_text(planned: &PlannedTable, position: usize) -> bool {

@@ -141,7 +141,8 @@ impl Plan {
     ///
     /// None that a plan can cause.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(|error| Error::internal("the plan cannot be written down").because(error))
+        serde_json::to_string(self)
+            .map_err(|error| Error::internal("the plan cannot be written down").because(error))
     }
 
     /// A plan from the ledger.
@@ -179,16 +180,24 @@ impl Plan {
     /// What the user should look at, in words.
     pub fn warnings(&self) -> Vec<String> {
         let columns = self.tables.iter().flat_map(|table| {
-            let named = table.schema.columns.iter().zip(&table.columns).filter(|(_, report)| report.warning);
+            let named = table
+                .schema
+                .columns
+                .iter()
+                .zip(&table.columns)
+                .filter(|(_, report)| report.warning);
             named.map(|(column, report)| {
-                let declared = if report.declared.is_empty() { "without type" } else { &report.declared };
+                let declared =
+                    if report.declared.is_empty() { "without type" } else { &report.declared };
                 format!(
                     "table {}: column {}: declared {declared}, becomes {}: {}",
                     table.schema.source, column.source, column.pg, report.reason
                 )
             })
         });
-        let left = self.left_behind.iter().map(|left| format!("{} {} is not carried over: {}", left.kind, left.name, left.reason));
+        let left = self.left_behind.iter().map(|left| {
+            format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
+        });
         columns.chain(left).collect()
     }
 }

@@ -3,7 +3,8 @@
 use crate::config::{ColumnSection, TimeSource};
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    Affinity, CellShape, ColumnEvidence, EpochUnit, NumericSize, PgType, Probe, Recast, SourceColumn,
+    Affinity, CellShape, ColumnEvidence, EpochUnit, NumericSize, PgType, Probe, Recast,
+    SourceColumn,
 };
 
 /// What was chosen for a column, and why.
@@ -48,9 +49,11 @@ pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Probe {
     match Declared::of(column) {
         Declared::Temporal => Probe::Temporal,
         Declared::Text(_) | Declared::Float => Probe::Plain,
-        Declared::Boolean | Declared::Integer | Declared::Decimal(_) | Declared::Bytes | Declared::Nothing => {
-            Probe::Decimal
-        }
+        Declared::Boolean
+        | Declared::Integer
+        | Declared::Decimal(_)
+        | Declared::Bytes
+        | Declared::Nothing => Probe::Decimal,
     }
 }
 
@@ -59,7 +62,11 @@ pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Probe {
 /// # Errors
 ///
 /// [`Class::Undecided`] where no type carries every value, or where the pipeline file asks for one that does not.
-pub fn choose(column: &SourceColumn, evidence: &ColumnEvidence, said: Option<&ColumnSection>) -> Result<Choice> {
+pub fn choose(
+    column: &SourceColumn,
+    evidence: &ColumnEvidence,
+    said: Option<&ColumnSection>,
+) -> Result<Choice> {
     storable(evidence)?;
     match said {
         Some(said) if *said != ColumnSection::default() => as_said(column, evidence, said),
@@ -86,7 +93,9 @@ impl Declared {
         let name = column.declared.to_ascii_uppercase();
         match Affinity::of(&column.declared) {
             _ if name.contains("BOOL") => Self::Boolean,
-            Affinity::Text => Self::Text(arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n))),
+            Affinity::Text => Self::Text(
+                arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n)),
+            ),
             Affinity::Integer => Self::Integer,
             Affinity::Real => Self::Float,
             Affinity::Blob if name.trim().is_empty() => Self::Nothing,
@@ -99,7 +108,10 @@ impl Declared {
 
 /// The numbers in a declared type's parentheses.
 fn arguments(declared: &str) -> Vec<u32> {
-    let inside = declared.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(inside, _)| inside);
+    let inside = declared
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map_or("", |(inside, _)| inside);
     inside.split(',').map_while(|number| number.trim().parse().ok()).collect()
 }
 
@@ -110,7 +122,8 @@ fn numeric_size(declared: &str) -> Option<NumericSize> {
         _ => return None,
     };
     let size = NumericSize { precision: precision.try_into().ok()?, scale: scale.try_into().ok()? };
-    let legal = (1..=NumericSize::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
+    let legal =
+        (1..=NumericSize::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
     legal.then_some(size)
 }
 
@@ -121,12 +134,14 @@ fn storable(evidence: &ColumnEvidence) -> Result<()> {
             .todo("this is not supported yet: repair these values in the source, or leave the column out of it"))
     };
     match evidence {
-        ColumnEvidence { with_nul: 1.., .. } => {
-            refuse(format!("{} texts hold a NUL character, which PostgreSQL's text cannot", evidence.with_nul))
-        }
-        ColumnEvidence { not_utf8: 1.., .. } => {
-            refuse(format!("{} texts are not UTF-8, which PostgreSQL's text must be", evidence.not_utf8))
-        }
+        ColumnEvidence { with_nul: 1.., .. } => refuse(format!(
+            "{} texts hold a NUL character, which PostgreSQL's text cannot",
+            evidence.with_nul
+        )),
+        ColumnEvidence { not_utf8: 1.., .. } => refuse(format!(
+            "{} texts are not UTF-8, which PostgreSQL's text must be",
+            evidence.not_utf8
+        )),
         ColumnEvidence { blobs: 1.., .. } if evidence.blobs < evidence.values() => refuse(format!(
             "{} BLOBs stand beside {} other values, and no type holds both",
             evidence.blobs,
@@ -148,8 +163,12 @@ fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
     let ColumnEvidence { integers, reals, texts, blobs, .. } = *evidence;
     match (declared, integers, reals, texts, blobs) {
         (_, 0, 0, 0, 0) => by_declaration(declared),
-        (Declared::Bytes | Declared::Nothing, 0, 0, 0, _) => Choice::new(CellShape::Blob, PgType::Bytea, "BLOBs"),
-        (_, 0, 0, 0, _) => Choice::new(CellShape::Blob, PgType::Bytea, "all values are BLOBs").warn(),
+        (Declared::Bytes | Declared::Nothing, 0, 0, 0, _) => {
+            Choice::new(CellShape::Blob, PgType::Bytea, "BLOBs")
+        }
+        (_, 0, 0, 0, _) => {
+            Choice::new(CellShape::Blob, PgType::Bytea, "all values are BLOBs").warn()
+        }
         (_, _, _, 1.., _) if integers + reals > 0 => Choice::new(
             CellShape::AnyText,
             PgType::Text,
@@ -158,16 +177,25 @@ fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
         .warn(),
         (_, 0, 0, _, _) => by_texts(declared, evidence),
         (Declared::Boolean, _, 0, _, _) if is_zero_one(evidence) => {
-            Choice::new(CellShape::Integer, PgType::Bool, "all values are 0 or 1").recast(Recast::ZeroOneToBool)
+            Choice::new(CellShape::Integer, PgType::Bool, "all values are 0 or 1")
+                .recast(Recast::ZeroOneToBool)
         }
         (Declared::Decimal(size), ..) => by_decimals(*size, evidence),
         (_, _, 0, _, _) => {
             let choice = Choice::new(CellShape::Integer, PgType::Int8, "all values are integers");
-            if matches!(declared, Declared::Integer | Declared::Nothing) { choice } else { choice.warn() }
+            if matches!(declared, Declared::Integer | Declared::Nothing) {
+                choice
+            } else {
+                choice.warn()
+            }
         }
         (_, 0, _, _, _) => {
             let choice = Choice::new(CellShape::Real, PgType::Float8, "all values are floats");
-            if matches!(declared, Declared::Float | Declared::Nothing) { choice } else { choice.warn() }
+            if matches!(declared, Declared::Float | Declared::Nothing) {
+                choice
+            } else {
+                choice.warn()
+            }
         }
         _ => {
             let choice = integers_and_floats(evidence);
@@ -180,13 +208,19 @@ fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
 fn by_declaration(declared: &Declared) -> Choice {
     let reason = "declared; there are no values";
     match declared {
-        Declared::Boolean => Choice::new(CellShape::Integer, PgType::Bool, reason).recast(Recast::ZeroOneToBool),
+        Declared::Boolean => {
+            Choice::new(CellShape::Integer, PgType::Bool, reason).recast(Recast::ZeroOneToBool)
+        }
         Declared::Temporal => Choice::new(CellShape::IsoNaive, PgType::Timestamp, reason),
         Declared::Decimal(size) => Choice::new(CellShape::Decimal, PgType::Numeric(*size), reason),
         Declared::Integer => Choice::new(CellShape::Integer, PgType::Int8, reason),
         Declared::Float => Choice::new(CellShape::Real, PgType::Float8, reason),
-        Declared::Text(Some(chars)) => Choice::new(CellShape::Text, PgType::Varchar(*chars), reason),
-        Declared::Text(None) | Declared::Nothing => Choice::new(CellShape::Text, PgType::Text, reason),
+        Declared::Text(Some(chars)) => {
+            Choice::new(CellShape::Text, PgType::Varchar(*chars), reason)
+        }
+        Declared::Text(None) | Declared::Nothing => {
+            Choice::new(CellShape::Text, PgType::Text, reason)
+        }
         Declared::Bytes => Choice::new(CellShape::Blob, PgType::Bytea, reason),
     }
 }
@@ -203,15 +237,19 @@ fn by_texts(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
             PgType::Varchar(*chars),
             format!("declared; the longest has {} characters", evidence.chars_max),
         ),
-        Declared::Text(Some(chars)) => {
-            text(&format!("the longest has {} characters, {chars} are declared", evidence.chars_max)).warn()
-        }
+        Declared::Text(Some(chars)) => text(&format!(
+            "the longest has {} characters, {chars} are declared",
+            evidence.chars_max
+        ))
+        .warn(),
         Declared::Text(None) | Declared::Nothing => text("all values are texts"),
         Declared::Temporal => by_dates(evidence),
         Declared::Decimal(size) if evidence.not_decimal == 0 => by_decimals(*size, evidence),
-        Declared::Boolean | Declared::Decimal(_) | Declared::Integer | Declared::Float | Declared::Bytes => {
-            text("all values are texts").warn()
-        }
+        Declared::Boolean
+        | Declared::Decimal(_)
+        | Declared::Integer
+        | Declared::Float
+        | Declared::Bytes => text("all values are texts").warn(),
     }
 }
 
@@ -243,12 +281,18 @@ fn by_decimals(size: Option<NumericSize>, evidence: &ColumnEvidence) -> Choice {
         Some(size) if fits(size, evidence) => Choice::new(
             CellShape::Decimal,
             PgType::Numeric(Some(size)),
-            format!("declared; {} digits before and {} after the point are used", needed.integer_digits, needed.scale),
+            format!(
+                "declared; {} digits before and {} after the point are used",
+                needed.integer_digits, needed.scale
+            ),
         ),
         Some(_) => Choice::new(
             CellShape::Decimal,
             PgType::Numeric(None),
-            format!("{} digits before and {} after the point are used", needed.integer_digits, needed.scale),
+            format!(
+                "{} digits before and {} after the point are used",
+                needed.integer_digits, needed.scale
+            ),
         )
         .warn(),
     }
@@ -256,7 +300,8 @@ fn by_decimals(size: Option<NumericSize>, evidence: &ColumnEvidence) -> Choice {
 
 fn fits(size: NumericSize, evidence: &ColumnEvidence) -> bool {
     let needed = evidence.decimal_size();
-    needed.scale <= u32::from(size.scale) && needed.integer_digits <= u32::from(size.precision - size.scale)
+    needed.scale <= u32::from(size.scale)
+        && needed.integer_digits <= u32::from(size.precision - size.scale)
 }
 
 /// The number type that holds integers and floats exactly.
@@ -271,7 +316,11 @@ fn integers_and_floats(evidence: &ColumnEvidence) -> Choice {
 }
 
 /// What the pipeline file asks for, if every value fits it.
-fn as_said(column: &SourceColumn, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
+fn as_said(
+    column: &SourceColumn,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let undecided = |what: String| Error::new(Class::Undecided, what);
     let pg = match &said.kind {
         Some(kind) => parse_type(kind).ok_or_else(|| {
@@ -282,8 +331,12 @@ fn as_said(column: &SourceColumn, evidence: &ColumnEvidence, said: &ColumnSectio
     };
     let choice = said_choice(pg, evidence, said);
     choice.ok_or_else(|| {
-        undecided(format!("not every value is {} as the pipeline file says: {}", told(pg, said), shown(evidence)))
-            .todo("choose a type that carries every value, or repair the values in the source")
+        undecided(format!(
+            "not every value is {} as the pipeline file says: {}",
+            told(pg, said),
+            shown(evidence)
+        ))
+        .todo("choose a type that carries every value, or repair the values in the source")
     })
 }
 
@@ -301,18 +354,23 @@ fn said_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> O
         PgType::Bool => (numbers_only && *reals == 0 && (*integers == 0 || is_zero_one(evidence)))
             .then(|| choice(CellShape::Integer).recast(Recast::ZeroOneToBool)),
         PgType::Int8 => (numbers_only && *reals == 0).then(|| choice(CellShape::Integer)),
-        PgType::Float8 => (numbers_only && evidence.integers_beyond_double == 0).then(|| choice(CellShape::Real)),
+        PgType::Float8 => {
+            (numbers_only && evidence.integers_beyond_double == 0).then(|| choice(CellShape::Real))
+        }
         PgType::Numeric(size) => (*blobs == 0
             && evidence.beyond_decimal == 0
             && evidence.not_decimal == 0
             && size.is_none_or(|size| fits(size, evidence)))
         .then(|| choice(CellShape::Decimal)),
-        PgType::Text => (*blobs == 0).then(|| choice(if texts_only { CellShape::Text } else { CellShape::AnyText })),
+        PgType::Text => (*blobs == 0)
+            .then(|| choice(if texts_only { CellShape::Text } else { CellShape::AnyText })),
         PgType::Varchar(chars) => {
             (texts_only && evidence.chars_max <= u64::from(chars)).then(|| choice(CellShape::Text))
         }
         PgType::Bytea => (numbers_only && integers + reals == 0).then(|| choice(CellShape::Blob)),
-        PgType::Date => (only_times && dates.naive + dates.offset == 0).then(|| choice(CellShape::IsoDate)),
+        PgType::Date => {
+            (only_times && dates.naive + dates.offset == 0).then(|| choice(CellShape::IsoDate))
+        }
         PgType::Timestamp | PgType::Timestamptz => match said.from.unwrap_or(TimeSource::Iso8601) {
             TimeSource::Iso8601 if only_times => iso_choice(pg, evidence, said),
             TimeSource::Iso8601 => None,

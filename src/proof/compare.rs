@@ -26,6 +26,7 @@ impl TableProof {
 /// Compares group by group.
 pub fn compare(table: &str, source: &GroupSums, target: &GroupSums) -> TableProof {
     let pairs = source.groups().iter().zip(target.groups()).enumerate();
-    let differing = pairs.filter(|(_, (source, target))| source != target).map(|(group, _)| group).collect();
+    let differing =
+        pairs.filter(|(_, (source, target))| source != target).map(|(group, _)| group).collect();
     TableProof { table: table.into(), source: source.total(), target: target.total(), differing }
 }

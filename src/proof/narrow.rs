@@ -72,7 +72,9 @@ impl<'g> RowKeys<'g> {
     pub fn merge(&mut self, other: Self) {
         for (key, digests) in other.rows {
             let mine = self.rows.entry(key).or_default();
-            digests.into_iter().for_each(|(digest, times)| *mine.entry(digest).or_default() += times);
+            digests
+                .into_iter()
+                .for_each(|(digest, times)| *mine.entry(digest).or_default() += times);
         }
     }
 }
@@ -101,10 +103,18 @@ pub fn diff(table: &TableSchema, source: &RowKeys<'_>, target: &RowKeys<'_>) -> 
             Some(theirs) if mine == theirs => {}
             Some(theirs) if keyed => {
                 // A key that stands twice in the target, once as it should be, is one row too many.
-                let unchanged = mine.iter().all(|(digest, times)| theirs.get(digest).is_some_and(|found| found >= times));
-                differ(key, if unchanged { DifferenceKind::Extra } else { DifferenceKind::Changed }, 1);
+                let unchanged = mine
+                    .iter()
+                    .all(|(digest, times)| theirs.get(digest).is_some_and(|found| found >= times));
+                differ(
+                    key,
+                    if unchanged { DifferenceKind::Extra } else { DifferenceKind::Changed },
+                    1,
+                );
             }
-            Some(theirs) if count(mine) > count(theirs) => differ(key, DifferenceKind::Missing, count(mine) - count(theirs)),
+            Some(theirs) if count(mine) > count(theirs) => {
+                differ(key, DifferenceKind::Missing, count(mine) - count(theirs))
+            }
             Some(theirs) => differ(key, DifferenceKind::Extra, count(theirs) - count(mine)),
         }
     }

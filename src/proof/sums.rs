@@ -27,7 +27,9 @@ impl Grouping {
                     })
                     .collect(),
             ),
-            Partition::Buckets { count } => Self::Buckets(count.max(1).try_into().unwrap_or(u64::MAX)),
+            Partition::Buckets { count } => {
+                Self::Buckets(count.max(1).try_into().unwrap_or(u64::MAX))
+            }
         }
     }
 
@@ -44,9 +46,14 @@ impl Grouping {
             }
             Self::Buckets(1) => Ok(0),
             Self::Buckets(count) => {
-                let digest = if row.key.is_empty() { row.digest.0 } else { *blake3::hash(row.key).as_bytes() };
+                let digest = if row.key.is_empty() {
+                    row.digest.0
+                } else {
+                    *blake3::hash(row.key).as_bytes()
+                };
                 let head = digest.first_chunk::<8>().map_or(0, |head| u64::from_le_bytes(*head));
-                usize::try_from(head % count).map_err(|error| Error::internal("a bucket out of range").because(error))
+                usize::try_from(head % count)
+                    .map_err(|error| Error::internal("a bucket out of range").because(error))
             }
         }
     }
@@ -55,7 +62,9 @@ impl Grouping {
 /// The rowid in a key of one `bigint`: its length and its bytes.
 fn rowid(key: &[u8]) -> Result<i64> {
     match key.split_first_chunk::<4>() {
-        Some(([0, 0, 0, 8], value)) => value.as_array::<8>().map(|bytes| i64::from_be_bytes(*bytes)),
+        Some(([0, 0, 0, 8], value)) => {
+            value.as_array::<8>().map(|bytes| i64::from_be_bytes(*bytes))
+        }
         _ => None,
     }
     .ok_or_else(|| Error::internal("a key is no rowid"))
@@ -97,7 +106,9 @@ impl GroupSums {
     /// The groups that are not empty, as the ledger keeps them: number, rows, sum, little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (number, sum) in self.sums.iter().enumerate().filter(|(_, sum)| **sum != DigestSum::default()) {
+        for (number, sum) in
+            self.sums.iter().enumerate().filter(|(_, sum)| **sum != DigestSum::default())
+        {
             bytes.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(&u32::try_from(sum.rows).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(&sum.bytes());
@@ -118,7 +129,8 @@ impl GroupSums {
         }
         for group in groups {
             let [n0, n1, n2, n3, r0, r1, r2, r3, sum @ ..] = *group;
-            let number = usize::try_from(u32::from_le_bytes([n0, n1, n2, n3])).map_err(|_| damaged())?;
+            let number =
+                usize::try_from(u32::from_le_bytes([n0, n1, n2, n3])).map_err(|_| damaged())?;
             let rows = u64::from(u32::from_le_bytes([r0, r1, r2, r3]));
             *self.sums.get_mut(number).ok_or_else(damaged)? += DigestSum::from_parts(rows, sum);
         }

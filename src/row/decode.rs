@@ -40,7 +40,14 @@ impl<'t> TupleDecoder<'t> {
             .filter(|(_, column)| column.pg == PgType::Numeric(None))
             .map(|(position, _)| position)
             .collect();
-        Self { table, unsized_numerics, pending: Vec::new(), canonical: Vec::new(), key: Vec::new(), state: State::Header }
+        Self {
+            table,
+            unsized_numerics,
+            pending: Vec::new(),
+            canonical: Vec::new(),
+            key: Vec::new(),
+            state: State::Header,
+        }
     }
 
     /// Takes the next bytes of the stream and visits each row that they complete.
@@ -85,7 +92,9 @@ impl<'t> TupleDecoder<'t> {
                         return Ok(used);
                     }
                     if !rest.starts_with(&COPY_HEADER) {
-                        return Err(Error::internal("the server's COPY stream has an unknown header"));
+                        return Err(Error::internal(
+                            "the server's COPY stream has an unknown header",
+                        ));
                     }
                     used += COPY_HEADER.len();
                     self.state = State::Tuples;
@@ -142,11 +151,15 @@ fn with_least_scales<'b>(tuple: &[u8], columns: &[usize], canonical: &'b mut Vec
 fn tuple_length(bytes: &[u8], columns: usize) -> Result<Option<usize>> {
     let Some((count, _)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
     if usize::try_from(i16::from_be_bytes(*count)) != Ok(columns) {
-        return Err(Error::internal("a row of the server's COPY stream has another number of fields"));
+        return Err(Error::internal(
+            "a row of the server's COPY stream has another number of fields",
+        ));
     }
     let mut end = 2_usize;
     for _ in 0..columns {
-        let Some(length) = bytes.get(end..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(None) };
+        let Some(length) = bytes.get(end..).and_then(<[u8]>::first_chunk::<4>) else {
+            return Ok(None);
+        };
         end += 4 + usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
     }
     Ok((end <= bytes.len()).then_some(end))
@@ -182,9 +195,11 @@ fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField
 /// The key of a [`Row`] for people: `7`, or `(usdc, 1m, 1758000000)`.
 pub fn show_key(table: &TableSchema, key: &[u8]) -> String {
     // Key fields stand in the order of the columns, whatever the order of the key.
-    let columns = table.columns.iter().enumerate().filter(|(position, _)| table.key.contains(position));
+    let columns =
+        table.columns.iter().enumerate().filter(|(position, _)| table.key.contains(position));
     let types = columns.map(|(_, column)| column.pg);
-    let mut values: Vec<_> = types.zip(framed_fields(key, 0)).map(|(pg, field)| show_field(pg, field.value)).collect();
+    let mut values: Vec<_> =
+        types.zip(framed_fields(key, 0)).map(|(pg, field)| show_field(pg, field.value)).collect();
     match values.len() {
         1 => values.swap_remove(0),
         _ => format!("({})", values.join(", ")),
@@ -197,7 +212,9 @@ pub fn show_field(pg: PgType, value: Option<&[u8]>) -> String {
     let shown = match pg {
         PgType::Bool => value.first().map(|&byte| (byte != 0).to_string()),
         PgType::Int8 => big_endian(value).map(|value| value.to_string()),
-        PgType::Float8 => big_endian(value).map(|value| f64::from_bits(value.cast_unsigned()).to_string()),
+        PgType::Float8 => {
+            big_endian(value).map(|value| f64::from_bits(value.cast_unsigned()).to_string())
+        }
         PgType::Numeric(_) => numeric::show(value),
         PgType::Text | PgType::Varchar(_) => Some(shortened(&String::from_utf8_lossy(value))),
         PgType::Bytea => None,
@@ -214,19 +231,24 @@ fn big_endian(value: &[u8]) -> Option<i64> {
 
 fn show_date(postgres_days: i32) -> Option<String> {
     let days = postgres_days.checked_add(POSTGRES_EPOCH_DAYS)?;
-    let date = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+    let date =
+        jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
     Some(date.to_string())
 }
 
 fn show_timestamp(postgres_micros: i64) -> Option<String> {
-    let instant = jiff::Timestamp::from_microsecond(postgres_micros.checked_add(POSTGRES_EPOCH_MICROS)?).ok()?;
+    let instant =
+        jiff::Timestamp::from_microsecond(postgres_micros.checked_add(POSTGRES_EPOCH_MICROS)?)
+            .ok()?;
     Some(jiff::tz::TimeZone::UTC.to_datetime(instant).to_string())
 }
 
 const SHOWN_CHARS_MAX: usize = 120;
 
 fn shortened(text: &str) -> String {
-    let escaped = text.chars().flat_map(|char| if char.is_control() { char.escape_default().collect() } else { vec![char] });
+    let escaped = text.chars().flat_map(|char| {
+        if char.is_control() { char.escape_default().collect() } else { vec![char] }
+    });
     let mut shown: String = escaped.take(SHOWN_CHARS_MAX).collect();
     if text.chars().count() > SHOWN_CHARS_MAX {
         shown.push('…');

@@ -10,10 +10,12 @@ use super::visit::{Row, RowVisitor};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Column, PgType, RowDigest, TableSchema};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array,
+    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use bytes::Bytes;
 
@@ -38,10 +40,18 @@ impl<'t> TupleEncoder<'t> {
     ///
     /// A table with more columns than a tuple can have.
     pub fn new(table: &'t TableSchema) -> Result<Self> {
-        let count = i16::try_from(table.columns.len())
-            .map_err(|_too_many| Error::internal("more columns than a tuple can have").at(format!("table {}", table.source)))?;
+        let count = i16::try_from(table.columns.len()).map_err(|_too_many| {
+            Error::internal("more columns than a tuple can have")
+                .at(format!("table {}", table.source))
+        })?;
         let in_key = (0..table.columns.len()).map(|column| table.key.contains(&column)).collect();
-        Ok(Self { table, in_key, field_count: count.to_be_bytes(), piece: Vec::new(), key: Vec::new() })
+        Ok(Self {
+            table,
+            in_key,
+            field_count: count.to_be_bytes(),
+            piece: Vec::new(),
+            key: Vec::new(),
+        })
     }
 
     /// Encodes all rows of a batch in [`TableSchema::write_schema`]'s shape.
@@ -56,7 +66,9 @@ impl<'t> TupleEncoder<'t> {
             .iter()
             .zip(batch.columns())
             .zip(&self.in_key)
-            .map(|((column, array), &in_key)| Ok(Field { column, in_key, cells: Cells::of(column, array)? }))
+            .map(|((column, array), &in_key)| {
+                Ok(Field { column, in_key, cells: Cells::of(column, array)? })
+            })
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             self.encode_row(&fields, row, visitor)?;
@@ -73,7 +85,12 @@ impl<'t> TupleEncoder<'t> {
         self.pass_on(visitor)
     }
 
-    fn encode_row(&mut self, fields: &[Field<'_>], row: usize, visitor: &mut impl RowVisitor) -> Result<()> {
+    fn encode_row(
+        &mut self,
+        fields: &[Field<'_>],
+        row: usize,
+        visitor: &mut impl RowVisitor,
+    ) -> Result<()> {
         let mut tuple = Tuple { start: self.piece.len(), passed_on: None };
         self.key.clear();
         self.piece.extend_from_slice(&self.field_count);
@@ -83,7 +100,10 @@ impl<'t> TupleEncoder<'t> {
             if let Some(value) = sliced {
                 self.encode_slices(value, &mut tuple, visitor)?;
             } else {
-                field.cells.write(row, &mut self.piece).at(|| format!("column {}", field.column.source))?;
+                field
+                    .cells
+                    .write(row, &mut self.piece)
+                    .at(|| format!("column {}", field.column.source))?;
             }
             if field.in_key {
                 match sliced {
@@ -94,7 +114,11 @@ impl<'t> TupleEncoder<'t> {
         }
         let rest = self.piece.get(tuple.start..).unwrap_or_default();
         let row = match tuple.passed_on {
-            None => Row { key: &self.key, digest: RowDigest(*blake3::hash(rest).as_bytes()), tuple: Some(rest) },
+            None => Row {
+                key: &self.key,
+                digest: RowDigest(*blake3::hash(rest).as_bytes()),
+                tuple: Some(rest),
+            },
             Some(mut hasher) => {
                 let digest = RowDigest(*hasher.update(rest).finalize().as_bytes());
                 Row { key: &self.key, digest, tuple: None }
@@ -105,7 +129,12 @@ impl<'t> TupleEncoder<'t> {
     }
 
     /// Writes a value that is larger than a piece, slice by slice.
-    fn encode_slices(&mut self, value: &[u8], tuple: &mut Tuple, visitor: &mut impl RowVisitor) -> Result<()> {
+    fn encode_slices(
+        &mut self,
+        value: &[u8],
+        tuple: &mut Tuple,
+        visitor: &mut impl RowVisitor,
+    ) -> Result<()> {
         write_length(value.len(), &mut self.piece)?;
         for slice in value.chunks(PIECE_BYTES) {
             self.piece.extend_from_slice(slice);
@@ -163,7 +192,9 @@ impl<'a> Cells<'a> {
                 .and_then(|array| Some(Self::Decimal(array, u8::try_from(size.scale).ok()?))),
             PgType::Numeric(_) => array.as_string_opt().map(Self::DecimalText),
             PgType::Text => array.as_string_opt().map(Self::Text),
-            PgType::Varchar(chars) => array.as_string_opt().map(|array| Self::Varchar(array, chars)),
+            PgType::Varchar(chars) => {
+                array.as_string_opt().map(|array| Self::Varchar(array, chars))
+            }
             PgType::Bytea => array.as_binary_opt().map(Self::Bytea),
             PgType::Date => array.as_primitive_opt::<Date32Type>().map(Self::Date),
             PgType::Timestamp | PgType::Timestamptz => {
@@ -192,12 +223,18 @@ impl<'a> Cells<'a> {
         match self {
             Self::Bool(array) => fixed(*array, row, out, || [u8::from(array.value(row))]),
             Self::Int8(array) => fixed(*array, row, out, || array.value(row).to_be_bytes()),
-            Self::Float8(array) => fixed(*array, row, out, || array.value(row).to_bits().to_be_bytes()),
+            Self::Float8(array) => {
+                fixed(*array, row, out, || array.value(row).to_bits().to_be_bytes())
+            }
             Self::Date(array) => {
-                fixed(*array, row, out, || array.value(row).wrapping_sub(POSTGRES_EPOCH_DAYS).to_be_bytes());
+                fixed(*array, row, out, || {
+                    array.value(row).wrapping_sub(POSTGRES_EPOCH_DAYS).to_be_bytes()
+                });
             }
             Self::Timestamp(array) => {
-                fixed(*array, row, out, || array.value(row).wrapping_sub(POSTGRES_EPOCH_MICROS).to_be_bytes());
+                fixed(*array, row, out, || {
+                    array.value(row).wrapping_sub(POSTGRES_EPOCH_MICROS).to_be_bytes()
+                });
             }
             Self::Decimal(array, scale) => {
                 return measured(*array, row, out, |out| {
@@ -205,7 +242,9 @@ impl<'a> Cells<'a> {
                     Ok(())
                 });
             }
-            Self::DecimalText(array) => return measured(*array, row, out, |out| decimal_text(array.value(row), out)),
+            Self::DecimalText(array) => {
+                return measured(*array, row, out, |out| decimal_text(array.value(row), out));
+            }
             Self::Text(array) => return plain(*array, row, out, || array.value(row).as_bytes()),
             Self::Bytea(array) => return plain(*array, row, out, || array.value(row)),
             Self::Varchar(array, chars) => {
@@ -223,7 +262,12 @@ const NULL_LENGTH: [u8; 4] = [0xff; 4];
 
 /// Writes a value whose bytes have a fixed length.
 #[inline]
-fn fixed<const N: usize>(array: &dyn Array, row: usize, out: &mut Vec<u8>, value: impl FnOnce() -> [u8; N]) {
+fn fixed<const N: usize>(
+    array: &dyn Array,
+    row: usize,
+    out: &mut Vec<u8>,
+    value: impl FnOnce() -> [u8; N],
+) {
     if array.is_null(row) {
         out.extend_from_slice(&NULL_LENGTH);
         return;
@@ -235,7 +279,12 @@ fn fixed<const N: usize>(array: &dyn Array, row: usize, out: &mut Vec<u8>, value
 
 /// Writes bytes as they are.
 #[inline]
-fn plain<'a>(array: &dyn Array, row: usize, out: &mut Vec<u8>, value: impl FnOnce() -> &'a [u8]) -> Result<()> {
+fn plain<'a>(
+    array: &dyn Array,
+    row: usize,
+    out: &mut Vec<u8>,
+    value: impl FnOnce() -> &'a [u8],
+) -> Result<()> {
     if array.is_null(row) {
         out.extend_from_slice(&NULL_LENGTH);
         return Ok(());
@@ -248,14 +297,20 @@ fn plain<'a>(array: &dyn Array, row: usize, out: &mut Vec<u8>, value: impl FnOnc
 
 /// Writes a value whose length is known only afterwards.
 #[inline]
-fn measured(array: &dyn Array, row: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+fn measured(
+    array: &dyn Array,
+    row: usize,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
     out.extend_from_slice(&NULL_LENGTH);
     if array.is_null(row) {
         return Ok(());
     }
     let start = out.len();
     write(out)?;
-    let length = i32::try_from(out.len() - start).map_err(|_too_long| too_long(out.len() - start))?;
+    let length =
+        i32::try_from(out.len() - start).map_err(|_too_long| too_long(out.len() - start))?;
     if let Some(slot) = out.get_mut(start - 4..start) {
         slot.copy_from_slice(&length.to_be_bytes());
     }
@@ -269,19 +324,25 @@ fn write_length(length: usize, out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn too_long(bytes: usize) -> Error {
-    Error::new(Class::Data, format!("a value of {bytes} bytes is larger than PostgreSQL can hold (1 GB)"))
+    Error::new(
+        Class::Data,
+        format!("a value of {bytes} bytes is larger than PostgreSQL can hold (1 GB)"),
+    )
 }
 
 fn within_length(text: &str, chars: u32) -> Result<()> {
     let limit = usize::try_from(chars).unwrap_or(usize::MAX);
     if text.len() > limit && text.chars().count() > limit {
-        return Err(Error::new(Class::Data, format!("a text of {} characters exceeds varchar({chars})", text.chars().count())));
+        return Err(Error::new(
+            Class::Data,
+            format!("a text of {} characters exceeds varchar({chars})", text.chars().count()),
+        ));
     }
     Ok(())
 }
 
 fn decimal_text(text: &str, out: &mut Vec<u8>) -> Result<()> {
-    PlainDecimal::parse(text)
-        .and_then(|decimal| decimal.encode(out))
-        .ok_or_else(|| Error::new(Class::Data, format!("`{text}` is no decimal that numeric can hold")))
+    PlainDecimal::parse(text).and_then(|decimal| decimal.encode(out)).ok_or_else(|| {
+        Error::new(Class::Data, format!("`{text}` is no decimal that numeric can hold"))
+    })
 }

@@ -94,8 +94,11 @@ impl ShortDecimal {
             }
             Err(_) => {
                 let places = usize::try_from(self.exponent.unsigned_abs()).unwrap_or(usize::MAX);
-                if let Some((whole, fraction)) =
-                    digits.len().checked_sub(places).filter(|&at| at > 0).and_then(|at| digits.split_at_checked(at))
+                if let Some((whole, fraction)) = digits
+                    .len()
+                    .checked_sub(places)
+                    .filter(|&at| at > 0)
+                    .and_then(|at| digits.split_at_checked(at))
                 {
                     out.push_str(whole);
                     out.push('.');
@@ -140,7 +143,10 @@ impl<'a> PlainDecimal<'a> {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || (fraction.is_empty() && digits.ends_with('.')) || !all_digits(whole) || !all_digits(fraction)
+        if whole.is_empty()
+            || (fraction.is_empty() && digits.ends_with('.'))
+            || !all_digits(whole)
+            || !all_digits(fraction)
         {
             return None;
         }
@@ -160,7 +166,12 @@ impl<'a> PlainDecimal<'a> {
     pub fn scaled(self, precision: u8, scale: i8) -> Option<i128> {
         let missing = usize::try_from(scale).ok()?.checked_sub(self.fraction.len())?;
         let mut magnitude = 0_i128;
-        for byte in self.whole.bytes().chain(self.fraction.bytes()).chain(std::iter::repeat_n(b'0', missing)) {
+        for byte in self
+            .whole
+            .bytes()
+            .chain(self.fraction.bytes())
+            .chain(std::iter::repeat_n(b'0', missing))
+        {
             magnitude = magnitude.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
         }
         let limit = 10_i128.checked_pow(u32::from(precision))?;
@@ -210,11 +221,22 @@ impl Groups {
         self.0.push((0..zeros).fold(value, |value, _| value * 10));
     }
 
-    fn write(&self, whole_groups: usize, negative: bool, dscale: usize, out: &mut Vec<u8>) -> Option<()> {
+    fn write(
+        &self,
+        whole_groups: usize,
+        negative: bool,
+        dscale: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let leading = self.0.iter().take_while(|&&group| group == 0).count();
         let trailing = self.0.iter().rev().take_while(|&&group| group == 0).count();
-        let significant = self.0.get(leading..self.0.len().saturating_sub(trailing)).unwrap_or_default();
-        let weight = if significant.is_empty() { 0 } else { i64::try_from(whole_groups).ok()? - i64::try_from(leading).ok()? - 1 };
+        let significant =
+            self.0.get(leading..self.0.len().saturating_sub(trailing)).unwrap_or_default();
+        let weight = if significant.is_empty() {
+            0
+        } else {
+            i64::try_from(whole_groups).ok()? - i64::try_from(leading).ok()? - 1
+        };
         let header = Header {
             ndigits: i16::try_from(significant.len()).ok()?,
             weight: i16::try_from(weight).ok()?,
@@ -320,7 +342,9 @@ pub fn least_dscale(wire: &[u8]) -> Option<u16> {
     if header.sign & SIGN_SPECIAL == SIGN_SPECIAL {
         return None;
     }
-    let Some(last) = digits.last_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return Some(0) };
+    let Some(last) = digits.last_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else {
+        return Some(0);
+    };
     let groups_after_point = i32::from(header.ndigits) - 1 - i32::from(header.weight);
     let zeros = match last {
         last if last % 1000 == 0 => 3,
@@ -344,16 +368,20 @@ pub fn show(wire: &[u8]) -> Option<String> {
     }
     let group = |position: i32| -> u16 {
         let at = usize::try_from(i32::from(header.weight) - position).ok();
-        at.and_then(|at| digits.as_chunks::<2>().0.get(at)).map_or(0, |bytes| u16::from_be_bytes(*bytes))
+        at.and_then(|at| digits.as_chunks::<2>().0.get(at))
+            .map_or(0, |bytes| u16::from_be_bytes(*bytes))
     };
     let mut text = String::new();
-    (0..=i32::from(header.weight).max(0)).rev().for_each(|position| text.push_str(&format!("{:04}", group(position))));
+    (0..=i32::from(header.weight).max(0))
+        .rev()
+        .for_each(|position| text.push_str(&format!("{:04}", group(position))));
     let whole = text.trim_start_matches('0');
     let mut shown = String::from(if header.sign == SIGN_NEGATIVE { "-" } else { "" });
     shown.push_str(if whole.is_empty() { "0" } else { whole });
     if header.dscale > 0 {
         let groups = i32::from(header.dscale.div_ceil(4));
-        let fraction: String = (1..=groups).map(|position| format!("{:04}", group(-position))).collect();
+        let fraction: String =
+            (1..=groups).map(|position| format!("{:04}", group(-position))).collect();
         shown.push('.');
         shown.extend(fraction.chars().take(usize::from(header.dscale)));
     }

@@ -137,7 +137,11 @@ impl Report {
 
     /// The one object that `--json` prints.
     pub fn to_json(&self) -> Value {
-        let phases: Map<_, _> = self.phases.iter().map(|(name, duration)| ((*name).into(), seconds(*duration))).collect();
+        let phases: Map<_, _> = self
+            .phases
+            .iter()
+            .map(|(name, duration)| ((*name).into(), seconds(*duration)))
+            .collect();
         let mut object = json!({
             "command": self.command,
             "phase": self.phase,

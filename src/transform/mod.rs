@@ -55,11 +55,14 @@ impl<'t> Transform<'t> {
         let columns = self.table.columns.iter().zip(&self.recasts).zip(batch.columns());
         let arrays = columns
             .map(|((column, recast), array)| {
-                recast.apply(column, array).at(|| format!("table {}: column {}", self.table.source, column.source))
+                recast
+                    .apply(column, array)
+                    .at(|| format!("table {}: column {}", self.table.source, column.source))
             })
             .collect::<Result<_>>()?;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|error| Error::internal("a batch does not have its table's shape").because(error))
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| {
+            Error::internal("a batch does not have its table's shape").because(error)
+        })
     }
 }
 
@@ -88,7 +91,9 @@ impl Ready {
 }
 
 fn integers(array: &ArrayRef) -> Result<&PrimitiveArray<Int64Type>> {
-    array.as_primitive_opt().ok_or_else(|| Error::internal(format!("integers came as {}", array.data_type())))
+    array
+        .as_primitive_opt()
+        .ok_or_else(|| Error::internal(format!("integers came as {}", array.data_type())))
 }
 
 fn zero_one_to_bool(array: &PrimitiveArray<Int64Type>) -> Result<ArrayRef> {
@@ -97,21 +102,27 @@ fn zero_one_to_bool(array: &PrimitiveArray<Int64Type>) -> Result<ArrayRef> {
         1 => Ok(true),
         other => Err(Error::new(Class::Data, format!("{other} is neither 0 nor 1"))),
     };
-    let values = array.iter().map(|value| value.map(boolean).transpose()).collect::<Result<BooleanArray>>()?;
+    let values = array
+        .iter()
+        .map(|value| value.map(boolean).transpose())
+        .collect::<Result<BooleanArray>>()?;
     Ok(Arc::new(values))
 }
 
-fn from_epoch(array: &PrimitiveArray<Int64Type>, unit: EpochUnit, column: &Column) -> Result<ArrayRef> {
+fn from_epoch(
+    array: &PrimitiveArray<Int64Type>,
+    unit: EpochUnit,
+    column: &Column,
+) -> Result<ArrayRef> {
     let factor = match unit {
         EpochUnit::Seconds => 1_000_000,
         EpochUnit::Milliseconds => 1_000,
         EpochUnit::Microseconds => 1,
     };
     let micros = |value: i64| {
-        value
-            .checked_mul(factor)
-            .filter(|&micros| micros >= FIRST_STORABLE_MICROS)
-            .ok_or_else(|| Error::new(Class::Data, format!("{value} is no time that PostgreSQL can hold")))
+        value.checked_mul(factor).filter(|&micros| micros >= FIRST_STORABLE_MICROS).ok_or_else(
+            || Error::new(Class::Data, format!("{value} is no time that PostgreSQL can hold")),
+        )
     };
     let values = array.try_unary::<_, TimestampMicrosecondType, Error>(micros)?;
     Ok(Arc::new(values.with_data_type(column.pg.arrow())))
@@ -125,7 +136,8 @@ fn localize(array: &ArrayRef, zone: &TimeZone, column: &Column) -> Result<ArrayR
     let walls = array
         .as_primitive_opt::<TimestampMicrosecondType>()
         .ok_or_else(|| Error::internal(format!("wall clocks came as {}", array.data_type())))?;
-    let values = walls.try_unary::<_, TimestampMicrosecondType, Error>(|wall| instant_of(wall, zone))?;
+    let values =
+        walls.try_unary::<_, TimestampMicrosecondType, Error>(|wall| instant_of(wall, zone))?;
     Ok(Arc::new(values.with_data_type(column.pg.arrow())))
 }
 
@@ -136,14 +148,20 @@ fn localize(array: &ArrayRef, zone: &TimeZone, column: &Column) -> Result<ArrayR
 ///
 /// A wall clock that was skipped when clocks were set forward.
 pub fn instant_of(wall: i64, zone: &TimeZone) -> Result<i64> {
-    let told = |what: &str| Error::new(Class::Data, format!("{what} in the zone {}", zone.iana_name().unwrap_or("given")));
+    let told = |what: &str| {
+        Error::new(
+            Class::Data,
+            format!("{what} in the zone {}", zone.iana_name().unwrap_or("given")),
+        )
+    };
     let shown = civil(wall).ok_or_else(|| told("a time out of range"))?;
     let ambiguous = zone.to_ambiguous_zoned(shown);
     if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
         return Err(told(&format!("{shown} was skipped when the clocks were set forward"))
             .todo("the column's times are of another zone: name it in the pipeline file"));
     }
-    let instant = ambiguous.earlier().map_err(|error| told("a time out of range").because(error))?;
+    let instant =
+        ambiguous.earlier().map_err(|error| told("a time out of range").because(error))?;
     Ok(instant.timestamp().as_microsecond())
 }
 
@@ -164,7 +182,8 @@ mod tests {
     #[test]
     fn a_wall_clock_becomes_the_instant_of_its_zone_and_season() {
         let denver = find_zone("America/Denver").unwrap();
-        let hours_west = |time| (instant_of(wall(time), &denver).unwrap() - wall(time)) / 3_600_000_000;
+        let hours_west =
+            |time| (instant_of(wall(time), &denver).unwrap() - wall(time)) / 3_600_000_000;
         assert_eq!(hours_west(date(2025, 9, 15).at(6, 13, 18, 0)), 6);
         assert_eq!(hours_west(date(2025, 1, 15).at(6, 13, 18, 0)), 7);
         assert_eq!(hours_west(date(2025, 11, 2).at(1, 30, 0, 0)), 6, "the first of two");

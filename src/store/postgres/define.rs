@@ -14,7 +14,11 @@ use tokio_postgres::types::ToSql;
 /// # Errors
 ///
 /// What the server says.
-pub fn relations_in_the_way(session: &Session, schema: &str, names: &[String]) -> Result<Vec<String>> {
+pub fn relations_in_the_way(
+    session: &Session,
+    schema: &str,
+    names: &[String],
+) -> Result<Vec<String>> {
     let rows = session.query(
         "look at the target's tables",
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -48,7 +52,9 @@ pub fn make<'s>(
     session.transaction(|session| {
         ledger::guard(session, lease)?;
         if ledger::complete_step(session, lease, name, None)? {
-            statements.into_iter().try_for_each(|sql| session.batch("change the target's schema", sql))?;
+            statements
+                .into_iter()
+                .try_for_each(|sql| session.batch("change the target's schema", sql))?;
         }
         Ok(())
     })
@@ -82,15 +88,24 @@ fn cause(error: &Error) -> String {
 /// # Errors
 ///
 /// What the server says.
-pub fn set_sequence(session: &Session, table: &TableSchema, column_name: &str, given_out: Option<i64>) -> Result<()> {
+pub fn set_sequence(
+    session: &Session,
+    table: &TableSchema,
+    column_name: &str,
+    given_out: Option<i64>,
+) -> Result<()> {
     let relation = relation(table);
     let highest = format!("SELECT max({}) FROM {relation}", quoted(column_name));
     let rows = session.query("find the highest key", &highest, &[])?;
     let highest: Option<i64> = column(rows.first(), 0)?;
     let last = highest.max(given_out).filter(|&last| last > 0);
     let sql = "SELECT setval(pg_get_serial_sequence($1, $2)::regclass, $3, $4)";
-    let parameters: [&(dyn ToSql + Sync); 4] = [&relation, &column_name, &last.unwrap_or(1), &last.is_some()];
-    session.query("set a sequence", sql, &parameters).map(drop).at(|| format!("table {}: column {column_name}", table.target))
+    let parameters: [&(dyn ToSql + Sync); 4] =
+        [&relation, &column_name, &last.unwrap_or(1), &last.is_some()];
+    session
+        .query("set a sequence", sql, &parameters)
+        .map(drop)
+        .at(|| format!("table {}: column {column_name}", table.target))
 }
 
 /// Makes the planner know the table, and settles its rows, so that reading them back writes nothing.

@@ -168,7 +168,11 @@ pub fn install(session: &Session) -> Result<()> {
     }
     session.transaction(|session| {
         // Two first runs at once: CREATE IF NOT EXISTS alone would fail for one of them.
-        session.execute("lock the ledger", "SELECT pg_advisory_xact_lock($1, 0)", &[&LOCK_SPACE])?;
+        session.execute(
+            "lock the ledger",
+            "SELECT pg_advisory_xact_lock($1, 0)",
+            &[&LOCK_SPACE],
+        )?;
         session.batch("create the schema liteferry", TABLES)
     })?;
     check_format(session)
@@ -180,7 +184,11 @@ pub fn install(session: &Session) -> Result<()> {
 ///
 /// What the server says.
 pub fn exists(session: &Session) -> Result<bool> {
-    let rows = session.query("look for the ledger", "SELECT to_regclass('liteferry.step') IS NOT NULL", &[])?;
+    let rows = session.query(
+        "look for the ledger",
+        "SELECT to_regclass('liteferry.step') IS NOT NULL",
+        &[],
+    )?;
     column(rows.first(), 0)
 }
 
@@ -190,8 +198,11 @@ fn check_format(session: &Session) -> Result<()> {
     if format == FORMAT {
         return Ok(());
     }
-    Err(Error::new(Class::Undecided, format!("the ledger has format {format}, this liteferry knows format {FORMAT}"))
-        .todo("go on with the version of liteferry that began this migration"))
+    Err(Error::new(
+        Class::Undecided,
+        format!("the ledger has format {format}, this liteferry knows format {FORMAT}"),
+    )
+    .todo("go on with the version of liteferry that began this migration"))
 }
 
 const MIGRATION_COLUMNS: &str =
@@ -213,8 +224,14 @@ pub fn migrations(session: &Session) -> Result<Vec<Migration>> {
 ///
 /// What the server says.
 pub fn find(session: &Session, name: &str, target_schema: &str) -> Result<Option<Migration>> {
-    let sql = format!("SELECT {MIGRATION_COLUMNS} FROM liteferry.migration WHERE name = $1 AND target_schema = $2");
-    session.query("read the ledger", &sql, &[&name, &target_schema])?.first().map(migration).transpose()
+    let sql = format!(
+        "SELECT {MIGRATION_COLUMNS} FROM liteferry.migration WHERE name = $1 AND target_schema = $2"
+    );
+    session
+        .query("read the ledger", &sql, &[&name, &target_schema])?
+        .first()
+        .map(migration)
+        .transpose()
 }
 
 fn migration(row: &Row) -> Result<Migration> {
@@ -289,7 +306,11 @@ pub fn retake(session: &Session, lease: Lease) -> Result<()> {
 /// Waits a little: a run that was killed a moment ago is still known to the server for an instant.
 fn lock(session: &Session, migration: i32) -> Result<()> {
     session.batch("take the migration", "SET lock_timeout = '1500ms'")?;
-    let locked = session.execute("take the migration", "SELECT pg_advisory_lock($1, $2)", &[&LOCK_SPACE, &migration]);
+    let locked = session.execute(
+        "take the migration",
+        "SELECT pg_advisory_lock($1, $2)",
+        &[&LOCK_SPACE, &migration],
+    );
     session.batch("take the migration", "SET lock_timeout = 0")?;
     match locked {
         Ok(_) => Ok(()),
@@ -306,8 +327,12 @@ fn who_holds(session: &Session, migration: i32) -> Result<Error> {
         &[&migration],
     )?;
     let Some(row) = rows.first() else { return Ok(held("another run has this migration")) };
-    let (host, pid, command, since): (String, i64, String, String) =
-        (column(Some(row), 0)?, column(Some(row), 1)?, column(Some(row), 2)?, column(Some(row), 3)?);
+    let (host, pid, command, since): (String, i64, String, String) = (
+        column(Some(row), 0)?,
+        column(Some(row), 1)?,
+        column(Some(row), 2)?,
+        column(Some(row), 3)?,
+    );
     Ok(held(format!("`{command}` has this migration: process {pid} on {host} since {since}")))
 }
 
@@ -351,7 +376,8 @@ pub fn claim_chunk(session: &Session, lease: Lease, table: &str, chunk: usize) -
 ///
 /// What the server says.
 pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> Result<()> {
-    let rows = i64::try_from(loaded.sum.rows).map_err(|error| Error::internal("too many rows").because(error))?;
+    let rows = i64::try_from(loaded.sum.rows)
+        .map_err(|error| Error::internal("too many rows").because(error))?;
     let completed = session.execute(
         "note a chunk as loaded",
         "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6
@@ -365,7 +391,11 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
             &loaded.groups,
         ],
     )?;
-    if completed == 1 { Ok(()) } else { Err(Error::internal("a claimed chunk is gone from the ledger")) }
+    if completed == 1 {
+        Ok(())
+    } else {
+        Err(Error::internal("a claimed chunk is gone from the ledger"))
+    }
 }
 
 /// All chunks that are loaded.
@@ -374,7 +404,8 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
 ///
 /// What the server says.
 pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChunk>> {
-    let sql = "SELECT table_name, chunk, rows, digest, groups FROM liteferry.chunk WHERE migration = $1
+    let sql =
+        "SELECT table_name, chunk, rows, digest, groups FROM liteferry.chunk WHERE migration = $1
                ORDER BY table_name, chunk";
     let rows = session.query("read the ledger", sql, &[&migration])?;
     rows.iter()
@@ -384,7 +415,8 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
             let digest = digest.try_into().map_err(|_| damaged("a digest of a wrong length"))?;
             Ok(LoadedChunk {
                 table: column(row, 0)?,
-                chunk: usize::try_from(column::<i32>(row, 1)?).map_err(|_| damaged("a negative chunk"))?,
+                chunk: usize::try_from(column::<i32>(row, 1)?)
+                    .map_err(|_| damaged("a negative chunk"))?,
                 sum: DigestSum::from_parts(
                     u64::try_from(column::<i64>(row, 2)?).map_err(|_| damaged("negative rows"))?,
                     digest,
@@ -411,7 +443,12 @@ pub fn done_steps(session: &Session, migration: i32) -> Result<Vec<(String, Opti
 /// # Errors
 ///
 /// What the server says.
-pub fn complete_step(session: &Session, lease: Lease, name: &str, note: Option<&str>) -> Result<bool> {
+pub fn complete_step(
+    session: &Session,
+    lease: Lease,
+    name: &str,
+    note: Option<&str>,
+) -> Result<bool> {
     let noted = session.execute(
         "note a step as done",
         "INSERT INTO liteferry.step (migration, name, epoch, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -427,7 +464,8 @@ pub fn complete_step(session: &Session, lease: Lease, name: &str, note: Option<&
 /// What the server says.
 pub fn set_phase(session: &Session, lease: Lease, phase: &str) -> Result<()> {
     let sql = "UPDATE liteferry.migration SET phase = $3 WHERE id = $1 AND epoch = $2";
-    let updated = session.execute("note the phase", sql, &[&lease.migration, &lease.epoch, &phase])?;
+    let updated =
+        session.execute("note the phase", sql, &[&lease.migration, &lease.epoch, &phase])?;
     if updated == 1 { Ok(()) } else { Err(fenced()) }
 }
 
@@ -438,7 +476,9 @@ pub fn set_phase(session: &Session, lease: Lease, phase: &str) -> Result<()> {
 /// What the server says.
 pub fn set_stamp(session: &Session, lease: Lease, stamp: &str) -> Result<()> {
     let sql = "UPDATE liteferry.migration SET source_stamp = $3 WHERE id = $1 AND epoch = $2";
-    session.execute("note the source's stamp", sql, &[&lease.migration, &lease.epoch, &stamp]).map(drop)
+    session
+        .execute("note the source's stamp", sql, &[&lease.migration, &lease.epoch, &stamp])
+        .map(drop)
 }
 
 /// Writes down that a run begins.
@@ -472,7 +512,9 @@ pub fn begin_run(session: &Session, lease: Lease, command: &str, plan_hash: &str
 /// What the server says.
 pub fn end_run(session: &Session, run: i64, outcome: &str, exit_code: u8) -> Result<()> {
     let sql = "UPDATE liteferry.run SET ended_at = clock_timestamp(), outcome = $2, exit_code = $3 WHERE id = $1";
-    session.execute("write the run to the ledger", sql, &[&run, &outcome, &i32::from(exit_code)]).map(drop)
+    session
+        .execute("write the run to the ledger", sql, &[&run, &outcome, &i32::from(exit_code)])
+        .map(drop)
 }
 
 /// All runs, newest first.
@@ -513,7 +555,10 @@ fn number(chunk: usize) -> Result<i32> {
 }
 
 /// One value of a row of the ledger.
-pub(super) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: Option<&'r Row>, position: usize) -> Result<T> {
+pub(super) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
+    row: Option<&'r Row>,
+    position: usize,
+) -> Result<T> {
     row.ok_or_else(|| damaged("a row is missing"))?
         .try_get(position)
         .map_err(|error| damaged("a value is of another type").because(error))

@@ -25,14 +25,24 @@ impl<'a> Link<'a> {
     /// # Errors
     ///
     /// No server, no access, or a server that is too old or not UTF-8.
-    pub fn open(conninfo: &'a Conninfo, stop: &'a Stop, progress: &'a dyn Progress) -> Result<Self> {
+    pub fn open(
+        conninfo: &'a Conninfo,
+        stop: &'a Stop,
+        progress: &'a dyn Progress,
+    ) -> Result<Self> {
         let session = Session::open(conninfo, Moment::FirstConnect, stop)?;
         Ok(Self { conninfo, stop, progress, session: Some(session), lease: None })
     }
 
     /// Another way to the same server, connected when it is first used.
     pub fn another(&self) -> Self {
-        Self { conninfo: self.conninfo, stop: self.stop, progress: self.progress, session: None, lease: None }
+        Self {
+            conninfo: self.conninfo,
+            stop: self.stop,
+            progress: self.progress,
+            session: None,
+            lease: None,
+        }
     }
 
     /// Takes a migration and holds it for as long as this link lives.

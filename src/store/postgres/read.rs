@@ -109,15 +109,23 @@ fn condition(table: &TableSchema, portion: Portion) -> String {
     match portion {
         Portion::All | Portion::Blocks { first: 0, end: None } => String::new(),
         Portion::Blocks { first, end: None } => format!(" WHERE ctid >= '({first},0)'"),
-        Portion::Blocks { first, end: Some(end) } => format!(" WHERE ctid >= '({first},0)' AND ctid < '({end},0)'"),
+        Portion::Blocks { first, end: Some(end) } => {
+            format!(" WHERE ctid >= '({first},0)' AND ctid < '({end},0)'")
+        }
         Portion::Rowids { column, first, last } => {
-            let name = table.columns.get(column).map(|column| quoted(&column.target)).unwrap_or_default();
+            let name =
+                table.columns.get(column).map(|column| quoted(&column.target)).unwrap_or_default();
             format!(" WHERE {name} BETWEEN '{first}' AND '{last}'")
         }
     }
 }
 
-fn copy_out(session: &Session, table: &TableSchema, sql: &str, visitor: &mut impl RowVisitor) -> Result<()> {
+fn copy_out(
+    session: &Session,
+    table: &TableSchema,
+    sql: &str,
+    visitor: &mut impl RowVisitor,
+) -> Result<()> {
     let reading = |error| failed("cannot read rows back", error);
     session.wait_for(async {
         let stream = session.client().copy_out(sql).await.map_err(reading)?;

@@ -17,7 +17,11 @@ const TRIES_MAX: usize = 30;
 /// # Errors
 ///
 /// The last failure; [`Class::Interrupted`] where the run is stopped meanwhile.
-pub fn persist<T>(stop: &Stop, progress: &dyn Progress, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn persist<T>(
+    stop: &Stop,
+    progress: &dyn Progress,
+    mut work: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(PAUSE_MIN)
         .with_max_delay(PAUSE_MAX)

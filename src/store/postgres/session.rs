@@ -79,7 +79,12 @@ impl Session {
     /// # Errors
     ///
     /// What the server says.
-    pub fn execute(&self, doing: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+    pub fn execute(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64> {
         self.wait(doing, self.client.execute(sql, parameters))
     }
 
@@ -88,7 +93,12 @@ impl Session {
     /// # Errors
     ///
     /// What the server says.
-    pub fn query(&self, doing: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+    pub fn query(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
         self.wait(doing, self.client.query(sql, parameters))
     }
 
@@ -133,12 +143,19 @@ impl Session {
         doing: &str,
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        self.wait_for(async { call.await.map_err(|error| failed(format!("cannot {doing}"), error)) })
+        self.wait_for(async {
+            call.await.map_err(|error| failed(format!("cannot {doing}"), error))
+        })
     }
 
     /// Waits for work that has errors of its own.
     pub(super) fn wait_for<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.runtime.block_on(unless_stopped(&self.stop, &self.stopped, Some(&self.canceller), work))
+        self.runtime.block_on(unless_stopped(
+            &self.stop,
+            &self.stopped,
+            Some(&self.canceller),
+            work,
+        ))
     }
 }
 

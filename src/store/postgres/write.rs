@@ -32,7 +32,10 @@ pub fn load_chunk(
     let loaded = copy(&mut writer)?;
     let taken = writer.finish()?;
     if taken != loaded.sum.rows {
-        return Err(Error::internal(format!("{} rows were sent, the server took {taken}", loaded.sum.rows)));
+        return Err(Error::internal(format!(
+            "{} rows were sent, the server took {taken}",
+            loaded.sum.rows
+        )));
     }
     ledger::complete_chunk(session, lease, &loaded)?;
     session.batch("commit", "COMMIT")?;
@@ -47,7 +50,8 @@ pub struct CopyWriter<'s> {
 
 impl<'s> CopyWriter<'s> {
     fn begin(session: &'s Session, table: &TableSchema) -> Result<Self> {
-        let sql = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns(table));
+        let sql =
+            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns(table));
         let sink = session.wait("begin a COPY", session.client().copy_in(&sql))?;
         let mut writer = Self { session, sink: Box::pin(sink) };
         writer.write(Bytes::from_static(&COPY_HEADER))?;

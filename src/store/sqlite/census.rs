@@ -24,12 +24,15 @@ const TICK_ROWS: u64 = 16 * 1024;
 pub fn divide(reader: &Reader, table: &SourceTable, parts_max: u64) -> Result<Vec<RowRange>> {
     let Some(rowid) = table.rowid_name else { return Ok(vec![RowRange::All]) };
     let ends = reader
-        .in_one_state(|connection| Ok((end(connection, table, rowid, "min")?, end(connection, table, rowid, "max")?)))
+        .in_one_state(|connection| {
+            Ok((end(connection, table, rowid, "min")?, end(connection, table, rowid, "max")?))
+        })
         .at(|| format!("table {}", table.name))?;
     let (Some(least), Some(greatest)) = ends else { return Ok(vec![WHOLE]) };
     let span = i128::from(greatest) - i128::from(least) + 1;
     let parts = (span / i128::from(PART_ROWS_MIN)).clamp(1, i128::from(parts_max));
-    let edge = |part: i128| i64::try_from(i128::from(least) + span * part / parts).unwrap_or(i64::MAX);
+    let edge =
+        |part: i128| i64::try_from(i128::from(least) + span * part / parts).unwrap_or(i64::MAX);
     let range = |part: i128| RowRange::Rowids {
         first: if part == 0 { i64::MIN } else { edge(part) },
         last: if part == parts - 1 { i64::MAX } else { edge(part + 1) - 1 },
@@ -43,7 +46,12 @@ const WHOLE: RowRange = RowRange::Rowids { first: i64::MIN, last: i64::MAX };
 const PART_ROWS_MIN: u64 = 32 * 1024;
 
 /// One end of the rowids; each is asked for alone, because only then SQLite does not scan.
-fn end(connection: &Connection, table: &SourceTable, rowid: &str, function: &str) -> Result<Option<i64>> {
+fn end(
+    connection: &Connection,
+    table: &SourceTable,
+    rowid: &str,
+    function: &str,
+) -> Result<Option<i64>> {
     let sql = format!("SELECT {function}({rowid}) FROM {}", quoted(&table.name));
     connection.query_row(&sql, [], |row| row.get(0)).refused(String::new)
 }
@@ -60,7 +68,9 @@ pub fn take(
     range: RowRange,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<TableEvidence> {
-    reader.in_one_state(|connection| scan(connection, table, probes, range, tick)).at(|| format!("table {}", table.name))
+    reader
+        .in_one_state(|connection| scan(connection, table, probes, range, tick))
+        .at(|| format!("table {}", table.name))
 }
 
 fn scan(
@@ -106,7 +116,9 @@ fn select(table: &SourceTable, range: RowRange) -> String {
     columns.extend(table.rowid_name.map(Into::into));
     let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
     match (range, table.rowid_name) {
-        (RowRange::Rowids { .. }, Some(rowid)) => format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}"),
+        (RowRange::Rowids { .. }, Some(rowid)) => {
+            format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}")
+        }
         _ => select,
     }
 }
@@ -136,7 +148,10 @@ impl Cutter {
 
     fn cut_after(&mut self, rowid: i64) {
         if let (Some(first), Some(next)) = (self.first, rowid.checked_add(1)) {
-            self.stretches.push(Stretch { range: RowRange::Rowids { first, last: rowid }, bytes: self.bytes });
+            self.stretches.push(Stretch {
+                range: RowRange::Rowids { first, last: rowid },
+                bytes: self.bytes,
+            });
             self.first = Some(next);
             self.bytes = 0;
         }
@@ -145,7 +160,9 @@ impl Cutter {
     /// The last stretch reaches to the end of the range, so that nothing is left uncovered.
     fn finish(mut self) -> Vec<Stretch> {
         let range = match (self.range, self.first) {
-            (RowRange::Rowids { last, .. }, Some(first)) if first <= last => RowRange::Rowids { first, last },
+            (RowRange::Rowids { last, .. }, Some(first)) if first <= last => {
+                RowRange::Rowids { first, last }
+            }
             (RowRange::Rowids { .. }, _) => return self.stretches,
             (RowRange::All, _) => RowRange::All,
         };
@@ -170,7 +187,8 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: Probe) -> u64
         }
         ValueRef::Real(value) => {
             column.reals += 1;
-            let decimal = if probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
+            let decimal =
+                if probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
             match decimal {
                 Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
                 None => column.beyond_decimal += u64::from(beyond_decimal(value)),
@@ -199,7 +217,8 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: Probe) {
     };
     // Counting characters is only worth it where there may be more of them than were seen.
     if length(bytes) > column.chars_max {
-        column.chars_max = column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
+        column.chars_max =
+            column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
     }
     match probe {
         Probe::Plain => {}

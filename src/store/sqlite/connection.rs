@@ -61,11 +61,17 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self> {
         let at = || format!("source {}", path.display());
         let found = fs::canonicalize(path).map_err(|error| {
-            Error::new(Class::Usage, "cannot be found").todo("give the path of a SQLite file").because(error).at(at())
+            Error::new(Class::Usage, "cannot be found")
+                .todo("give the path of a SQLite file")
+                .because(error)
+                .at(at())
         })?;
-        let bytes = fs::metadata(&found).map_err(|error| Error::new(Class::Data, "cannot be read").because(error).at(at()))?;
+        let bytes = fs::metadata(&found)
+            .map_err(|error| Error::new(Class::Data, "cannot be read").because(error).at(at()))?;
         if !bytes.is_file() {
-            return Err(Error::new(Class::Usage, "is not a file").todo("give the path of a SQLite file").at(at()));
+            return Err(Error::new(Class::Usage, "is not a file")
+                .todo("give the path of a SQLite file")
+                .at(at()));
         }
         if bytes.len() == 0 {
             return Err(Error::new(Class::Data, "is empty: it has no tables and no rows")
@@ -74,7 +80,9 @@ impl Source {
         }
         let mut source = Self { path: found, reach: Reach::Direct };
         match source.connect() {
-            Err(error) if is_cannot_open(&error) => source.reach = reach_without_writing(&source.path)?,
+            Err(error) if is_cannot_open(&error) => {
+                source.reach = reach_without_writing(&source.path)?
+            }
             first => drop(first?),
         }
         source.connect()?;
@@ -92,7 +100,8 @@ impl Source {
     ///
     /// [`Class::Data`] where the file is no readable database, [`Class::Temporary`] where it is locked.
     pub fn connect(&self) -> Result<Connection> {
-        self.connect_raw().map_err(|error| refused(error).at(format!("source {}", self.path.display())))
+        self.connect_raw()
+            .map_err(|error| refused(error).at(format!("source {}", self.path.display())))
     }
 
     /// What the file system says of the file and its write-ahead log.
@@ -102,7 +111,9 @@ impl Source {
     /// [`Class::SourceChanged`] where the file is gone.
     pub fn stamp(&self) -> Result<FileStamp> {
         let gone = |error: io::Error| {
-            Error::new(Class::SourceChanged, "has disappeared").because(error).at(format!("source {}", self.path.display()))
+            Error::new(Class::SourceChanged, "has disappeared")
+                .because(error)
+                .at(format!("source {}", self.path.display()))
         };
         let file = fs::metadata(&self.path).map_err(gone)?;
         let wal = match fs::metadata(beside(&self.path, "-wal")) {
@@ -124,10 +135,13 @@ impl Source {
     fn connect_raw(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match &self.reach {
-            Reach::Direct => Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)?,
-            Reach::Immutable => {
-                Connection::open_with_flags(immutable_uri(&self.path), flags | OpenFlags::SQLITE_OPEN_URI)?
+            Reach::Direct => {
+                Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)?
             }
+            Reach::Immutable => Connection::open_with_flags(
+                immutable_uri(&self.path),
+                flags | OpenFlags::SQLITE_OPEN_URI,
+            )?,
             Reach::Copied(folder) => Connection::open(folder.path().join(COPY_NAME))?,
         };
         configure(&connection)?;
@@ -147,11 +161,15 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     ] {
         connection.set_db_config(config, on)?;
     }
-    for (pragma, value) in [("foreign_keys", 0), ("query_only", 1), ("mmap_size", 0), ("cell_size_check", 1)] {
+    for (pragma, value) in
+        [("foreign_keys", 0), ("query_only", 1), ("mmap_size", 0), ("cell_size_check", 1)]
+    {
         connection.pragma_update(None, pragma, value)?;
     }
     // The first real read: it finds out whether this is a database at all.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map(drop)
+    connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .map(drop)
 }
 
 const COPY_NAME: &str = "source.db";
@@ -160,10 +178,13 @@ const COPY_NAME: &str = "source.db";
 /// the log there.
 fn reach_without_writing(path: &Path) -> Result<Reach> {
     let failed = |error: io::Error| {
-        Error::new(Class::Data, "cannot be copied: its folder cannot be written, and its write-ahead log is not merged")
-            .todo("make its folder writable, or merge the log with `PRAGMA wal_checkpoint(TRUNCATE)`")
-            .because(error)
-            .at(format!("source {}", path.display()))
+        Error::new(
+            Class::Data,
+            "cannot be copied: its folder cannot be written, and its write-ahead log is not merged",
+        )
+        .todo("make its folder writable, or merge the log with `PRAGMA wal_checkpoint(TRUNCATE)`")
+        .because(error)
+        .at(format!("source {}", path.display()))
     };
     let wal = beside(path, "-wal");
     if !fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
@@ -201,26 +222,34 @@ fn modified_ns(file: &fs::Metadata) -> i128 {
 }
 
 fn is_cannot_open(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
     cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::CannotOpen)
 }
 
 /// What SQLite's refusal means for the user.
 pub(super) fn refused(error: rusqlite::Error) -> Error {
     let told = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => Error::new(Class::Data, "is no SQLite database, or it is encrypted")
-            .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
-        Some(ErrorCode::DatabaseCorrupt) => {
-            Error::new(Class::Data, "is damaged").todo("look at it with `PRAGMA integrity_check`, and restore it from a backup")
-        }
+        Some(ErrorCode::NotADatabase) => Error::new(
+            Class::Data,
+            "is no SQLite database, or it is encrypted",
+        )
+        .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
+        Some(ErrorCode::DatabaseCorrupt) => Error::new(Class::Data, "is damaged")
+            .todo("look at it with `PRAGMA integrity_check`, and restore it from a backup"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::new(Class::Temporary, "is locked by another program").todo("run the same command again when it is free")
+            Error::new(Class::Temporary, "is locked by another program")
+                .todo("run the same command again when it is free")
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            Error::new(Class::Access, "cannot be opened").todo("check the permissions of the file and of its folder")
+            Error::new(Class::Access, "cannot be opened")
+                .todo("check the permissions of the file and of its folder")
         }
-        Some(ErrorCode::ReadOnly) => Error::new(Class::Data, "has a journal of a writer that died, which must be rolled back first")
-            .todo("open it once with the application or with `sqlite3`, then run this again"),
+        Some(ErrorCode::ReadOnly) => Error::new(
+            Class::Data,
+            "has a journal of a writer that died, which must be rolled back first",
+        )
+        .todo("open it once with the application or with `sqlite3`, then run this again"),
         Some(ErrorCode::OperationInterrupted) => Error::new(Class::Temporary, "was interrupted"),
         _ => Error::new(Class::Data, "cannot be read"),
     };
@@ -268,13 +297,19 @@ mod tests {
     fn a_connection_can_neither_write_nor_be_tricked_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file:x?mode=memory#%20.db");
-        Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_CREATE)
-            .unwrap()
-            .execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
-            .unwrap();
+        Connection::open_with_flags(
+            &path,
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_CREATE,
+        )
+        .unwrap()
+        .execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+        .unwrap();
         let source = Source::open(&path).unwrap();
         let connection = source.connect().unwrap();
-        assert_eq!(connection.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        assert_eq!(
+            connection.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(),
+            1
+        );
         assert!(connection.execute_batch("INSERT INTO t VALUES (2)").is_err());
     }
 

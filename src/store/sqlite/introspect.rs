@@ -30,6 +30,26 @@ pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     Ok(SourceSchema { tables, left_behind })
 }
 
+/// blake3 of the schema's text, without what SQLite itself keeps there (statistics come and go).
+pub fn fingerprint(connection: &Connection) -> Result<String> {
+    let objects: Vec<(String, Vec<u8>)> = rows(
+        connection,
+        r"SELECT type || ' ' || name || ' ' || tbl_name, coalesce(CAST(sql AS BLOB), x'') FROM main.sqlite_schema
+          WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let mut hasher = blake3::Hasher::new();
+    for (name, sql) in &objects {
+        for part in [name.as_bytes(), sql.as_slice()] {
+            hasher
+                .update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes())
+                .update(part);
+        }
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
 /// Views, triggers and virtual tables.
 fn left_behind(connection: &Connection) -> Result<Vec<(String, String, String)>> {
     rows(

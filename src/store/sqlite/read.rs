@@ -81,11 +81,17 @@ impl Reader {
     }
 
     /// Runs reads in one transaction that sees what this connection first saw.
-    pub(super) fn in_one_state<T>(&self, reads: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(super) fn in_one_state<T>(
+        &self,
+        reads: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let transaction = self.connection.unchecked_transaction().refused(|| "source".into())?;
         if data_version(&transaction)? != self.data_version {
-            return Err(Error::new(Class::SourceChanged, "the source was written to while it was read")
-                .todo("stop what writes to it and run the same command again"));
+            return Err(Error::new(
+                Class::SourceChanged,
+                "the source was written to while it was read",
+            )
+            .todo("stop what writes to it and run the same command again"));
         }
         reads(&transaction)
     }
@@ -126,9 +132,12 @@ fn read_range(
 fn select(table: &TableSchema, range: RowRange) -> String {
     let mut columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.source)).collect();
     columns.extend(table.rowid_name.clone());
-    let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.source));
+    let select =
+        format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.source));
     match (range, &table.rowid_name) {
-        (RowRange::Rowids { .. }, Some(rowid)) => format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}"),
+        (RowRange::Rowids { .. }, Some(rowid)) => {
+            format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}")
+        }
         _ => select,
     }
 }
@@ -143,7 +152,8 @@ struct BatchBuilder<'t> {
 
 impl<'t> BatchBuilder<'t> {
     fn new(table: &'t TableSchema) -> Self {
-        let columns = table.columns.iter().map(|column| (column, CellBuilder::new(column))).collect();
+        let columns =
+            table.columns.iter().map(|column| (column, CellBuilder::new(column))).collect();
         Self { schema: table.read_schema(), columns, rows: 0, bytes: 0 }
     }
 
@@ -152,7 +162,11 @@ impl<'t> BatchBuilder<'t> {
             let cell = row.get_ref(position).refused(|| format!("column {}", column.source))?;
             match builder.append(cell) {
                 Ok(bytes) => self.bytes += bytes,
-                Err(misfit) => return Err(misfit.told(column, has_rowid.then(|| row.get_ref(position_of_rowid(row))))),
+                Err(misfit) => {
+                    return Err(
+                        misfit.told(column, has_rowid.then(|| row.get_ref(position_of_rowid(row))))
+                    );
+                }
             }
         }
         self.rows += 1;
@@ -166,8 +180,9 @@ impl<'t> BatchBuilder<'t> {
     fn finish(&mut self) -> Result<RecordBatch> {
         (self.rows, self.bytes) = (0, 0);
         let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|error| Error::internal("a batch does not have its table's shape").because(error))
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| {
+            Error::internal("a batch does not have its table's shape").because(error)
+        })
     }
 }
 
@@ -237,7 +252,9 @@ impl CellBuilder {
             CellShape::Blob => Self::Blob(BinaryBuilder::new()),
             CellShape::IsoDate => Self::IsoDate(Date32Builder::new()),
             CellShape::IsoNaive => Self::IsoNaive(TimestampMicrosecondBuilder::new()),
-            CellShape::IsoOffset => Self::IsoOffset(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            CellShape::IsoOffset => {
+                Self::IsoOffset(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+            }
         }
     }
 
@@ -301,7 +318,9 @@ impl CellBuilder {
             Self::Integer(builder) => builder.append_null(),
             Self::Real(builder) => builder.append_null(),
             Self::Decimal(builder, ..) => builder.append_null(),
-            Self::DecimalText(builder, _) | Self::Text(builder) | Self::AnyText(builder, _) => builder.append_null(),
+            Self::DecimalText(builder, _) | Self::Text(builder) | Self::AnyText(builder, _) => {
+                builder.append_null()
+            }
             Self::Blob(builder) => builder.append_null(),
             Self::IsoDate(builder) => builder.append_null(),
             Self::IsoNaive(builder) | Self::IsoOffset(builder) => builder.append_null(),
@@ -313,7 +332,9 @@ impl CellBuilder {
             Self::Integer(builder) => Arc::new(builder.finish()),
             Self::Real(builder) => Arc::new(builder.finish()),
             Self::Decimal(builder, ..) => Arc::new(builder.finish()),
-            Self::DecimalText(builder, _) | Self::Text(builder) | Self::AnyText(builder, _) => Arc::new(builder.finish()),
+            Self::DecimalText(builder, _) | Self::Text(builder) | Self::AnyText(builder, _) => {
+                Arc::new(builder.finish())
+            }
             Self::Blob(builder) => Arc::new(builder.finish()),
             Self::IsoDate(builder) => Arc::new(builder.finish()),
             Self::IsoNaive(builder) | Self::IsoOffset(builder) => Arc::new(builder.finish()),
@@ -343,7 +364,11 @@ fn class_of(cell: ValueRef<'_>) -> &'static str {
 
 /// The double that is exactly this integer, if there is one.
 pub(super) fn exact_double(value: i64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the way back is compared")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "the way back is compared"
+    )]
     let (double, back) = {
         let double = value as f64;
         (double, double as i128)
@@ -365,7 +390,9 @@ fn scaled(cell: ValueRef<'_>, precision: u8, scale: i8) -> Option<i128> {
     match cell {
         ValueRef::Integer(value) => ShortDecimal::of_integer(value).scaled(precision, scale),
         ValueRef::Real(value) => ShortDecimal::of_double(value)?.scaled(precision, scale),
-        ValueRef::Text(bytes) => PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.scaled(precision, scale),
+        ValueRef::Text(bytes) => {
+            PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.scaled(precision, scale)
+        }
         ValueRef::Null | ValueRef::Blob(_) => None,
     }
 }
@@ -374,7 +401,9 @@ fn push_plain(cell: ValueRef<'_>, out: &mut String) -> Option<()> {
     match cell {
         ValueRef::Integer(value) => ShortDecimal::of_integer(value).push_plain(out),
         ValueRef::Real(value) => ShortDecimal::of_double(value)?.push_plain(out),
-        ValueRef::Text(bytes) => PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.push_plain(out),
+        ValueRef::Text(bytes) => {
+            PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.push_plain(out)
+        }
         ValueRef::Null | ValueRef::Blob(_) => return None,
     }
     Some(())
