@@ -40,7 +40,7 @@ impl Ends {
     pub(super) fn open(&self, screen: &Screen) -> Result<(Pipeline, Target)> {
         let (pipeline, origin) = self.pipeline()?;
         let target = Target::find(&pipeline.target.url, origin, self.pg_bin.as_deref(), &|what| {
-            screen.say(what)
+            screen.say(what);
         })?;
         Ok((pipeline, target))
     }

@@ -95,7 +95,7 @@ impl Pipeline {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::new(Class::Usage, "cannot be read").because(error).at(at()))?;
         let mut pipeline = Self::parse(&text).map_err(|error| error.at(at()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         pipeline.source.path = folder.join(&pipeline.source.path);
         Ok(pipeline)
     }

@@ -101,7 +101,7 @@ impl Demo {
             .map_err(|error| file_failed("cannot create", &self.folder, error))?;
         self.check_disk()?;
         say("making a trading database");
-        fill(&self.source(), &Trading::new(SEED, self.sizes.clone()), Journal::Wal, filled)?;
+        fill(&self.source(), &Trading::new(SEED, self.sizes), Journal::Wal, filled)?;
         setting.stop.check()?;
         let options = ServerOptions {
             bin_dir: bin_dir.map(Into::into),

@@ -95,16 +95,11 @@ fn validate(
 ) -> Result<Option<String>> {
     let Some(sql) = &step.validate else { return Ok(None) };
     let name = format!("{} validated", step.name);
-    let broken = match done.get(&name) {
-        Some(noted) => noted.clone(),
-        None => {
-            setting.progress.tell(Event::Step(format!(
-                "check of {} {}",
-                step.kind.name(),
-                step.name
-            )));
-            link.with(|session| define::validate(session, lease, &name, sql))?
-        }
+    let broken = if let Some(noted) = done.get(&name) {
+        noted.clone()
+    } else {
+        setting.progress.tell(Event::Step(format!("check of {} {}", step.kind.name(), step.name)));
+        link.with(|session| define::validate(session, lease, &name, sql))?
     };
     Ok(broken.map(|why| {
         format!(

@@ -29,9 +29,12 @@ pub struct Planned {
 pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Planned> {
     let inspected = Inspected::open(pipeline)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    let begun = link.with(|session| match ledger::exists(session)? {
-        true => ledger::find(session, &pipeline.name(), &pipeline.target.schema),
-        false => Ok(None),
+    let begun = link.with(|session| {
+        if ledger::exists(session)? {
+            ledger::find(session, &pipeline.name(), &pipeline.target.schema)
+        } else {
+            Ok(None)
+        }
     })?;
     if let Some(migration) = begun {
         return Ok(Planned {

@@ -80,7 +80,11 @@ pub(super) fn over_target<R: Send>(
     link.with(|session| {
         let snapshot = read::begin_snapshot(session)?;
         let jobs = jobs(plan, session, &wanted)?;
-        let done = share(plan, session, &snapshot, &helpers, &jobs, setting, &work)?;
+        let others =
+            helpers.iter().map(|helper| joined(helper, &snapshot)).collect::<Result<Vec<_>>>()?;
+        let hands: Vec<&Session> = std::iter::once(session).chain(&others).collect();
+        let done =
+            workers::over(&jobs, hands, setting.stop, |session, job| work(session, plan, job))?;
         session.batch("end reading", "COMMIT")?;
         Ok(done)
     })
@@ -98,24 +102,11 @@ fn jobs(plan: &Plan, session: &Session, wanted: &impl Fn(usize) -> bool) -> Resu
     Ok(jobs)
 }
 
-/// One session reads on this thread's snapshot, the helpers on the same one.
-fn share<R: Send>(
-    plan: &Plan,
-    session: &Session,
-    snapshot: &SharedSnapshot,
-    helpers: &[Link<'_>],
-    jobs: &[Job],
-    setting: Setting<'_>,
-    work: &(impl Fn(&Session, &Plan, &Job) -> Result<R> + Sync),
-) -> Result<Vec<R>> {
-    let mut sessions = Vec::new();
-    for helper in helpers {
-        let other = helper.connect()?;
-        read::join_snapshot(&other, snapshot)?;
-        sessions.push(other);
-    }
-    let hands: Vec<&Session> = std::iter::once(session).chain(&sessions).collect();
-    workers::over(jobs, hands, setting.stop, |session, job| work(session, plan, job))
+/// A session that sees the same state.
+fn joined(helper: &Link<'_>, snapshot: &SharedSnapshot) -> Result<Session> {
+    let session = helper.connect()?;
+    read::join_snapshot(&session, snapshot)?;
+    Ok(session)
 }
 
 /// Rows after which the screen hears of them.

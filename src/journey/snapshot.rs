@@ -37,7 +37,7 @@ pub(super) fn copy(
     setting: Setting<'_>,
 ) -> Result<()> {
     setting.progress.tell(Event::Phase(Phase::Snapshot));
-    let chunks = remaining(plan, loaded, setting)?;
+    let chunks = remaining(plan, loaded, setting);
     let budget = Budget::new(setting.budget_bytes);
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
@@ -61,7 +61,7 @@ pub(super) fn copy(
 }
 
 /// The chunks still to load, the largest table's first, and what the screen shall expect.
-fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Result<Vec<Chunk>> {
+fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<Chunk> {
     let done: BTreeSet<_> =
         loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
     let mut order: Vec<_> = plan.tables.iter().enumerate().collect();
@@ -93,7 +93,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Resul
             }
         }
     }
-    Ok(chunks)
+    chunks
 }
 
 pub(super) fn table_of(plan: &Plan, number: usize) -> Result<&TableSchema> {
@@ -115,7 +115,7 @@ fn move_chunk(
     stage::join(
         BATCHES_QUEUED,
         move |outlet| reader.read(table, chunk.range, |batch| outlet.send(batch)),
-        |batches: Made<RecordBatch>| encode_all(table, &batches, &mut loading, told),
+        |batches: &Made<RecordBatch>| encode_all(table, batches, &mut loading, told),
     )?;
     Ok(LoadedChunk {
         table: table.source.clone(),

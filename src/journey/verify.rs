@@ -274,19 +274,10 @@ fn columns(
     source: Option<&Vec<u8>>,
     target: Option<&Vec<u8>>,
 ) -> Vec<(String, String, String)> {
-    let fields = |tuple: Option<&Vec<u8>>| {
-        let values = |tuple: &Vec<u8>| {
-            split_fields(tuple).map(|field| field.value.map(<[u8]>::to_vec)).collect()
-        };
-        tuple.map_or_else(Vec::new, values)
-    };
-    let (source, target): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) =
-        (fields(source), fields(target));
-    let show = |position: usize, side: &[Option<Vec<u8>>]| {
+    let (source, target) = (values(source), values(target));
+    let show = |position: usize, side: &[Option<&[u8]>]| {
         let pg = table.columns.get(position).map(|column| column.pg);
-        side.get(position)
-            .zip(pg)
-            .map_or_else(|| "-".into(), |(value, pg)| show_field(pg, value.as_deref()))
+        side.get(position).zip(pg).map_or_else(|| "-".into(), |(&value, pg)| show_field(pg, value))
     };
     let differs = |position: usize| {
         kind != DifferenceKind::Changed || source.get(position) != target.get(position)
@@ -297,6 +288,11 @@ fn columns(
             (column.source.clone(), show(position, &source), show(position, &target))
         })
         .collect()
+}
+
+/// The values of a tuple; nothing where there is none.
+fn values(tuple: Option<&Vec<u8>>) -> Vec<Option<&[u8]>> {
+    tuple.map_or_else(Vec::new, |tuple| split_fields(tuple).map(|field| field.value).collect())
 }
 
 /// Gathers the tuples of a few rows.

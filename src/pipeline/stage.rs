@@ -43,7 +43,7 @@ impl From<Error> for Halt {
 pub fn join<T: Send, R>(
     capacity: usize,
     make: impl FnOnce(&Outlet<T>) -> Result<(), Halt> + Send,
-    take: impl FnOnce(Made<T>) -> Result<R>,
+    take: impl FnOnce(&Made<T>) -> Result<R>,
 ) -> Result<R> {
     let (sender, receiver) = bounded(capacity);
     let (ended, end) = bounded(1);
@@ -56,13 +56,10 @@ pub fn join<T: Send, R>(
             drop(outlet);
             told.map_err(|_hung_up| Halt::HungUp).and(outcome)
         });
-        let taken = take(Made { items: receiver, end });
+        let taken = take(&Made { items: receiver, end });
         match (taken, maker.join()) {
             (_, Err(_panic)) => Err(Error::internal("the reading stage panicked")),
-            (Ok(_), Ok(Err(Halt::Failed(error)))) | (Err(_), Ok(Err(Halt::Failed(error)))) => {
-                Err(error)
-            }
-            (Err(error), Ok(_)) => Err(error),
+            (_, Ok(Err(Halt::Failed(error)))) | (Err(error), Ok(_)) => Err(error),
             (Ok(result), Ok(Ok(()))) => Ok(result),
             (Ok(_), Ok(Err(Halt::HungUp))) => {
                 Err(Error::internal("a stage hung up without a cause"))
@@ -102,7 +99,7 @@ mod tests {
         move |outlet| (0..end).try_for_each(|item| outlet.send(item))
     }
 
-    fn collect(made: Made<u64>) -> Result<Vec<u64>> {
+    fn collect(made: &Made<u64>) -> Result<Vec<u64>> {
         let mut items = Vec::new();
         while let Some(item) = made.next()? {
             items.push(item);

@@ -98,8 +98,10 @@ impl Stop {
     /// [`Class::Interrupted`] once a stop was requested.
     pub fn wait(&self, pause: Duration) -> Result<()> {
         let (wake, woken) = mpsc::channel();
-        // The receiver outlives the registration, so that the send cannot fail while it matters.
-        let _registration = self.on_stop(move || drop(wake.send(())));
+        let _registration = self.on_stop(move || {
+            // Nobody waits any more where this fails.
+            let _nobody_waits = wake.send(());
+        });
         match woken.recv_timeout(pause) {
             Ok(())
             | Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {

@@ -205,12 +205,11 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
     let alias = source.rowid_alias.filter(|&position| {
         columns.get(position).is_some_and(|column| column.pg == crate::model::PgType::Int8)
     });
-    match alias {
-        Some(key) => Partition::Chunks { key },
-        None => {
-            let count = (rows / BUCKET_ROWS).clamp(1, BUCKETS_MAX);
-            Partition::Buckets { count: usize::try_from(count).unwrap_or(1) }
-        }
+    if let Some(key) = alias {
+        Partition::Chunks { key }
+    } else {
+        let count = (rows / BUCKET_ROWS).clamp(1, BUCKETS_MAX);
+        Partition::Buckets { count: usize::try_from(count).unwrap_or(1) }
     }
 }
 

@@ -242,12 +242,11 @@ impl TableKeys<'_> {
 /// times does not: `'10' < '9'` holds in SQLite, and times without seconds sort before those with.
 fn is_as_stored(column: &Column) -> bool {
     match (column.read, &column.recast) {
-        (CellShape::Integer, Recast::Keep | Recast::ZeroOneToBool) => true,
-        (
-            CellShape::Real | CellShape::Text | CellShape::Blob | CellShape::IsoDate,
-            Recast::Keep,
-        ) => true,
         (CellShape::Decimal, Recast::Keep) => column.numbers_only,
+        (CellShape::Integer, Recast::ZeroOneToBool) => true,
+        (read, Recast::Keep) => {
+            !matches!(read, CellShape::AnyText | CellShape::IsoNaive | CellShape::IsoOffset)
+        }
         _ => false,
     }
 }

@@ -113,7 +113,7 @@ pub fn diff(table: &TableSchema, source: &RowKeys<'_>, target: &RowKeys<'_>) -> 
                 );
             }
             Some(theirs) if count(mine) > count(theirs) => {
-                differ(key, DifferenceKind::Missing, count(mine) - count(theirs))
+                differ(key, DifferenceKind::Missing, count(mine) - count(theirs));
             }
             Some(theirs) => differ(key, DifferenceKind::Extra, count(theirs) - count(mine)),
         }

@@ -129,8 +129,8 @@ impl GroupSums {
         }
         for group in groups {
             let [n0, n1, n2, n3, r0, r1, r2, r3, sum @ ..] = *group;
-            let number =
-                usize::try_from(u32::from_le_bytes([n0, n1, n2, n3])).map_err(|_| damaged())?;
+            let number = usize::try_from(u32::from_le_bytes([n0, n1, n2, n3]))
+                .map_err(|_too_wide| damaged())?;
             let rows = u64::from(u32::from_le_bytes([r0, r1, r2, r3]));
             *self.sums.get_mut(number).ok_or_else(damaged)? += DigestSum::from_parts(rows, sum);
         }

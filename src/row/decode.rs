@@ -188,7 +188,11 @@ fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField
         let value_length = usize::try_from(length).ok();
         at = start + 4 + value_length.unwrap_or(0);
         let framed = bytes.get(start..at)?;
-        Some(TupleField { start, framed, value: value_length.and(framed.get(4..)) })
+        Some(TupleField {
+            start,
+            framed,
+            value: framed.get(4..).filter(|_| value_length.is_some()),
+        })
     })
 }
 

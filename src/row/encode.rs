@@ -224,7 +224,7 @@ impl<'a> Cells<'a> {
             Self::Bool(array) => fixed(*array, row, out, || [u8::from(array.value(row))]),
             Self::Int8(array) => fixed(*array, row, out, || array.value(row).to_be_bytes()),
             Self::Float8(array) => {
-                fixed(*array, row, out, || array.value(row).to_bits().to_be_bytes())
+                fixed(*array, row, out, || array.value(row).to_bits().to_be_bytes());
             }
             Self::Date(array) => {
                 fixed(*array, row, out, || {

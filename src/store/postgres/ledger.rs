@@ -412,13 +412,15 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
         .map(|row| {
             let row = Some(row);
             let digest: Vec<u8> = column(row, 3)?;
-            let digest = digest.try_into().map_err(|_| damaged("a digest of a wrong length"))?;
+            let digest =
+                digest.try_into().map_err(|_other_length| damaged("a digest of a wrong length"))?;
             Ok(LoadedChunk {
                 table: column(row, 0)?,
                 chunk: usize::try_from(column::<i32>(row, 1)?)
-                    .map_err(|_| damaged("a negative chunk"))?,
+                    .map_err(|_out_of_range| damaged("a negative chunk"))?,
                 sum: DigestSum::from_parts(
-                    u64::try_from(column::<i64>(row, 2)?).map_err(|_| damaged("negative rows"))?,
+                    u64::try_from(column::<i64>(row, 2)?)
+                        .map_err(|_out_of_range| damaged("negative rows"))?,
                     digest,
                 ),
                 groups: column(row, 4)?,

@@ -101,7 +101,7 @@ fn scan(
         if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.get(table.columns.len())) {
             cutter.cut_after(rowid.refused(String::new)?);
         }
-        if evidence.rows % TICK_ROWS == 0 {
+        if evidence.rows.is_multiple_of(TICK_ROWS) {
             tick(TICK_ROWS, evidence.bytes - told_bytes)?;
             told_bytes = evidence.bytes;
         }

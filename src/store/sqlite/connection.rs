@@ -81,7 +81,7 @@ impl Source {
         let mut source = Self { path: found, reach: Reach::Direct };
         match source.connect() {
             Err(error) if is_cannot_open(&error) => {
-                source.reach = reach_without_writing(&source.path)?
+                source.reach = reach_without_writing(&source.path)?;
             }
             first => drop(first?),
         }

@@ -163,9 +163,8 @@ impl<'t> BatchBuilder<'t> {
             match builder.append(cell) {
                 Ok(bytes) => self.bytes += bytes,
                 Err(misfit) => {
-                    return Err(
-                        misfit.told(column, has_rowid.then(|| row.get_ref(position_of_rowid(row))))
-                    );
+                    let rowid = has_rowid.then(|| row.get(row.as_ref().column_count() - 1).ok());
+                    return Err(misfit.told(column, rowid.flatten()));
                 }
             }
         }
@@ -186,17 +185,13 @@ impl<'t> BatchBuilder<'t> {
     }
 }
 
-fn position_of_rowid(row: &Row<'_>) -> usize {
-    row.as_ref().column_count().saturating_sub(1)
-}
-
 /// A cell that is not what the plan says its column holds.
 struct Misfit {
     found: &'static str,
 }
 
 impl Misfit {
-    fn told(&self, column: &Column, rowid: Option<rusqlite::Result<ValueRef<'_>>>) -> Error {
+    fn told(&self, column: &Column, rowid: Option<i64>) -> Error {
         let expected = match column.read {
             CellShape::Integer => "an INTEGER",
             CellShape::Real => "a REAL",
@@ -215,8 +210,8 @@ impl Misfit {
         .todo("the source changed since it was planned: drop the target with the SQL that `plan` prints and begin again")
         .at(format!("column {}", column.source));
         match rowid {
-            Some(Ok(ValueRef::Integer(rowid))) => error.at(format!("rowid {rowid}")),
-            _ => error,
+            Some(rowid) => error.at(format!("rowid {rowid}")),
+            None => error,
         }
     }
 }
@@ -275,7 +270,9 @@ impl CellBuilder {
             (Self::Decimal(builder, precision, scale), cell) => {
                 builder.append_value(scaled(cell, *precision, *scale).ok_or(misfit)?);
             }
-            (Self::DecimalText(builder, buffer), cell) => {
+            (Self::DecimalText(builder, buffer), cell)
+            | (Self::AnyText(builder, buffer), cell @ (ValueRef::Integer(_) | ValueRef::Real(_))) =>
+            {
                 buffer.clear();
                 push_plain(cell, buffer).ok_or(misfit)?;
                 builder.append_value(&buffer);
@@ -284,12 +281,6 @@ impl CellBuilder {
             (Self::Text(builder) | Self::AnyText(builder, _), ValueRef::Text(bytes)) => {
                 builder.append_value(storable_text(bytes).ok_or(misfit)?);
                 return Ok(bytes.len());
-            }
-            (Self::AnyText(builder, buffer), cell @ (ValueRef::Integer(_) | ValueRef::Real(_))) => {
-                buffer.clear();
-                push_plain(cell, buffer).ok_or(misfit)?;
-                builder.append_value(&buffer);
-                return Ok(buffer.len());
             }
             (Self::Blob(builder), ValueRef::Blob(bytes)) => {
                 builder.append_value(bytes);
@@ -319,7 +310,7 @@ impl CellBuilder {
             Self::Real(builder) => builder.append_null(),
             Self::Decimal(builder, ..) => builder.append_null(),
             Self::DecimalText(builder, _) | Self::Text(builder) | Self::AnyText(builder, _) => {
-                builder.append_null()
+                builder.append_null();
             }
             Self::Blob(builder) => builder.append_null(),
             Self::IsoDate(builder) => builder.append_null(),
@@ -402,7 +393,7 @@ fn push_plain(cell: ValueRef<'_>, out: &mut String) -> Option<()> {
         ValueRef::Integer(value) => ShortDecimal::of_integer(value).push_plain(out),
         ValueRef::Real(value) => ShortDecimal::of_double(value)?.push_plain(out),
         ValueRef::Text(bytes) => {
-            PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.push_plain(out)
+            PlainDecimal::parse(std::str::from_utf8(bytes).ok()?)?.push_plain(out);
         }
         ValueRef::Null | ValueRef::Blob(_) => return None,
     }

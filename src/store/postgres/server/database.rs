@@ -24,7 +24,7 @@ pub(super) fn ensure(sockets: &Path, database: &str) -> Result<()> {
     let patience = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(5))
         .with_max_delay(Duration::from_millis(500))
-        .with_total_delay(Some(Duration::from_secs(60)))
+        .with_total_delay(Some(Duration::from_mins(1)))
         .without_max_times();
     (|| runtime.block_on(create(sockets, database)))
         .retry(patience)
