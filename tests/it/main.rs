@@ -8,4 +8,6 @@ mod comparison;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod zoo;
