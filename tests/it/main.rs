@@ -10,4 +10,6 @@ mod environment;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod pipelines;
+#[cfg(test)]
 mod zoo;
