@@ -37,6 +37,8 @@ pub struct Demo {
 pub struct Shown {
     /// What the run came to.
     pub report: Report,
+    /// The folder of everything.
+    pub folder: PathBuf,
     /// The SQLite file.
     pub source: PathBuf,
     /// Its size in bytes.
@@ -128,6 +130,7 @@ impl Demo {
         let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
         Ok(Shown {
             report,
+            folder: self.folder.clone(),
             source: self.source(),
             source_bytes,
             target: target.display(),
