@@ -3,8 +3,9 @@
 use super::failure::failed;
 use super::ledger::column;
 use super::session::Session;
-use super::write::{columns, quoted, relation};
+use super::write::{columns, relation};
 use crate::error::{Place, Result};
+use crate::model::identifier::quoted;
 use crate::model::{PgType, TableSchema};
 use crate::row::{RowVisitor, TupleDecoder};
 use futures_util::TryStreamExt;
