@@ -12,4 +12,6 @@ mod house;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod zoo;
