@@ -12,6 +12,8 @@ mod house;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod zoo;
