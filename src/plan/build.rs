@@ -1,11 +1,11 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::identifier::{Ident, Qualified};
 use super::keys::{self, Names};
 use super::types::{self, Choice, shown};
 use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
     Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
 };

@@ -2,9 +2,10 @@
 //!
 //! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made.
 
-use super::connection::{Refused, quoted};
+use super::connection::Refused;
 use super::read::{Reader, exact_double};
 use crate::error::{Place, Result};
+use crate::model::identifier::quoted;
 use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use crate::row::temporal::IsoText;
