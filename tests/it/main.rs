@@ -1,0 +1,17 @@
+//! The integration tests: the program itself, from a SQLite file to a PostgreSQL server, seen from outside.
+//!
+//! [`environment`] gives each test a database and a folder of its own, [`comparison`] judges what arrived; the rest is
+//! one file a topic.
+
+#[cfg(test)]
+mod comparison;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
+mod verify;
+#[cfg(test)]
+mod zoo;
