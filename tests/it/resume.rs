@@ -168,7 +168,7 @@ fn a_source_that_was_touched_and_not_changed_goes_on() {
     for until in ["schema", "snapshot", "indexes"] {
         let env = prepared();
         env.run(&["--until", until]).expect(0);
-        let later = SystemTime::now() + Duration::from_secs(60);
+        let later = SystemTime::now() + Duration::from_mins(1);
         File::options().write(true).open(env.source()).unwrap().set_modified(later).unwrap();
         env.run(&[]).expect(0);
         assert_moved(&env);
