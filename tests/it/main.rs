@@ -16,6 +16,8 @@ mod pipelines;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod zoo;
