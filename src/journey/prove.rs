@@ -2,6 +2,7 @@
 
 use super::Setting;
 use crate::error::{Error, Result};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
@@ -35,6 +36,7 @@ pub(super) fn sums_of_target(
                 Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
             read::read_portion(session, table, job.portion, &mut told)?;
             told.tell();
+            reach(Step::PortionRead);
             Ok((job.table, told.visitor))
         },
     )?;

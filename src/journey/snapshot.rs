@@ -5,6 +5,7 @@ use super::Setting;
 use crate::error::{Error, Place, Result};
 use crate::model::{Chunk, TableSchema};
 use crate::pipeline::budget::Budget;
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
@@ -41,6 +42,7 @@ pub(super) fn copy(
     let budget = Budget::new(setting.budget_bytes);
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
+        reach(Step::ChunkNext);
         let table = table_of(plan, chunk.table)?;
         // A run of large rows has the budget for itself.
         let _permit = budget
@@ -153,7 +155,9 @@ impl RowVisitor for Loading<'_, '_> {
     }
 
     fn bytes(&mut self, piece: Bytes) -> Result<()> {
-        self.copy.write(piece)
+        self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
     }
 }
 
