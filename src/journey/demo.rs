@@ -73,9 +73,13 @@ impl Demo {
     /// A folder that is not of a demo, or a server that does not stop.
     pub fn clean(&self, say: &dyn Fn(&str)) -> Result<()> {
         Server::remove(&self.server_dir(), say)?;
-        for file in [self.source(), self.pipeline_file()] {
-            remove_if_there(&file)?;
+        // SQLite's own files beside the database are not left to the next one of this name.
+        for ending in ["", "-wal", "-shm"] {
+            let mut file = self.source().into_os_string();
+            file.push(ending);
+            remove_if_there(Path::new(&file))?;
         }
+        remove_if_there(&self.pipeline_file())?;
         match fs::remove_dir(&self.folder) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
