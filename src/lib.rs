@@ -1,4 +1,68 @@
-//! Moves a SQLite database to PostgreSQL as a stream, and proves that every row arrived.
+//! Moves a SQLite database to PostgreSQL as a stream, every row and value exactly, and proves that it is all there.
+//!
+//! # The way of a row
+//!
+//! ```text
+//!  SQLite ── read ──▶ Arrow batch ── transform ──▶ encode + hash ──▶ COPY BINARY ──▶ PostgreSQL
+//!                                                       │                                │
+//!                                                  sums by group ◀──── compare ────▶ read back
+//! ```
+//!
+//! 1. [`store::sqlite::introspect`] reads the schema, [`store::sqlite::census`] looks at every value.
+//! 2. [`plan`] decides types, names, tables, keys and chunks from that evidence, and from what the user said
+//!    ([`config`]); a plan leaves nothing open, and is kept in the ledger.
+//! 3. [`store::sqlite::read`] turns the cells of a chunk into Arrow batches, strictly: a cell that is not what the plan
+//!    says is refused, never bent. [`transform`] recasts columns (0 and 1 to booleans, wall clocks to instants).
+//! 4. [`row`] encodes each row as the COPY BINARY tuple that is both what is loaded and what is hashed.
+//! 5. [`store::postgres::write`](mod@store::postgres::write) loads a chunk in one transaction, its ledger row first, so
+//!    that it is loaded exactly once whatever dies, and when.
+//! 6. [`store::postgres::define`] makes keys, indexes, sequences and foreign keys after the load.
+//! 7. [`store::postgres::read`] reads every row back, and [`proof`] compares: by table, by chunk, and where they differ
+//!    by key and column.
+//!
+//! [`journey`] puts these together, one file for each way that a user can go; [`pipeline`] has the threads, the bounded
+//! channels, the byte budget and the stop; [`cli`] is the command line.
+//!
+//! # The rooms, and who may know whom
+//!
+//! `main → cli → journey → {plan, pipeline, store, transform, proof} → row → model`. [`config`] is seen by `cli`,
+//! `journey` and `plan`. The two stores never import one another. rusqlite lives in `store::sqlite`; tokio and
+//! tokio-postgres in `store::postgres`; threads and channels in `pipeline`; clap, indicatif and comfy-table in `cli`. A
+//! test keeps it so. `sql` is the one door to the SQL parser, for the schema's reader and for the printer of
+//! expressions.
+//!
+//! # What always holds
+//!
+//! - **Exactly once.** A chunk's rows and its ledger row commit in one transaction, the ledger row first, under the
+//!   run's epoch, which is locked and checked. A COMMIT whose answer was lost is decided by inserting the same ledger
+//!   key again, which waits for whoever may still be committing.
+//! - **No value changes in silence.** What a column's type cannot hold ends the run before anything is loaded, with the
+//!   table, the column and the reason.
+//! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
+//! - **The source stays untouched.** It is opened read-only and defensively, read in short transactions that must all
+//!   see one state, and never checkpointed, vacuumed or written to.
+//! - **Every crash is resumable by the same command.** Each step is either not begun, or done.
+//! - **Nothing from the source is executed on the target.** Types come from a closed map, expressions are parsed and
+//!   printed anew from a whitelist, names go through one quoting type.
+//!
+//! # Digests
+//!
+//! A row's digest is blake3 of its tuple. Digests are summed modulo 2^256, with carry, so that order does not matter,
+//! duplicates count, and the sums of any parts add up to the sum of the whole. Rows are grouped alike on both sides:
+//! by chunk where the rowid stands in the target, else by hash of the key (of the whole row where there is none), so
+//! that a difference is narrowed to a group first. PostgreSQL gives back the bytes that were loaded for every type here
+//! but `numeric` without size, whose scale is cut to what its digits need before it is hashed.
+//!
+//! # Where this differs from the written design
+//!
+//! - Wall clocks of a zone are recast by `transform`, but whether a zone's clocks ever showed them is asked by the
+//!   census, so that no load fails on it.
+//! - A source that was touched is not taken for changed: what is loaded already is read again and compared by digest,
+//!   because a checkpoint changes the file and not its content.
+//! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
+//!   out from the ledger.
+//! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches
+//!   a table of large rows.
 
 pub mod cli;
 pub mod config;

@@ -29,6 +29,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        let budget = self.hands.budget();
         let demo = demo::Demo::new(self.rows, self.dir.clone());
         let say = |what: &str| screen.say(what);
         if self.clean {
@@ -49,8 +50,12 @@ impl Demo {
                 screen.say(&format!("made {done} of {rows} rows"));
             }
         };
-        let shown =
-            demo.play(self.pg_bin.as_deref(), &say, &mut filled, self.hands.setting(stop, screen))?;
+        let shown = demo.play(
+            self.pg_bin.as_deref(),
+            &say,
+            &mut filled,
+            self.hands.setting(stop, screen, &budget),
+        )?;
         screen.finish();
         show::report(&shown.report, screen, Output { json: false, ..output });
         show::demo(&shown);

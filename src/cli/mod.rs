@@ -13,7 +13,7 @@ mod verify;
 
 use crate::error::{Class, Error, Result};
 use crate::journey::{BUDGET_BYTES, Setting, default_workers};
-use crate::pipeline::{Stop, failpoint};
+use crate::pipeline::{Budget, Stop, failpoint};
 use crate::status::Report;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use screen::Screen;
@@ -71,12 +71,16 @@ struct Hands {
 }
 
 impl Hands {
-    fn setting<'a>(&self, stop: &'a Stop, screen: &'a Screen) -> Setting<'a> {
+    fn budget(&self) -> Budget {
+        Budget::new(self.memory.saturating_mul(1_048_576))
+    }
+
+    fn setting<'a>(&self, stop: &'a Stop, screen: &'a Screen, budget: &'a Budget) -> Setting<'a> {
         Setting {
             stop,
             progress: screen,
             workers: self.workers.map_or_else(default_workers, Into::into),
-            budget_bytes: self.memory.saturating_mul(1_048_576),
+            budget,
         }
     }
 }

@@ -19,8 +19,9 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
-        let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen))?;
+        let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::plan(&planned, output);
         Ok(())

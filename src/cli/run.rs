@@ -35,6 +35,7 @@ enum UntilWord {
 
 impl Run {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        let budget = self.hands.budget();
         if !self.no_capture {
             return Err(Error::new(
                 Class::Usage,
@@ -48,7 +49,8 @@ impl Run {
             UntilWord::Snapshot => Until::Snapshot,
             UntilWord::Indexes => Until::Indexes,
         });
-        let report = run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen))?;
+        let report =
+            run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
         judge(&report)

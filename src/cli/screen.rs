@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Between two plain lines about the same table, so that a log stays readable.
 const LINE_EVERY_SECONDS: f64 = 5.0;
+/// Between two pictures of the spinner.
+const SPIN_EVERY: Duration = Duration::from_millis(120);
 
 /// What is told to the user while something happens.
 #[derive(Debug)]
@@ -132,46 +134,29 @@ impl Screen {
     }
 
     fn expect(&self, name: &str, rows: u64) {
-        let mut state = self.state();
-        state.tables.entry(name.into()).or_default().expected_rows = rows;
-        if let Form::Bars(bars) = &self.form {
-            let phase = state.phase.map_or("", Phase::name);
-            let bar = bars.add(
-                ProgressBar::new(rows)
-                    .with_style(table_style())
-                    .with_prefix(format!("{phase} {name}")),
-            );
-            bar.tick();
-            state.bars.insert(name.into(), bar);
-        }
+        self.state().tables.entry(name.into()).or_default().expected_rows = rows;
     }
 
     fn passed(&self, name: &str, rows: u64, bytes: u64) {
         let mut state = self.state();
-        let State { tables, bars, .. } = &mut *state;
-        let table = tables.entry(name.into()).or_default();
+        let table = state.tables.entry(name.into()).or_default();
         table.rows = table.rows.saturating_add(rows);
         table.bytes = table.bytes.saturating_add(bytes);
-        if let Some(bar) = bars.get(name) {
-            bar.set_position(table.rows);
-            bar.set_message(rate(table));
-            if table.rows >= table.expected_rows {
-                bar.finish();
+        let (rows_done, expected, rate) = (table.rows, table.expected_rows, rate(table));
+        if let Form::Bars(bars) = &self.form {
+            if expected == 0 {
+                spin(&mut state, bars, &format!("{name}: {rows_done} rows {rate}"));
+            } else {
+                advance(bar(&mut state, bars, name, expected), rows_done, expected, rate);
             }
             return;
         }
-        let done = table.expected_rows > 0 && table.rows == table.expected_rows && rows > 0;
+        let done = rows > 0 && rows_done == expected;
         if done || table.told.elapsed().as_secs_f64() >= LINE_EVERY_SECONDS {
             table.told = Instant::now();
-            let line = format!(
-                "{name}: {} of {} rows {}",
-                table.rows,
-                table.expected_rows.max(table.rows),
-                rate(table)
-            );
-            let more =
-                json!({ "table": name, "rows": table.rows, "expected": table.expected_rows });
             drop(state);
+            let line = format!("{name}: {rows_done} of {} rows {rate}", expected.max(rows_done));
+            let more = json!({ "table": name, "rows": rows_done, "expected": expected });
             self.line("info", line.trim_end(), &more);
         }
     }
@@ -189,18 +174,48 @@ impl Screen {
 
     fn step(&self, what: &str) {
         if let Form::Bars(bars) = &self.form {
-            let mut state = self.state();
-            let spinner = state.step.get_or_insert_with(|| {
-                let spinner = bars.add(ProgressBar::new_spinner());
-                spinner.enable_steady_tick(std::time::Duration::from_millis(120));
-                spinner
-            });
-            spinner.set_message(what.to_owned());
+            spin(&mut self.state(), bars, what);
             if !self.verbose {
                 return;
             }
         }
         self.line("info", what, &json!({}));
+    }
+}
+
+/// Says beside a spinner what is being done.
+fn spin(state: &mut State, bars: &MultiProgress, what: &str) {
+    let phase = state.phase.map_or("", Phase::name);
+    let spinner = state.step.get_or_insert_with(|| {
+        let spinner = bars.add(ProgressBar::new_spinner());
+        spinner.enable_steady_tick(SPIN_EVERY);
+        spinner
+    });
+    spinner.set_message(format!("{phase} {what}"));
+}
+
+/// The bar of a table; it appears when its first rows have passed.
+fn bar<'s>(
+    state: &'s mut State,
+    bars: &MultiProgress,
+    name: &str,
+    expected: u64,
+) -> &'s ProgressBar {
+    let phase = state.phase.map_or("", Phase::name);
+    state.bars.entry(name.into()).or_insert_with(|| {
+        bars.add(
+            ProgressBar::new(expected)
+                .with_style(table_style())
+                .with_prefix(format!("{phase} {name}")),
+        )
+    })
+}
+
+fn advance(bar: &ProgressBar, rows: u64, expected: u64, rate: String) {
+    bar.set_position(rows);
+    bar.set_message(rate);
+    if rows >= expected {
+        bar.finish();
     }
 }
 

@@ -87,11 +87,13 @@ fn differences(found: &Differences) -> String {
 
 /// Prints what the demo made and how to go on.
 pub(super) fn demo(shown: &Shown) {
+    let program = program();
+    let folder = shown.folder.display();
     line(&format!(
         "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\n\nlook at it:\n  {}\n\n\
-         your own file:\n  liteferry run --no-capture --source FILE --target local\n  \
-         liteferry run --no-capture --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
-         compare again:    liteferry verify {}\ndelete the demo:  liteferry demo --clean",
+         your own file:\n  {program} run --no-capture --source FILE --target local\n  \
+         {program} run --no-capture --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
+         compare again:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
         shown.source.display(),
         bytes(shown.source_bytes),
         shown.pipeline.display(),
@@ -99,6 +101,11 @@ pub(super) fn demo(shown: &Shown) {
         shown.psql,
         shown.pipeline.display(),
     ));
+}
+
+/// This program as the user called it.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "liteferry".into())
 }
 
 /// Prints a plan.
@@ -273,7 +280,7 @@ fn short(hash: &str) -> String {
 fn grid(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     table

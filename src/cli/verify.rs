@@ -19,8 +19,10 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+        let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
-        let report = verify(&pipeline, &target.conninfo, self.hands.setting(stop, screen))?;
+        let report =
+            verify(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
         judge(&report)

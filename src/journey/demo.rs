@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// The pipeline file of the system that the demo imitates.
 const PIPELINE: &str = include_str!("../../pipelines/gecko.toml");
+const SOURCE: &str = "gecko_data.db";
+const SOURCE_LOG: &str = "gecko_data.db-wal";
+const SOURCE_LOG_INDEX: &str = "gecko_data.db-shm";
+const PIPELINE_NAME: &str = "gecko.toml";
 /// The same rows for everybody.
 const SEED: u64 = 1;
 /// What PostgreSQL needs for the same rows, as a share of the SQLite file: tables and indexes, and its log.
@@ -33,6 +37,8 @@ pub struct Demo {
 pub struct Shown {
     /// What the run came to.
     pub report: Report,
+    /// The folder of everything.
+    pub folder: PathBuf,
     /// The SQLite file.
     pub source: PathBuf,
     /// Its size in bytes.
@@ -73,13 +79,10 @@ impl Demo {
     /// A folder that is not of a demo, or a server that does not stop.
     pub fn clean(&self, say: &dyn Fn(&str)) -> Result<()> {
         Server::remove(&self.server_dir(), say)?;
-        // SQLite's own files beside the database are not left to the next one of this name.
-        for ending in ["", "-wal", "-shm"] {
-            let mut file = self.source().into_os_string();
-            file.push(ending);
-            remove_if_there(Path::new(&file))?;
+        // SQLite may have left its log and the log's index beside the file.
+        for name in [SOURCE, SOURCE_LOG, SOURCE_LOG_INDEX, PIPELINE_NAME] {
+            remove_if_there(&self.folder.join(name))?;
         }
-        remove_if_there(&self.pipeline_file())?;
         match fs::remove_dir(&self.folder) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -118,6 +121,7 @@ impl Demo {
         let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
         Ok(Shown {
             report,
+            folder: self.folder.clone(),
             source: self.source(),
             source_bytes,
             target: target.display(),
@@ -160,11 +164,11 @@ impl Demo {
     }
 
     fn source(&self) -> PathBuf {
-        self.folder.join("gecko_data.db")
+        self.folder.join(SOURCE)
     }
 
     fn pipeline_file(&self) -> PathBuf {
-        self.folder.join("gecko.toml")
+        self.folder.join(PIPELINE_NAME)
     }
 
     fn server_dir(&self) -> PathBuf {

@@ -154,7 +154,7 @@ fn validate(
     };
     Ok(broken.map(|why| {
         format!(
-            "table {}: {} stays NOT VALID: rows of the source break it: {why}",
+            "table {}: {} stays NOT VALID: PostgreSQL finds rows that break it: {why}",
             step.table,
             step.full_name()
         )

@@ -2,8 +2,8 @@
 
 use super::Setting;
 use crate::config::Pipeline;
-use crate::error::{Class, Error, Result};
-use crate::model::{Probe, RowRange, SourceSchema, TableEvidence};
+use crate::error::{Class, Error, Place, Result};
+use crate::model::{Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
@@ -87,17 +87,8 @@ impl Inspected {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
-        let probes: Vec<Vec<Probe>> = tables
-            .iter()
-            .map(|table| {
-                let said = |name: &str| pipeline.column(&table.name, name);
-                table
-                    .columns
-                    .iter()
-                    .map(|column| types::probe(column, said(&column.name)))
-                    .collect()
-            })
-            .collect();
+        let probes =
+            tables.iter().map(|table| probes(table, pipeline)).collect::<Result<Vec<_>>>()?;
         let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
         let jobs = self.census_jobs(&readers)?;
         let seen = workers::over(&jobs, readers, setting.stop, |reader, &(number, range)| {
@@ -128,4 +119,13 @@ impl Inspected {
         }
         Ok(jobs)
     }
+}
+
+/// What the census shall ask of each column.
+fn probes(table: &SourceTable, pipeline: &Pipeline) -> Result<Vec<Probe>> {
+    let ask = |column: &SourceColumn| {
+        types::probe(column, pipeline.column(&table.name, &column.name))
+            .at(|| format!("column {}", column.name))
+    };
+    table.columns.iter().map(ask).collect::<Result<_>>().at(|| format!("table {}", table.name))
 }

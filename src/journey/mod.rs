@@ -11,6 +11,8 @@ mod snapshot;
 pub mod target;
 pub mod verify;
 
+use crate::model::TableSchema;
+use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::{Progress, Stop};
 
 /// What every journey is given: who watches, what stops it, and how many hands it has.
@@ -22,8 +24,20 @@ pub struct Setting<'a> {
     pub progress: &'a dyn Progress,
     /// Workers, each with a connection to both ends.
     pub workers: usize,
-    /// Bytes of rows in flight, at most, all workers together; a larger row has them for itself.
-    pub budget_bytes: u64,
+    /// Bytes of rows in flight, all workers together; a larger row has them for itself.
+    pub budget: &'a Budget,
+}
+
+/// What one worker has in flight: a batch being read, those queued, one being encoded, and the pieces sent.
+const WORKER_BYTES: u64 = 6 * 1024 * 1024;
+/// Copies of one large row that are alive at once: the store's, the one that waits, the one that is worked on.
+const ROW_COPIES: u64 = 3;
+
+impl Setting<'_> {
+    /// Waits until rows of `table` may be in flight in one worker: large rows have the budget for themselves.
+    fn reserve(&self, table: &TableSchema) -> Permit<'_> {
+        self.budget.take(WORKER_BYTES.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)))
+    }
 }
 
 /// Bytes of rows in flight unless said otherwise.

@@ -85,8 +85,10 @@ pub(super) fn over_target<R: Send>(
         let others =
             helpers.iter().map(|helper| joined(helper, &snapshot)).collect::<Result<Vec<_>>>()?;
         let hands: Vec<&Session> = std::iter::once(session).chain(&others).collect();
-        let done =
-            workers::over(&jobs, hands, setting.stop, |session, job| work(session, plan, job))?;
+        let done = workers::over(&jobs, hands, setting.stop, |session, job| {
+            let _permit = setting.reserve(super::snapshot::table_of(plan, job.table)?);
+            work(session, plan, job)
+        })?;
         session.batch("end reading", "COMMIT")?;
         Ok(done)
     })

@@ -246,16 +246,19 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
 /// A name that cannot be written.
 pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = plan.drop_tables();
-    if !sql.is_empty() {
-        sql.push_str(";\n");
+    let mut sql = String::from("BEGIN;\n");
+    let tables = plan.drop_tables();
+    if !tables.is_empty() {
+        sql.push_str(&format!("{tables};\n"));
     }
     if creates_schema {
         sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", quoted(&plan.target_schema)));
     }
     sql.push_str(&format!(
         "DELETE FROM liteferry.migration WHERE name = {} AND target_schema = {};\n\
-         -- When no other migration uses it: DROP SCHEMA liteferry CASCADE;\n",
+         DO $$ BEGIN\n    \
+         IF NOT EXISTS (SELECT FROM liteferry.migration) THEN DROP SCHEMA liteferry CASCADE; END IF;\n\
+         END $$;\nCOMMIT;\n",
         literal(&plan.name).map_err(unwritable)?,
         literal(&plan.target_schema).map_err(unwritable)?,
     ));

@@ -4,7 +4,6 @@
 use super::Setting;
 use crate::error::{Error, Place, Result};
 use crate::model::{Chunk, TableSchema};
-use crate::pipeline::budget::Budget;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
@@ -23,11 +22,6 @@ use std::collections::BTreeSet;
 
 /// Batches between the reading and the loading stage of one worker.
 const BATCHES_QUEUED: usize = 2;
-/// What a chunk has in flight: a batch being read, those queued, one being encoded, and the pieces sent.
-const CHUNK_BYTES_IN_FLIGHT: u64 = 6 * 1024 * 1024;
-/// Copies of one large row that are alive at once: SQLite's, the batch that waits, the batch that is loaded.
-const ROW_COPIES: u64 = 3;
-
 /// Loads every chunk that is not in `loaded`; the largest tables first.
 pub(super) fn copy(
     plan: &Plan,
@@ -39,14 +33,11 @@ pub(super) fn copy(
 ) -> Result<()> {
     setting.progress.tell(Event::Phase(Phase::Snapshot));
     let chunks = remaining(plan, loaded, setting);
-    let budget = Budget::new(setting.budget_bytes);
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
         reach(Step::ChunkNext);
         let table = table_of(plan, chunk.table)?;
-        // A run of large rows has the budget for itself.
-        let _permit = budget
-            .take(CHUNK_BYTES_IN_FLIGHT.max(table.largest_row_bytes.saturating_mul(ROW_COPIES)));
+        let _permit = setting.reserve(table);
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, setting };
         let moved = link.with(|session| {
             told.take_back();
@@ -194,6 +185,7 @@ pub(super) fn read_source(
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
 ) -> Result<()> {
+    let _permit = setting.reserve(table);
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
     reader.read::<Error>(table, chunk.range, |batch| {

@@ -1,17 +1,17 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
 use super::{RowRange, SourceTable};
-use serde::{Deserialize, Serialize};
+use jiff::tz::TimeZone;
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// Nothing more.
     Plain,
     /// How many digits an exact decimal needs.
     Decimal,
-    /// The shapes of dates.
-    Temporal,
+    /// The shapes of dates; for wall clocks of a zone, also whether its clocks showed them.
+    Temporal(Option<TimeZone>),
 }
 
 /// Everything the census saw of one table.
@@ -104,6 +104,10 @@ pub struct DateShapes {
     pub offset: u64,
     /// None of these, or more than six digits of a second.
     pub other: u64,
+    /// Wall clocks that the zone's clocks showed twice.
+    pub twice: u64,
+    /// Wall clocks that the zone's clocks never showed.
+    pub never: u64,
 }
 
 impl ColumnEvidence {
@@ -145,6 +149,8 @@ impl ColumnEvidence {
         self.dates.naive += other.dates.naive;
         self.dates.offset += other.dates.offset;
         self.dates.other += other.dates.other;
+        self.dates.twice += other.dates.twice;
+        self.dates.never += other.dates.never;
     }
 }
 

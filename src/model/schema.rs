@@ -117,6 +117,20 @@ pub enum Partition {
     },
 }
 
+impl EpochUnit {
+    /// So many of these since 1970 in microseconds; none where PostgreSQL cannot hold that time.
+    pub fn micros(self, count: i64) -> Option<i64> {
+        // In 4714 BC. The last one, in the year 294276, lies beyond what 64 bits count from 1970.
+        const FIRST_STORABLE: i64 = -210_866_803_200_000_000;
+        let factor = match self {
+            Self::Seconds => 1_000_000,
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1,
+        };
+        count.checked_mul(factor).filter(|&micros| micros >= FIRST_STORABLE)
+    }
+}
+
 impl Column {
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {

@@ -34,6 +34,7 @@ const BUCKETS_MAX: u64 = 1024;
 /// [`Class::Undecided`] with one line for each thing that must be decided first.
 pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     let mut refusals = unknown_settings(facts);
+    refusals.extend(reserved_schema(&facts.pipeline.target.schema));
     let mut left_behind: Vec<_> = facts.schema.left_behind.iter().map(not_moved).collect();
     let mut names = Names::new(facts.schema.tables.iter().map(|table| table.name.clone()));
     let mut tables = Vec::new();
@@ -78,6 +79,16 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
         refusals.extend(missing.map(|column| unknown(format!("table {name}: column {column}"))));
     }
     refusals
+}
+
+/// Schemas that are not for tables.
+fn reserved_schema(schema: &str) -> Option<Error> {
+    let reserved =
+        schema.starts_with("pg_") || ["liteferry", "information_schema"].contains(&schema);
+    reserved.then(|| {
+        Error::new(Class::Undecided, format!("the target's schema {schema} is reserved"))
+            .todo("give another `schema` in the pipeline file")
+    })
 }
 
 fn undecided(mut refusals: Vec<Error>) -> Error {
@@ -130,6 +141,12 @@ fn plan_table(
     if !refusals.is_empty() {
         return Err(refusals);
     }
+    left_behind.extend(source.notes.iter().map(|note| LeftBehind {
+        kind: "a declaration".into(),
+        name: format!("of table {}", source.name),
+        reason: note.clone(),
+        sql: String::new(),
+    }));
     let schema = table_schema(facts, source, evidence, &choices);
     let identity = identity(source, &schema);
     if let Some(identity) = &identity {

@@ -6,6 +6,7 @@ use crate::model::{
     Affinity, CellShape, ColumnEvidence, EpochUnit, NumericSize, PgType, Probe, Recast,
     SourceColumn,
 };
+use crate::row::zone;
 
 /// What was chosen for a column, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,22 +40,29 @@ impl Choice {
 }
 
 /// What the census shall ask of a column.
-pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Probe {
+///
+/// # Errors
+///
+/// A zone that is not known.
+pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
+    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
     let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
     match said_kind {
-        Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => return Probe::Temporal,
-        Some(PgType::Numeric(_)) => return Probe::Decimal,
+        Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
+            return Ok(Probe::Temporal(zone));
+        }
+        Some(PgType::Numeric(_)) => return Ok(Probe::Decimal),
         _ => {}
     }
-    match Declared::of(column) {
-        Declared::Temporal => Probe::Temporal,
+    Ok(match Declared::of(column) {
+        Declared::Temporal => Probe::Temporal(zone),
         Declared::Text(_) | Declared::Float => Probe::Plain,
         Declared::Boolean
         | Declared::Integer
         | Declared::Decimal(_)
         | Declared::Bytes
         | Declared::Nothing => Probe::Decimal,
-    }
+    })
 }
 
 /// Chooses the type of a column.
@@ -380,7 +388,9 @@ fn said_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> O
                     TimeSource::UnixUs => EpochUnit::Microseconds,
                     TimeSource::UnixS | TimeSource::Iso8601 => EpochUnit::Seconds,
                 };
-                Some(choice(CellShape::Integer).recast(Recast::FromEpoch(unit)))
+                let (least, greatest) = evidence.integer_range.unwrap_or((0, 0));
+                (unit.micros(least).is_some() && unit.micros(greatest).is_some())
+                    .then(|| choice(CellShape::Integer).recast(Recast::FromEpoch(unit)))
             }
             _ => None,
         },
@@ -398,8 +408,17 @@ fn iso_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Op
     match (pg, &said.zone) {
         (PgType::Timestamp, None) if !has_offset => Some(choice(CellShape::IsoNaive)),
         (PgType::Timestamptz, None) if !has_wall => Some(choice(CellShape::IsoOffset)),
-        (PgType::Timestamptz, Some(zone)) if !has_offset => {
-            Some(choice(CellShape::IsoNaive).recast(Recast::Localize(zone.clone())))
+        (PgType::Timestamptz, Some(zone)) if !has_offset && evidence.dates.never == 0 => {
+            let localized = choice(CellShape::IsoNaive).recast(Recast::Localize(zone.clone()));
+            Some(match evidence.dates.twice {
+                0 => localized,
+                twice => {
+                    let reason = format!(
+                        "{twice} times came twice when clocks in {zone} were set back: the first is taken"
+                    );
+                    Choice { reason, ..localized.warn() }
+                }
+            })
         }
         _ => None,
     }
@@ -433,6 +452,8 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
     part(evidence.dates.date, "dates");
     part(evidence.dates.naive, "times without offset");
     part(evidence.dates.offset, "times with offset");
+    part(evidence.dates.twice, "times that clocks showed twice");
+    part(evidence.dates.never, "times that clocks never showed");
     part(evidence.blobs, "BLOB");
     if let Some((least, greatest)) = evidence.integer_range {
         parts.push(format!("integers {least} to {greatest}"));

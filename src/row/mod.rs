@@ -8,6 +8,7 @@ mod encode;
 pub mod numeric;
 pub mod temporal;
 mod visit;
+pub mod zone;
 
 pub use decode::{TupleDecoder, show_field, show_key, split_fields};
 pub use encode::TupleEncoder;

@@ -8,6 +8,8 @@ use crate::error::{Place, Result};
 use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use crate::row::temporal::IsoText;
+use crate::row::zone::{self, Meaning};
+use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
@@ -54,7 +56,8 @@ fn end(
     connection.query_row(&sql, [], |row| row.get(0)).refused(String::new)
 }
 
-/// Looks at every value of a range, and cuts it into stretches of `stretch_bytes`; `tick` hears rows and bytes as they pass and may stop the census.
+/// Looks at every value of a range, and cuts it into stretches of `stretch_bytes`; `tick` hears rows and bytes as they
+/// pass and may stop the census.
 ///
 /// # Errors
 ///
@@ -91,7 +94,7 @@ fn scan(
     let mut told_bytes = 0;
     while let Some(row) = rows.next().refused(String::new)? {
         let mut row_bytes = 0;
-        for (position, (column, &probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
+        for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
             let cell = row.get_ref(position).refused(String::new)?;
             row_bytes += look_at(column, cell, probe);
         }
@@ -174,7 +177,7 @@ impl Cutter {
 }
 
 /// Notes one value and gives its bytes.
-fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: Probe) -> u64 {
+fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u64 {
     match cell {
         ValueRef::Null => {
             column.nulls += 1;
@@ -190,7 +193,7 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: Probe) -> u64
         ValueRef::Real(value) => {
             column.reals += 1;
             let decimal =
-                if probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
+                if *probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
             match decimal {
                 Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
                 None => column.beyond_decimal += u64::from(beyond_decimal(value)),
@@ -210,7 +213,7 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: Probe) -> u64
     }
 }
 
-fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: Probe) {
+fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
     column.bytes_max = column.bytes_max.max(length(bytes));
     column.with_nul += u64::from(bytes.contains(&0));
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -228,12 +231,34 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: Probe) {
             Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
             None => column.not_decimal += 1,
         },
-        Probe::Temporal => match IsoText::parse(text) {
-            Some(IsoText::Date(_)) => column.dates.date += 1,
-            Some(IsoText::Naive(_)) => column.dates.naive += 1,
-            Some(IsoText::Instant(_)) => column.dates.offset += 1,
-            None => column.dates.other += 1,
-        },
+        Probe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
+    }
+}
+
+fn look_at_date(column: &mut ColumnEvidence, text: &str, zone: Option<&TimeZone>) {
+    let dates = &mut column.dates;
+    let wall = match IsoText::parse(text) {
+        Some(IsoText::Date(days)) => {
+            dates.date += 1;
+            i64::from(days) * 86_400_000_000
+        }
+        Some(IsoText::Naive(wall)) => {
+            dates.naive += 1;
+            wall
+        }
+        Some(IsoText::Instant(_)) => {
+            dates.offset += 1;
+            return;
+        }
+        None => {
+            dates.other += 1;
+            return;
+        }
+    };
+    match zone.map(|zone| zone::meaning(wall, zone)) {
+        Some(Meaning::Twice(_)) => dates.twice += 1,
+        Some(Meaning::Never) => dates.never += 1,
+        Some(Meaning::Once(_)) | None => {}
     }
 }
 
