@@ -1,10 +1,10 @@
 //! liteferry's own tables in the target: what was planned, what is loaded and made, who ran when.
 //!
 //! One run at a time has a migration: each of its sessions that write shares an advisory lock, so that it is another's
-//! only when none of them is left. Behind that, every write happens under the run's epoch: the migration's row is locked
-//! FOR SHARE, so that a run that took over (by raising the epoch) has waited for what its predecessor had under way, and
-//! the predecessor can commit nothing after that. A chunk's row is inserted before its rows are copied, in the same transaction: whoever inserts the same
-//! key waits for a predecessor's commit, and then knows its outcome.
+//! only when none of them is left. Behind that, every write happens under the run's epoch: the migration's row is
+//! locked FOR SHARE, so that a run that takes over (by raising the epoch) waits for what its predecessor has under way,
+//! and the predecessor can commit nothing after that. A chunk's row is inserted before its rows are copied, in the same
+//! transaction: whoever inserts the same key waits for a predecessor's commit, and then knows its outcome.
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
