@@ -1,3 +1,15 @@
-//! The integration tests: the program as a user has it, against a real PostgreSQL.
+//! The integration tests: the program itself, from a SQLite file to a PostgreSQL server, seen from outside.
+//!
+//! [`environment`] gives each test a database and a folder of its own, [`comparison`] judges what arrived; the rest is
+//! one file a topic.
 
+#[cfg(test)]
+mod comparison;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod zoo;

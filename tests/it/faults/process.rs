@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// Reads stderr for so long; false where it ended before.
-    pub(super) fn lines_for(&mut self, time: Duration) -> bool {
+    pub(super) fn speaks_for(&mut self, time: Duration) -> bool {
         let end = Instant::now() + time;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -87,6 +87,10 @@ impl Process {
 
     pub(super) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub(super) fn end(mut self) -> Ended {
