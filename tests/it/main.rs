@@ -10,6 +10,8 @@ mod comparison;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod pipelines;
