@@ -85,11 +85,9 @@ fn sums_of_source(
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
         let table = table_of(plan, chunk.table)?;
-        let mut counting =
-            Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
-        snapshot::read_source(reader, table, chunk, &mut counting, setting)?;
-        counting.tell();
-        Ok(counting.visitor)
+        let mut counting = Counting::new(GroupSums::new(table), &table.source, setting);
+        let read = snapshot::read_source(reader, table, chunk, &mut counting, setting);
+        counting.end(read)
     })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
     for (chunk, part) in chunks.iter().zip(parts) {

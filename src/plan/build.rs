@@ -23,9 +23,6 @@ pub struct Facts<'a> {
     pub pipeline: &'a Pipeline,
 }
 
-/// Bytes of values in a chunk, about: small enough to be done again without pain, large enough that a commit is
-/// nothing beside it.
-const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
 /// Rows in a bucket, about, and the most buckets that a table has.
 const BUCKET_ROWS: u64 = 2048;
 const BUCKETS_MAX: u64 = 1024;
@@ -214,7 +211,7 @@ fn table_schema(
         partition: partition(source, &columns, evidence.rows),
         columns,
         key,
-        chunks: chunks(&evidence.stretches),
+        chunks: chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
         rows: evidence.rows,
         bytes: evidence.bytes,
         largest_row_bytes: evidence.largest_row_bytes,
@@ -235,14 +232,14 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
 }
 
 /// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
-fn chunks(stretches: &[Stretch]) -> Vec<RowRange> {
+fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     let mut chunks: Vec<Stretch> = Vec::new();
     for &stretch in stretches {
         match (chunks.last_mut(), stretch.range) {
             (
                 Some(Stretch { range: RowRange::Rowids { last, .. }, bytes }),
                 RowRange::Rowids { last: next_last, .. },
-            ) if *bytes + stretch.bytes <= CHUNK_BYTES => {
+            ) if *bytes + stretch.bytes <= chunk_bytes => {
                 *last = next_last;
                 *bytes += stretch.bytes;
             }
@@ -260,7 +257,7 @@ fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK_BYTES, chunks};
+    use super::chunks;
     use crate::model::{RowRange, Stretch};
 
     #[test]
@@ -274,10 +271,10 @@ mod tests {
                     first: if number == 0 { pair[0] } else { pair[0] + 1 },
                     last: pair[1],
                 },
-                bytes: CHUNK_BYTES / 2,
+                bytes: 8,
             })
             .collect();
-        let chunks = chunks(&stretches);
+        let chunks = chunks(&stretches, 16);
         assert_eq!(chunks.len(), 3);
         let mut next = Some(i64::MIN);
         for chunk in chunks {

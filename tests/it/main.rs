@@ -12,6 +12,8 @@ mod encoders;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod pipelines;
