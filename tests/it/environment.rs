@@ -4,12 +4,15 @@
 //! that stops or crashes its server has one of its own. Nothing of the user's environment reaches the program.
 
 use backon::{BlockingRetryable, ConstantBuilder};
+use bytes::Bytes;
+use futures_util::{SinkExt, TryStreamExt};
 use liteferry::store::postgres::server::{Scoped, Server, ServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -242,7 +245,28 @@ impl Session {
         self.runtime.block_on(self.client.query_one(sql, &[])).unwrap().get(0)
     }
 
-    /// The same where it may fail.
+    /// Sends this stream to a `COPY … FROM STDIN`, and gives the rows that the server took.
+    #[track_caller]
+    pub(crate) fn copy_in(&self, sql: &str, stream: Vec<u8>) -> u64 {
+        let taken = self.runtime.block_on(async {
+            let mut sink = pin!(self.client.copy_in::<_, Bytes>(sql).await?);
+            sink.send(Bytes::from(stream)).await?;
+            sink.finish().await
+        });
+        taken.unwrap_or_else(|error| panic!("{error:?}: {sql}"))
+    }
+
+    /// The stream of a `COPY … TO STDOUT`.
+    #[track_caller]
+    pub(crate) fn copy_out(&self, sql: &str) -> Vec<u8> {
+        let stream = self.runtime.block_on(async {
+            let messages: Vec<Bytes> = self.client.copy_out(sql).await?.try_collect().await?;
+            Ok::<_, tokio_postgres::Error>(messages.concat())
+        });
+        stream.unwrap_or_else(|error| panic!("{error:?}: {sql}"))
+    }
+
+    /// Runs SQL that may fail.
     pub(crate) fn try_query(&self, sql: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
         let messages = self.runtime.block_on(self.client.simple_query(sql))?;
         let mut rows = Vec::new();

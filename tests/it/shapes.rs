@@ -25,7 +25,7 @@ fn tables_of_no_row_and_of_one_row_are_moved() {
     let (compared, done, _) = moves(
         "CREATE TABLE none (id INTEGER PRIMARY KEY, a, b TEXT, c BLOB, d DATETIME, e NUMERIC);
          CREATE TABLE none_either (a TEXT PRIMARY KEY) WITHOUT ROWID;
-         CREATE TABLE nothing (a);
+         CREATE TABLE bare (a);
          CREATE TABLE one (id INTEGER PRIMARY KEY, a); INSERT INTO one VALUES (-9, 'x');
          CREATE TABLE only (a TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO only VALUES ('');
          CREATE TABLE alone (a); INSERT INTO alone VALUES (NULL);",
