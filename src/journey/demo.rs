@@ -84,11 +84,20 @@ impl Demo {
             remove_if_there(&self.folder.join(name))?;
         }
         match fs::remove_dir(&self.folder) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(file_failed("cannot delete", &self.folder, error)
-                .todo("something else is in it: look, and delete it yourself")),
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                return Err(file_failed("cannot delete", &self.folder, error)
+                    .todo("something else is in it: look, and delete it yourself"));
+            }
         }
+        if self.folder == default_folder()
+            && let Some(above) = self.folder.parent()
+        {
+            // The private server may be there too: then the folder stays.
+            let _not_empty = fs::remove_dir(above);
+        }
+        Ok(())
     }
 
     /// Makes the database, moves it and proves it; an earlier demo is deleted first.

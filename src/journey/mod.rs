@@ -29,7 +29,7 @@ pub struct Setting<'a> {
 }
 
 /// What one worker has in flight: a batch being read, those queued, one being encoded, and the pieces sent.
-const WORKER_BYTES: u64 = 6 * 1024 * 1024;
+const WORKER_BYTES: u64 = 12 * 1024 * 1024;
 /// Copies of one large row that are alive at once: the store's, the one that waits, the one that is worked on.
 const ROW_COPIES: u64 = 3;
 

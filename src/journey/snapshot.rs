@@ -4,6 +4,7 @@
 use super::Setting;
 use crate::error::{Error, Place, Result};
 use crate::model::{Chunk, TableSchema};
+use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
@@ -22,6 +23,8 @@ use std::collections::BTreeSet;
 
 /// Batches between the reading and the loading stage of one worker.
 const BATCHES_QUEUED: usize = 2;
+/// Bytes of batches that are queued or being loaded; a larger batch, of one large row, is there alone.
+const QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 /// Loads every chunk that is not in `loaded`; the largest tables first.
 pub(super) fn copy(
     plan: &Plan,
@@ -109,10 +112,22 @@ fn move_chunk(
     told: &mut Told<'_>,
 ) -> Result<LoadedChunk> {
     let mut loading = Loading { sums: GroupSums::new(table), copy };
+    let queue = Budget::new(QUEUE_BYTES);
+    let queue = &queue;
     stage::join(
         BATCHES_QUEUED,
-        move |outlet| reader.read(table, chunk.range, |batch| outlet.send(batch)),
-        |batches: &Made<RecordBatch>| encode_all(table, batches, &mut loading, told),
+        move |outlet| {
+            reader.read(table, chunk.range, |batch| {
+                let bytes = size_of(&batch);
+                outlet.send(Queued { batch, _permit: queue.take(bytes) })?;
+                if bytes > QUEUE_BYTES {
+                    // SQLite holds two large rows while it goes from one to the next: no third one beside them.
+                    drop(queue.take(QUEUE_BYTES));
+                }
+                Ok(())
+            })
+        },
+        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
     )?;
     Ok(LoadedChunk {
         table: table.source.clone(),
@@ -124,18 +139,28 @@ fn move_chunk(
 
 fn encode_all(
     table: &TableSchema,
-    batches: &Made<RecordBatch>,
+    batches: &Made<Queued<'_>>,
     visitor: &mut impl RowVisitor,
     told: &mut Told<'_>,
 ) -> Result<()> {
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
-    while let Some(batch) = batches.next()? {
+    while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
         encoder.encode(&transform.apply(&batch)?, visitor)?;
         told.batch(&batch);
     }
     encoder.finish(visitor)
+}
+
+/// A batch on its way to the loading stage; its bytes are free again when it is loaded.
+struct Queued<'q> {
+    batch: RecordBatch,
+    _permit: Permit<'q>,
+}
+
+fn size_of(batch: &RecordBatch) -> u64 {
+    batch.get_array_memory_size().try_into().unwrap_or(u64::MAX)
 }
 
 /// Sums rows and sends their bytes.
@@ -169,7 +194,7 @@ struct Told<'a> {
 impl Told<'_> {
     fn batch(&mut self, batch: &RecordBatch) {
         let rows = batch.num_rows().try_into().unwrap_or(u64::MAX);
-        let bytes = batch.get_array_memory_size().try_into().unwrap_or(u64::MAX);
+        let bytes = size_of(batch);
         self.tell(rows, bytes);
     }
 

@@ -272,7 +272,12 @@ fn columns(
     source: Option<&Vec<u8>>,
     target: Option<&Vec<u8>>,
 ) -> Vec<(String, String, String)> {
-    let (source, target) = (values(source), values(target));
+    // Where only one of several equal rows is missing, the other side has its twin, which is not the row meant.
+    let (source, target) = match kind {
+        DifferenceKind::Missing => (values(source), Vec::new()),
+        DifferenceKind::Extra => (Vec::new(), values(target)),
+        DifferenceKind::Changed => (values(source), values(target)),
+    };
     let show = |position: usize, side: &[Option<&[u8]>]| {
         let pg = table.columns.get(position).map(|column| column.pg);
         side.get(position).zip(pg).map_or_else(|| "-".into(), |(&value, pg)| show_field(pg, value))

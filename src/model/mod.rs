@@ -5,6 +5,7 @@
 mod chunk;
 mod digest;
 mod evidence;
+pub mod identifier;
 mod schema;
 mod source;
 mod types;

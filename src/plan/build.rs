@@ -1,11 +1,11 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::identifier::{Ident, Qualified};
 use super::keys::{self, Names};
 use super::types::{self, Choice, shown};
 use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::model::identifier::{Ident, Qualified, Refusal};
 use crate::model::{
     Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
 };
@@ -124,12 +124,11 @@ fn plan_table(
     let at = |error: Error| error.at(format!("table {}", source.name));
     let mut refusals = Vec::new();
     let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
-        .map_err(|refusal| vec![at(Error::new(Class::Undecided, refusal.to_string()))])?;
+        .map_err(|refusal| vec![at(unnameable(&refusal))])?;
     let mut choices = Vec::new();
     for (column, seen) in source.columns.iter().zip(&evidence.columns) {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name)
-            .map_err(|refusal| Error::new(Class::Undecided, refusal.to_string()));
+        let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
         match name.and_then(|_| types::choose(column, seen, said)) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
@@ -163,6 +162,11 @@ fn plan_table(
         },
     );
     Ok(PlannedTable { create, steps, identity, columns: columns.collect(), schema })
+}
+
+fn unnameable(refusal: &Refusal) -> Error {
+    Error::new(Class::Undecided, refusal.to_string())
+        .todo("giving another name is not supported yet: rename it in a copy of the source")
 }
 
 /// PostgreSQL's own limit.

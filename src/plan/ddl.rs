@@ -1,8 +1,8 @@
 //! The SQL of tables: what is created before the load, and what drops it again.
 
 use super::expression::translate_default;
-use super::identifier::{Qualified, quoted};
 use super::{Identity, LeftBehind, Plan};
+use crate::model::identifier::{Qualified, quoted};
 use crate::model::{SourceTable, TableSchema};
 use std::fmt::Write as _;
 

@@ -15,8 +15,8 @@ mod typed;
 pub use default::translate_default;
 pub use typed::ExprType;
 
+use crate::model::identifier::Ident;
 use crate::model::{Affinity, PgType};
-use crate::plan::identifier::Ident;
 use crate::sql::{Unreadable, unquoted, with_expression};
 use constant::Constant;
 use sqlite3_parser::ast::{Expr, Literal, Name, Operator, Type, UnaryOperator};
@@ -459,7 +459,7 @@ impl std::error::Error for Untranslatable {}
 mod tests {
     use super::{ColumnRef, ExprType, translate_predicate, translate_scalar};
     use crate::model::PgType;
-    use crate::plan::identifier::Ident;
+    use crate::model::identifier::Ident;
 
     /// Columns by type; u is NOCASE, z has a collation of the application, epoch was converted on the way.
     fn column(name: &str) -> Option<ColumnRef> {

@@ -1,8 +1,8 @@
 //! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
 
 use super::expression::{self, ColumnRef};
-use super::identifier::{Ident, Qualified, quoted, shortened};
 use super::{LeftBehind, PlannedTable, Step, StepKind};
+use crate::model::identifier::{Ident, Qualified, quoted, shortened};
 use crate::model::{
     CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
     SourceIndexColumn, SourceTable, TableSchema,

@@ -6,7 +6,6 @@
 mod build;
 mod ddl;
 pub mod expression;
-pub mod identifier;
 mod keys;
 pub mod types;
 

@@ -122,29 +122,58 @@ impl<'t> TupleDecoder<'t> {
                 self.key.extend_from_slice(field.framed);
             }
         }
-        let tuple = match self.unsized_numerics.as_slice() {
-            [] => tuple,
-            columns => with_least_scales(tuple, columns, &mut self.canonical),
+        let numerics = self.unsized_numerics.as_slice();
+        let row = match numerics {
+            [] => Row { key: &self.key, digest: digest_of(tuple), tuple: Some(tuple) },
+            _ if tuple.len() > COPIED_BYTES_MAX => {
+                Row { key: &self.key, digest: digest_of_patched(tuple, numerics), tuple: None }
+            }
+            _ => {
+                self.canonical.clear();
+                self.canonical.extend_from_slice(tuple);
+                for (at, scale) in least_scales(tuple, numerics) {
+                    if let Some(slot) = self.canonical.get_mut(at..at + scale.len()) {
+                        slot.copy_from_slice(&scale);
+                    }
+                }
+                let canonical = self.canonical.as_slice();
+                Row { key: &self.key, digest: digest_of(canonical), tuple: Some(canonical) }
+            }
         };
-        let digest = RowDigest(*blake3::hash(tuple).as_bytes());
-        visitor.row(Row { key: &self.key, digest, tuple: Some(tuple) })
+        visitor.row(row)
     }
 }
 
-/// The tuple with the scale of these columns, `numeric` without size, cut to what their digits need.
-fn with_least_scales<'b>(tuple: &[u8], columns: &[usize], canonical: &'b mut Vec<u8>) -> &'b [u8] {
-    canonical.clear();
-    canonical.extend_from_slice(tuple);
-    for (position, field) in split_fields(tuple).enumerate() {
-        let value = field.value.filter(|_| columns.contains(&position));
-        if let Some(least) = value.and_then(numeric::least_dscale) {
-            let dscale = field.start + 4 + 6;
-            if let Some(slot) = canonical.get_mut(dscale..dscale + 2) {
-                slot.copy_from_slice(&least.to_be_bytes());
-            }
-        }
+/// The largest tuple of which a copy is made to put it into its canonical form.
+const COPIED_BYTES_MAX: usize = 256 * 1024;
+
+fn digest_of(tuple: &[u8]) -> RowDigest {
+    RowDigest(*blake3::hash(tuple).as_bytes())
+}
+
+/// The digest of the canonical form, without making it.
+fn digest_of_patched(tuple: &[u8], numerics: &[usize]) -> RowDigest {
+    let mut hasher = blake3::Hasher::new();
+    let mut hashed = 0;
+    for (at, scale) in least_scales(tuple, numerics) {
+        hasher.update(tuple.get(hashed..at).unwrap_or_default()).update(&scale);
+        hashed = at + scale.len();
     }
-    canonical
+    RowDigest(*hasher.update(tuple.get(hashed..).unwrap_or_default()).finalize().as_bytes())
+}
+
+/// Where the scales of these columns, `numeric` without size, stand in the tuple, and what they are at least.
+fn least_scales<'t>(
+    tuple: &'t [u8],
+    numerics: &'t [usize],
+) -> impl Iterator<Item = (usize, [u8; 2])> + 't {
+    let fields =
+        split_fields(tuple).enumerate().filter(|(position, _)| numerics.contains(position));
+    fields.filter_map(|(_, field)| {
+        let least = numeric::least_dscale(field.value?)?;
+        // Behind the field's length, and the numeric's digits, weight and sign.
+        Some((field.start + 4 + 6, least.to_be_bytes()))
+    })
 }
 
 /// The length of the tuple at the start of `bytes`; none if its end has not come yet.
@@ -267,4 +296,90 @@ fn show_bytes(bytes: &[u8]) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TupleDecoder, digest_of, digest_of_patched};
+    use crate::error::Result;
+    use crate::model::{CellShape, Column, Partition, PgType, Recast, RowDigest, TableSchema};
+    use crate::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor};
+
+    fn table() -> TableSchema {
+        let column = |name: &str, read, pg| Column {
+            source: name.into(),
+            target: name.into(),
+            read,
+            recast: Recast::Keep,
+            pg,
+            not_null: false,
+            numbers_only: true,
+        };
+        TableSchema {
+            source: "t".into(),
+            target_schema: "public".into(),
+            target: "t".into(),
+            rowid_name: None,
+            columns: vec![
+                column("id", CellShape::Integer, PgType::Int8),
+                column("n", CellShape::Decimal, PgType::Numeric(None)),
+            ],
+            key: vec![0],
+            partition: Partition::Buckets { count: 1 },
+            chunks: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            largest_row_bytes: 0,
+        }
+    }
+
+    /// `(7, 1.5)` with this scale.
+    fn tuple(scale: u16) -> Vec<u8> {
+        let mut tuple =
+            vec![0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 12, 0, 2, 0, 0, 0, 0];
+        tuple.extend(scale.to_be_bytes());
+        tuple.extend([0, 1, 0x13, 0x88]);
+        tuple
+    }
+
+    #[derive(Default)]
+    struct Seen(Vec<(Vec<u8>, RowDigest)>);
+
+    impl RowVisitor for Seen {
+        fn row(&mut self, row: Row<'_>) -> Result<()> {
+            self.0.push((row.key.to_vec(), row.digest));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn equal_numerics_of_any_scale_have_one_digest_whether_copied_or_not() {
+        assert_eq!(digest_of_patched(&tuple(2), &[1]), digest_of(&tuple(1)));
+        assert_eq!(digest_of_patched(&tuple(1), &[1]), digest_of(&tuple(1)));
+        assert_ne!(digest_of(&tuple(2)), digest_of(&tuple(1)));
+    }
+
+    #[test]
+    fn rows_are_found_wherever_the_stream_is_cut() {
+        let stream = [COPY_HEADER.as_slice(), &tuple(1), &tuple(2), &COPY_TRAILER].concat();
+        let table = table();
+        for length in 1..stream.len() {
+            let mut seen = Seen::default();
+            let mut decoder = TupleDecoder::new(&table);
+            stream.chunks(length).for_each(|piece| decoder.push(piece, &mut seen).unwrap());
+            decoder.finish().unwrap();
+            let row = (tuple(1)[2..14].to_vec(), digest_of(&tuple(1)));
+            assert_eq!(seen.0, [row.clone(), row], "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_stream_without_its_trailer_is_no_end() {
+        let table = table();
+        let mut decoder = TupleDecoder::new(&table);
+        let stream = [COPY_HEADER.as_slice(), &tuple(1)].concat();
+        decoder.push(&stream, &mut Seen::default()).unwrap();
+        assert!(decoder.finish().is_err());
+        assert!(TupleDecoder::new(&table).push(&[0; 40], &mut Seen::default()).is_err());
+    }
 }

@@ -365,6 +365,7 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+#[cfg(test)]
 mod tests {
     use super::{Compared, Comparison, decimal};
     use crate::environment::Environment;

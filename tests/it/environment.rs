@@ -236,6 +236,12 @@ impl Session {
         self.try_query(sql).unwrap_or_else(|error| panic!("{error:?}: {}", shortened(sql)))
     }
 
+    /// The one value of a query of one `bytea`.
+    #[track_caller]
+    pub(crate) fn bytes(&self, sql: &str) -> Vec<u8> {
+        self.runtime.block_on(self.client.query_one(sql, &[])).unwrap().get(0)
+    }
+
     /// The same where it may fail.
     pub(crate) fn try_query(&self, sql: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
         let messages = self.runtime.block_on(self.client.simple_query(sql))?;

@@ -100,15 +100,16 @@ fn has_word(text: &str, word: &str) -> bool {
     let part_of_name =
         |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
     text.match_indices(word).any(|(at, _)| {
-        !part_of_name(text[..at].chars().next_back())
-            && !part_of_name(text[at + word.len()..].chars().next())
+        let (before, rest) = text.split_at(at);
+        let (_, after) = rest.split_at(word.len());
+        !part_of_name(before.chars().next_back()) && !part_of_name(after.chars().next())
     })
 }
 
 /// The first names behind `crate::` and `liteferry::`, with the second ones of the stores.
 fn rooms_named(text: &str) -> Vec<String> {
     let behind = |prefix: &'static str| {
-        text.match_indices(prefix).map(move |(at, _)| &text[at + prefix.len()..])
+        text.match_indices(prefix).map(move |(at, _)| text.split_at(at + prefix.len()).1)
     };
     let name = |text: &str| -> String {
         text.chars().take_while(|&char| char.is_ascii_lowercase() || char == '_').collect()

@@ -4,6 +4,8 @@
 //! one file a topic.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod comparison;
 #[cfg(test)]
 mod environment;
@@ -11,5 +13,13 @@ mod environment;
 mod faults;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod zoo;

@@ -4,7 +4,7 @@
 //! decoded and encoded anew.
 
 use super::Untranslatable;
-use crate::plan::identifier::literal;
+use crate::model::identifier::literal;
 use crate::sql::unquoted;
 use jiff::civil;
 use sqlite3_parser::ast::Literal;

@@ -22,6 +22,7 @@ use super::failure::{
 };
 use super::tls::{self, SslMode};
 use crate::error::{Class, Error, Result};
+use crate::model::identifier::quoted;
 
 /// Moves bytes between client and server; ends with the connection, and the client waits as long as nobody polls it.
 pub type Driver = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
@@ -199,10 +200,6 @@ fn check_server(conninfo: &Conninfo, version: u32, encoding: &str) -> Result<()>
         .todo("CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name that one"));
     }
     Ok(())
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn not_opened(conninfo: &Conninfo, moment: Moment, error: tokio_postgres::Error) -> Error {

@@ -4,9 +4,10 @@
 
 use super::ledger::{self, Lease, column};
 use super::session::Session;
-use super::write::{quoted, relation};
+use super::write::relation;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::TableSchema;
+use crate::model::identifier::quoted;
 use crate::pipeline::failpoint::{Step, reach};
 use tokio_postgres::types::ToSql;
 

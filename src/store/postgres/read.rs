@@ -3,9 +3,10 @@
 use super::failure::failed;
 use super::ledger::column;
 use super::session::Session;
-use super::write::{columns, quoted, relation};
+use super::write::{columns, relation};
 use crate::error::{Place, Result};
-use crate::model::TableSchema;
+use crate::model::identifier::quoted;
+use crate::model::{PgType, TableSchema};
 use crate::row::{RowVisitor, TupleDecoder};
 use futures_util::TryStreamExt;
 
@@ -87,6 +88,9 @@ pub fn portions(session: &Session, table: &TableSchema) -> Result<Vec<Portion>> 
 
 /// Visits the rows of a portion.
 ///
+/// The driver reads several rows ahead. Where rows are large, that would be several times the memory of the largest:
+/// those are read one by one, by their place.
+///
 /// # Errors
 ///
 /// What the server or the visitor says.
@@ -96,39 +100,83 @@ pub fn read_portion(
     portion: Portion,
     visitor: &mut impl RowVisitor,
 ) -> Result<()> {
-    let sql = format!(
-        "COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)",
-        columns(table),
-        relation(table),
-        condition(table, portion)
-    );
-    copy_out(session, table, &sql, visitor).at(|| format!("table {}", table.target))
+    let conditions = condition(table, portion);
+    read_where(session, table, &conditions, visitor).at(|| format!("table {}", table.target))
 }
 
-fn condition(table: &TableSchema, portion: Portion) -> String {
+fn read_where(
+    session: &Session,
+    table: &TableSchema,
+    conditions: &[String],
+    visitor: &mut impl RowVisitor,
+) -> Result<()> {
+    if table.largest_row_bytes <= LARGE_ROW_BYTES {
+        return copy_out(session, table, conditions, visitor);
+    }
+    let size = row_size(table);
+    let with =
+        |condition: String| conditions.iter().cloned().chain([condition]).collect::<Vec<_>>();
+    copy_out(session, table, &with(format!("{size} <= {LARGE_ROW_BYTES}")), visitor)?;
+    let large = with(format!("{size} > {LARGE_ROW_BYTES}"));
+    let sql = format!("SELECT ctid::text FROM {}{}", relation(table), filter(&large));
+    for row in session.query("find large rows", &sql, &[])? {
+        let place: String = column(Some(&row), 0)?;
+        // The server made this text; it has no quotes.
+        copy_out(session, table, &[format!("ctid = '{}'", place.replace('\'', ""))], visitor)?;
+    }
+    Ok(())
+}
+
+/// Bytes above which a row is read alone.
+const LARGE_ROW_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The bytes of a row's values of variable length; the server knows them without reading the values.
+fn row_size(table: &TableSchema) -> String {
+    let long =
+        table.columns.iter().filter(|column| column.pg.is_text() || column.pg == PgType::Bytea);
+    let sizes: Vec<_> = long
+        .map(|column| format!("coalesce(octet_length({})::bigint, 0)", quoted(&column.target)))
+        .collect();
+    if sizes.is_empty() { "0".into() } else { format!("({})", sizes.join(" + ")) }
+}
+
+fn condition(table: &TableSchema, portion: Portion) -> Vec<String> {
     match portion {
-        Portion::All | Portion::Blocks { first: 0, end: None } => String::new(),
-        Portion::Blocks { first, end: None } => format!(" WHERE ctid >= '({first},0)'"),
+        Portion::All | Portion::Blocks { first: 0, end: None } => Vec::new(),
+        Portion::Blocks { first, end: None } => vec![format!("ctid >= '({first},0)'")],
         Portion::Blocks { first, end: Some(end) } => {
-            format!(" WHERE ctid >= '({first},0)' AND ctid < '({end},0)'")
+            vec![format!("ctid >= '({first},0)'"), format!("ctid < '({end},0)'")]
         }
         Portion::Rowids { column, first, last } => {
-            let name =
-                table.columns.get(column).map(|column| quoted(&column.target)).unwrap_or_default();
-            format!(" WHERE {name} BETWEEN '{first}' AND '{last}'")
+            let name = table.columns.get(column).map(|column| quoted(&column.target));
+            vec![format!("{} BETWEEN '{first}' AND '{last}'", name.unwrap_or_default())]
         }
+    }
+}
+
+fn filter(conditions: &[String]) -> String {
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
     }
 }
 
 fn copy_out(
     session: &Session,
     table: &TableSchema,
-    sql: &str,
+    conditions: &[String],
     visitor: &mut impl RowVisitor,
 ) -> Result<()> {
+    let sql = format!(
+        "COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)",
+        columns(table),
+        relation(table),
+        filter(conditions)
+    );
     let reading = |error| failed("cannot read rows back", error);
     session.wait_for(async {
-        let stream = session.client().copy_out(sql).await.map_err(reading)?;
+        let stream = session.client().copy_out(&sql).await.map_err(reading)?;
         tokio::pin!(stream);
         let mut decoder = TupleDecoder::new(table);
         while let Some(message) = stream.try_next().await.map_err(reading)? {

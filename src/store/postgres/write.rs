@@ -4,6 +4,7 @@ use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
+use crate::model::identifier::quoted;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -93,9 +94,4 @@ pub(super) fn relation(table: &TableSchema) -> String {
 /// The quoted names of all columns, in order.
 pub(super) fn columns(table: &TableSchema) -> String {
     table.columns.iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
-}
-
-/// A name as PostgreSQL quotes it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -2,9 +2,10 @@
 //!
 //! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made.
 
-use super::connection::{Refused, quoted};
+use super::connection::refused;
 use super::read::{Reader, exact_double};
 use crate::error::{Place, Result};
+use crate::model::identifier::quoted;
 use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use crate::row::temporal::IsoText;
@@ -53,7 +54,7 @@ fn end(
     function: &str,
 ) -> Result<Option<i64>> {
     let sql = format!("SELECT {function}({rowid}) FROM {}", quoted(&table.name));
-    connection.query_row(&sql, [], |row| row.get(0)).refused(String::new)
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(refused)
 }
 
 /// Looks at every value of a range, and cuts it into stretches of `stretch_bytes`; `tick` hears rows and bytes as they
@@ -84,25 +85,25 @@ fn scan(
     mut cutter: Cutter,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<TableEvidence> {
-    let mut statement = connection.prepare(&select(table, cutter.range)).refused(String::new)?;
+    let mut statement = connection.prepare(&select(table, cutter.range)).map_err(refused)?;
     let mut rows = match cutter.range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
     }
-    .refused(String::new)?;
+    .map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
     let mut told_bytes = 0;
-    while let Some(row) = rows.next().refused(String::new)? {
+    while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
-            let cell = row.get_ref(position).refused(String::new)?;
+            let cell = row.get_ref(position).map_err(refused)?;
             row_bytes += look_at(column, cell, probe);
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;
         evidence.largest_row_bytes = evidence.largest_row_bytes.max(row_bytes);
         if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.get(table.columns.len())) {
-            cutter.cut_after(rowid.refused(String::new)?);
+            cutter.cut_after(rowid.map_err(refused)?);
         }
         if evidence.rows.is_multiple_of(TICK_ROWS) {
             tick(TICK_ROWS, evidence.bytes - told_bytes)?;

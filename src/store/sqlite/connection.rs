@@ -267,11 +267,6 @@ impl<T> Refused<T> for rusqlite::Result<T> {
     }
 }
 
-/// A name as SQLite quotes it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::Source;

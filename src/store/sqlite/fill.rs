@@ -4,6 +4,7 @@
 //! made again: an existing file is refused, a failed fill leaves none, and after a killed one it must be removed.
 
 use crate::error::{Class, Error, Place, Result};
+use crate::model::identifier::quoted;
 use crate::sample::{Cell, Sample};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -132,7 +133,9 @@ fn insert<S: Sample>(
     rows: u64,
     progress: &mut dyn FnMut(u64),
 ) -> rusqlite::Result<()> {
-    let columns = connection.prepare(&format!("SELECT * FROM {}", quoted(table)))?.column_count();
+    let columns = connection
+        .prepare(&format!("SELECT * FROM {}", quoted(&table.to_string())))?
+        .column_count();
     let mut many = connection.prepare(&insert_sql(table, columns, ROWS_PER_INSERT))?;
     let mut one = connection.prepare(&insert_sql(table, columns, 1))?;
     let mut row = Vec::with_capacity(columns);
@@ -161,11 +164,7 @@ fn insert<S: Sample>(
 fn insert_sql(table: impl std::fmt::Display, columns: usize, rows: u64) -> String {
     let row = format!("({})", repeat_n("?", columns).collect::<Vec<_>>().join(", "));
     let values: Vec<_> = (0..rows).map(|_| row.as_str()).collect();
-    format!("INSERT INTO {} VALUES {}", quoted(table), values.join(", "))
-}
-
-fn quoted(name: impl std::fmt::Display) -> String {
-    format!("\"{}\"", name.to_string().replace('"', "\"\""))
+    format!("INSERT INTO {} VALUES {}", quoted(&table.to_string()), values.join(", "))
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {

@@ -3,8 +3,9 @@
 //! A batch ends at [`BATCH_ROWS`] rows or [`BATCH_BYTES`] bytes, so that memory does not depend on the width of rows,
 //! and a row larger than that travels alone.
 
-use super::connection::{Refused, quoted};
+use super::connection::Refused;
 use crate::error::{Class, Error, Place, Result};
+use crate::model::identifier::quoted;
 use crate::model::{CellShape, Column, NumericSize, PgType, RowRange, TableSchema};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use crate::row::temporal::IsoText;

@@ -5,7 +5,8 @@
 
 use super::account::Account;
 use super::apt::Apt;
-use super::binaries::{Binaries, OLDEST, newest_first};
+use super::binaries::{Binaries, OLDEST, newest_first, search_list};
+use super::folder;
 use super::program::{program, run};
 use super::unpack;
 use crate::error::{Class, Error, Result};
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// Read by Debian's postgresql-common before it makes a cluster for a newly installed version.
 const DROP_IN: &str = "/etc/postgresql-common/createcluster.d/liteferry.conf";
+
+/// What is locked while apt works, so that of several that need PostgreSQL at once one installs it.
+const LOCKED: &str = "/run/liteferry";
 
 /// The package managers that liteferry does not call itself, and what to type.
 const BY_HAND: [(&str, &str); 5] = [
@@ -33,7 +37,7 @@ pub(super) fn install(
         return Err(missing(wanted).todo(by_hand(wanted, exists)));
     }
     let bin = if rustix::process::geteuid().is_root() {
-        by_apt(wanted, say)
+        from_apt(wanted, account, say)
     } else {
         from_cache(wanted, account, say)
     };
@@ -81,6 +85,15 @@ fn exists(tool: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
 }
 
+fn from_apt(wanted: Option<u32>, account: &Account, say: &dyn Fn(&str)) -> Result<PathBuf> {
+    let _lock = folder::lock(Path::new(LOCKED))?;
+    // Whoever held the lock may have installed it.
+    match Binaries::find(search_list(), wanted, account) {
+        Some(found) => Ok(found.dir().to_owned()),
+        None => by_apt(wanted, say),
+    }
+}
+
 fn by_apt(wanted: Option<u32>, say: &dyn Fn(&str)) -> Result<PathBuf> {
     let apt = Apt::system();
     say("reading the package lists (apt-get update)");
@@ -119,12 +132,17 @@ fn forbid_clusters() -> Result<()> {
 
 fn from_cache(wanted: Option<u32>, account: &Account, say: &dyn Fn(&str)) -> Result<PathBuf> {
     let cache = cache_dir()?;
-    let versions = newest_first(&cache, "").into_iter();
-    let unpacked = versions.map(|(major, _)| unpack::bin_dir(&cache, major));
-    match Binaries::find(unpacked, wanted, account) {
-        Some(found) => Ok(found.dir().to_owned()),
-        None => unpack::unpack(&cache, wanted, say),
+    let unpacked = || {
+        let versions = newest_first(&cache, "").into_iter();
+        let folders = versions.map(|(major, _)| unpack::bin_dir(&cache, major));
+        Binaries::find(folders, wanted, account).map(|found| found.dir().to_owned())
+    };
+    if let Some(found) = unpacked() {
+        return Ok(found);
     }
+    let _lock = folder::lock(&cache)?;
+    // Whoever held the lock may have unpacked it, and may run it by now.
+    unpacked().map_or_else(|| unpack::unpack(&cache, wanted, say), Ok)
 }
 
 fn cache_dir() -> Result<PathBuf> {

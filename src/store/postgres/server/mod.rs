@@ -384,7 +384,7 @@ fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::scoped::Keeper;
-    use super::{Account, Server, ServerOptions, StopMode, database, folder, prepare};
+    use super::{Server, ServerOptions, StopMode, database, folder, prepare};
     use std::os::fd::OwnedFd;
 
     /// A folder for a server that stays, and yet is gone with the test.
@@ -532,13 +532,12 @@ mod tests {
 
     #[test]
     fn programs_of_another_version_than_the_data_are_refused() {
-        let mut options = ServerOptions::scratch();
+        let options = ServerOptions::scratch();
+        let found = prepare(&options.dir, &options, &|_| ()).unwrap();
         folder::make(&options.dir.join("data")).unwrap();
         std::fs::write(options.dir.join("data/PG_VERSION"), "14\n").unwrap();
-        let account = Account::choose(&options.dir).unwrap();
-        let found = super::Binaries::find(super::search_list(), None, &account).unwrap();
-        options.bin_dir = Some(found.dir().to_owned());
-        let refused = super::binaries(&options.dir, Some(found.dir()), &account, &|_| ());
+        let given = Some(found.binaries.dir());
+        let refused = super::binaries(&options.dir, given, &found.account, &|_| ());
         folder::remove(&options.dir).unwrap();
         assert!(refused.unwrap_err().to_string().contains("are of PostgreSQL 14"));
     }

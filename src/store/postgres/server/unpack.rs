@@ -18,10 +18,9 @@ pub(super) fn bin_dir(cache: &Path, major: u32) -> PathBuf {
     bin_below(&cache.join(major.to_string()), major)
 }
 
-/// Unpacks the newest version, or the wanted one, into `cache`, and gives the folder of its programs.
+/// Unpacks the newest version, or the wanted one, into `cache`, which the caller has locked, and gives the folder of its
+/// programs.
 pub(super) fn unpack(cache: &Path, wanted: Option<u32>, say: &dyn Fn(&str)) -> Result<PathBuf> {
-    folder::make(cache)?;
-    let _lock = folder::lock(cache)?;
     let (staging, lists) = (cache.join("new"), cache.join("apt"));
     let major = match fill(&staging, &Apt::system(), wanted, say) {
         Ok(major) => major,

@@ -1,4 +1,4 @@
-//! Names and strings as they stand in SQL for PostgreSQL: the only place where quotes are put.
+//! Names and strings as they stand in SQL: the only place where quotes are put, for both stores alike.
 //!
 //! Names keep their case. What PostgreSQL would cut or refuse is refused here, because it cuts with a notice only,
 //! and two names may become one.

@@ -1,0 +1,151 @@
+//! How fast the codec is, on one core and without a server: cells to batches, batches to hashed tuples, and a stream
+//! that is read back to hashed rows. On the benchmark's sample of 100,000 rows; rows and bytes of the tuples in a second.
+
+use arrow_array::RecordBatch;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use liteferry::Result;
+use liteferry::config::Pipeline;
+use liteferry::journey::inspect::Inspected;
+use liteferry::journey::{BUDGET_BYTES, Setting};
+use liteferry::model::TableSchema;
+use liteferry::pipeline::progress::Silent;
+use liteferry::pipeline::{Budget, Stop};
+use liteferry::proof::GroupSums;
+use liteferry::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor, TupleDecoder, TupleEncoder};
+use liteferry::sample::bench::{Bench, Sizes};
+use liteferry::store::sqlite::fill::{Journal, fill};
+use liteferry::store::sqlite::read::Reader;
+use liteferry::transform::Transform;
+use std::hint::black_box;
+
+const ROWS: u64 = 100_000;
+
+criterion_group!(benches, codec);
+criterion_main!(benches);
+
+#[expect(clippy::expect_used, reason = "a benchmark has nobody to give its error to")]
+fn codec(criterion: &mut Criterion) {
+    let source = Source::make().expect("a sample");
+    for table in &source.tables {
+        let rows = Rows::of(&source.reader, table).expect("the sample's rows");
+        let mut group = criterion.benchmark_group(&table.source);
+        group.throughput(Throughput::ElementsAndBytes { elements: rows.count, bytes: rows.bytes });
+        group.bench_function("read", |bencher| {
+            bencher.iter(|| read(&source.reader, table).expect("batches"));
+        });
+        group.bench_function("encode", |bencher| {
+            bencher.iter(|| encode(table, &rows.batches).expect("tuples"));
+        });
+        group.bench_function("hash", |bencher| {
+            bencher.iter(|| rows.tuples.iter().map(|tuple| blake3::hash(tuple)).for_each(seen));
+        });
+        group.bench_function("decode", |bencher| {
+            let decoder = || (TupleDecoder::new(table), GroupSums::new(table));
+            bencher.iter_batched_ref(
+                decoder,
+                |(decoder, sums)| decode(decoder, sums, &rows.tuples).expect("rows"),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
+/// Keeps the compiler from leaving the work out.
+fn seen(hash: blake3::Hash) {
+    black_box(hash);
+}
+
+/// The sample and its large tables as liteferry plans them.
+struct Source {
+    reader: Reader,
+    tables: Vec<TableSchema>,
+    _folder: tempfile::TempDir,
+}
+
+impl Source {
+    fn make() -> Result<Self> {
+        let failed = |cause| liteferry::Error::internal("no folder for a sample").because(cause);
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let path = folder.path().join("bench.db");
+        let sample = Bench::new(1, Sizes::for_rows(ROWS));
+        fill(&path, &sample, Journal::Delete, &mut |_done| ())?;
+        let pipeline = Pipeline::of(&path, "local");
+        let inspected = Inspected::open(&pipeline)?;
+        let (stop, budget) = (Stop::default(), Budget::new(BUDGET_BYTES));
+        let setting = Setting { stop: &stop, progress: &Silent, workers: 1, budget: &budget };
+        let plan = inspected.plan(&pipeline, setting)?;
+        let large =
+            plan.tables.into_iter().map(|table| table.schema).filter(|table| table.rows > 1000);
+        let reader = Reader::new(inspected.source.connect()?)?;
+        Ok(Self { reader, tables: large.collect(), _folder: folder })
+    }
+}
+
+/// The rows of one table in both of their forms.
+struct Rows {
+    batches: Vec<RecordBatch>,
+    tuples: Vec<Vec<u8>>,
+    count: u64,
+    bytes: u64,
+}
+
+impl Rows {
+    fn of(reader: &Reader, table: &TableSchema) -> Result<Self> {
+        let batches = read(reader, table)?;
+        let mut tuples = Tuples(Vec::new());
+        encode_into(table, &batches, &mut tuples)?;
+        let Tuples(tuples) = tuples;
+        let bytes = tuples.iter().map(Vec::len).sum::<usize>();
+        let [count, bytes] = [tuples.len(), bytes].map(|size| size.try_into().unwrap_or(u64::MAX));
+        Ok(Self { batches, tuples, count, bytes })
+    }
+}
+
+struct Tuples(Vec<Vec<u8>>);
+
+impl RowVisitor for Tuples {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.0.push(row.tuple.unwrap_or_default().to_vec());
+        Ok(())
+    }
+}
+
+fn read(reader: &Reader, table: &TableSchema) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for range in &table.chunks {
+        reader.read::<liteferry::Error>(table, *range, |batch| {
+            batches.push(batch);
+            Ok(())
+        })?;
+    }
+    Ok(batches)
+}
+
+fn encode(table: &TableSchema, batches: &[RecordBatch]) -> Result<GroupSums> {
+    let mut sums = GroupSums::new(table);
+    encode_into(table, batches, &mut sums)?;
+    Ok(sums)
+}
+
+fn encode_into(
+    table: &TableSchema,
+    batches: &[RecordBatch],
+    visitor: &mut impl RowVisitor,
+) -> Result<()> {
+    let (transform, mut encoder) = (Transform::new(table)?, TupleEncoder::new(table)?);
+    for batch in batches {
+        encoder.encode(&transform.apply(batch)?, visitor)?;
+    }
+    encoder.finish(visitor)
+}
+
+/// Takes the stream as servers send it: a message a row.
+fn decode(decoder: &mut TupleDecoder<'_>, sums: &mut GroupSums, tuples: &[Vec<u8>]) -> Result<()> {
+    decoder.push(&COPY_HEADER, sums)?;
+    for tuple in tuples {
+        decoder.push(tuple, sums)?;
+    }
+    decoder.push(&COPY_TRAILER, sums)?;
+    decoder.finish()
+}
