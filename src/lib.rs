@@ -51,7 +51,7 @@
 //! duplicates count, and the sums of any parts add up to the sum of the whole. Rows are grouped alike on both sides:
 //! by chunk where the rowid stands in the target, else by hash of the key (of the whole row where there is none), so
 //! that a difference is narrowed to a group first. PostgreSQL gives back the bytes that were loaded for every type here
-//! but `numeric` without size, whose scale is cut to what its digits need before it is hashed.
+//! but `numeric` without size or of more than 38 digits, whose scale is cut to what its digits need before it is hashed.
 //!
 //! # Where this differs from the written design
 //!

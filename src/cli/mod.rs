@@ -13,7 +13,7 @@ mod verify;
 
 use crate::error::{Class, Error, Result};
 use crate::journey::{BUDGET_BYTES, Setting, default_workers};
-use crate::pipeline::{Budget, Stop};
+use crate::pipeline::{Budget, Stop, failpoint};
 use crate::status::Report;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use screen::Screen;
@@ -98,7 +98,8 @@ pub fn main() -> ExitCode {
     };
     let output = arguments.output;
     let screen = Screen::new(output.verbose, output.log_format == LogFormat::Json);
-    let outcome = Stop::on_signals().and_then(|stop| match &arguments.command {
+    let stop = failpoint::arm().and_then(|()| Stop::on_signals());
+    let outcome = stop.and_then(|stop| match &arguments.command {
         Command::Demo(demo) => demo.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),

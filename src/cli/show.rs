@@ -250,11 +250,13 @@ fn status_json(history: &History, runs: bool) -> Value {
     object
 }
 
-/// What `--json` prints where a command failed.
+/// What `--json` prints where a command failed: the keys of a report, of which nothing is known, and what went wrong.
 pub(super) fn failure(command: &str, error: &Error) -> Value {
     json!({
-        "command": command, "ok": false, "error": error.to_string(), "advice": error.advice(),
-        "exit_code": error.class().exit_code(),
+        "command": command, "phase": null, "ok": false, "tables": [],
+        "position": { "source": null, "applied": null },
+        "seconds": null, "phases": {}, "rows_per_second": null, "warnings": [],
+        "error": error.to_string(), "advice": error.advice(), "exit_code": error.class().exit_code(),
     })
 }
 

@@ -20,6 +20,9 @@ pub struct Pipeline {
     pub source: SourceSection,
     /// Where they go.
     pub target: TargetSection,
+    /// How rows are copied.
+    #[serde(default)]
+    pub snapshot: SnapshotSection,
     /// What is said of single tables.
     #[serde(default)]
     pub tables: BTreeMap<String, TableSection>,
@@ -43,6 +46,25 @@ pub struct TargetSection {
     #[serde(default = "public")]
     pub schema: String,
 }
+
+/// `[snapshot]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SnapshotSection {
+    /// Bytes of values in a chunk, about. A chunk is what is loaded in one transaction, done again where a connection
+    /// is lost, and named where something differs: 16 MiB unless given, smaller for a poor network.
+    pub chunk_bytes: u64,
+}
+
+impl Default for SnapshotSection {
+    fn default() -> Self {
+        Self { chunk_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// What a chunk's size can be: not so small that a commit weighs more than its rows, nor larger than what a server
+/// takes in one transaction without pain.
+const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 
 /// `[tables.NAME]`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -106,8 +128,14 @@ impl Pipeline {
     ///
     /// [`Class::Usage`] where it says something unknown.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text)
-            .map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))
+        let pipeline: Self = toml::from_str(text)
+            .map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))?;
+        if !CHUNK_BYTES.contains(&pipeline.snapshot.chunk_bytes) {
+            let (least, most) = (CHUNK_BYTES.start(), CHUNK_BYTES.end());
+            let what = format!("[snapshot] chunk_bytes must be {least} to {most}");
+            return Err(Error::new(Class::Usage, what));
+        }
+        Ok(pipeline)
     }
 
     /// The pipeline file that says nothing but source and target.
@@ -116,6 +144,7 @@ impl Pipeline {
             name: None,
             source: SourceSection { path: source.into() },
             target: TargetSection { url: target.into(), schema: public() },
+            snapshot: SnapshotSection::default(),
             tables: BTreeMap::new(),
         }
     }
@@ -126,9 +155,15 @@ impl Pipeline {
         self.name.clone().or_else(stem).unwrap_or_else(|| "source".into())
     }
 
-    /// blake3 of what is said about tables and names: a migration that has begun cannot go on under other settings.
+    /// blake3 of what is said about tables, chunks and names: a migration that has begun cannot go on under other settings.
     pub fn settings_hash(&self) -> String {
-        let said = format!("{:?} {} {:?}", self.name(), self.target.schema, self.tables);
+        let said = format!(
+            "{:?} {} {:?} {:?}",
+            self.name(),
+            self.target.schema,
+            self.snapshot,
+            self.tables
+        );
         blake3::hash(said.as_bytes()).to_hex().to_string()
     }
 
@@ -160,6 +195,21 @@ mod tests {
         assert_eq!(column.from, Some(TimeSource::Iso8601));
         assert_eq!(column.zone.as_deref(), Some("America/Denver"));
         assert_eq!(pipeline.target.schema, "public");
+        assert_eq!(pipeline.snapshot.chunk_bytes, 16 << 20);
+    }
+
+    #[test]
+    fn a_chunk_has_a_size_that_makes_sense() {
+        let parse = |bytes: &str| {
+            let text = format!(
+                "[source]\npath = 'a.db'\n[target]\nurl = 'local'\n[snapshot]\nchunk_bytes = {bytes}\n"
+            );
+            Pipeline::parse(&text).map(|pipeline| pipeline.snapshot.chunk_bytes)
+        };
+        assert_eq!(parse("65536").unwrap(), 65536);
+        for refused in ["0", "4095", "1073741825", "-1", "'1 MB'"] {
+            assert_eq!(parse(refused).unwrap_err().class().exit_code(), 2, "{refused}");
+        }
     }
 
     #[test]

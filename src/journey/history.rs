@@ -58,8 +58,10 @@ pub fn history(conninfo: &Conninfo, stop: &Stop, progress: &dyn Progress) -> Res
             let plan = Plan::from_json(&migration.plan)?;
             let loaded = ledger::loaded_chunks(session, migration.id)?;
             let done = ledger::done_steps(session, migration.id)?;
-            let made =
-                plan.steps().filter(|step| done.iter().any(|(name, _)| *name == step.name)).count();
+            let made = plan
+                .steps()
+                .filter(|step| done.iter().any(|(name, _)| *name == step.full_name()))
+                .count();
             migrations.push(Standing {
                 name: migration.name,
                 target_schema: migration.target_schema,

@@ -2,9 +2,10 @@
 
 use super::Setting;
 use crate::error::{Place, Result};
+use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, PlannedTable, Step};
+use crate::plan::{Plan, PlannedTable, Step, StepKind};
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{Lease, done_steps};
 use crate::store::postgres::link::Link;
@@ -54,20 +55,53 @@ fn finish_table(
         add(step, lease, link, done, setting)?;
         notes.extend(validate(step, lease, link, done, setting)?);
     }
-    if let Some(identity) = &table.identity {
-        link.with(|session| {
-            define::set_sequence(session, &table.schema, &identity.column, identity.given_out)
-        })?;
-    }
-    let vacuumed = format!("vacuum {}", table.schema.target);
-    if !done.contains_key(&vacuumed) {
-        setting.progress.tell(Event::Step(format!("vacuum of {}", table.schema.target)));
-        link.with(|session| {
-            define::vacuum(session, &table.schema)?;
-            define::make(session, lease, &vacuumed, [])
-        })?;
-    }
+    set_sequence(table, lease, link, done)?;
+    vacuum(table, lease, link, done, setting)?;
     Ok(notes)
+}
+
+/// Once only: a run that comes later must not take back what the target has given out meanwhile.
+fn set_sequence(
+    table: &PlannedTable,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+) -> Result<()> {
+    let name = format!("sequence {}", table.schema.target);
+    let Some(identity) = &table.identity else { return Ok(()) };
+    if done.contains_key(&name) {
+        return Ok(());
+    }
+    link.with(|session| {
+        define::once(session, lease, &name, |session| {
+            define::set_sequence(session, &table.schema, &identity.column, identity.given_out)?;
+            reach(failpoint::Step::SequenceSet);
+            Ok(())
+        })
+    })?;
+    reach(failpoint::Step::SequenceNoted);
+    Ok(())
+}
+
+fn vacuum(
+    table: &PlannedTable,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+    setting: Setting<'_>,
+) -> Result<()> {
+    let name = format!("vacuum {}", table.schema.target);
+    if done.contains_key(&name) {
+        return Ok(());
+    }
+    setting.progress.tell(Event::Step(format!("vacuum of {}", table.schema.target)));
+    link.with(|session| {
+        define::vacuum(session, &table.schema)?;
+        reach(failpoint::Step::Vacuumed);
+        define::once(session, lease, &name, |_| Ok(()))
+    })?;
+    reach(failpoint::Step::VacuumNoted);
+    Ok(())
 }
 
 fn add(
@@ -77,12 +111,27 @@ fn add(
     done: &Done,
     setting: Setting<'_>,
 ) -> Result<()> {
-    if done.contains_key(&step.name) {
+    let name = step.full_name();
+    if done.contains_key(&name) {
         return Ok(());
     }
-    setting.progress.tell(Event::Step(format!("{} {}", step.kind.name(), step.name)));
-    link.with(|session| define::make(session, lease, &step.name, [step.sql.as_str()]))
-        .at(|| format!("{} {}", step.kind.name(), step.name))
+    let (made, committed) = match step.kind {
+        StepKind::ForeignKey => {
+            (failpoint::Step::ForeignKeyMade, failpoint::Step::ForeignKeyCommitted)
+        }
+        _ => (failpoint::Step::KeyMade, failpoint::Step::KeyCommitted),
+    };
+    setting.progress.tell(Event::Step(name.clone()));
+    let done = link.with(|session| {
+        define::once(session, lease, &name, |session| {
+            define::make(session, [step.sql.as_str()])?;
+            reach(made);
+            Ok(())
+        })
+    });
+    done.at(|| name)?;
+    reach(committed);
+    Ok(())
 }
 
 /// Checks a constraint against the rows; what breaks it was so in the source too, and is told, not hidden.
@@ -94,19 +143,20 @@ fn validate(
     setting: Setting<'_>,
 ) -> Result<Option<String>> {
     let Some(sql) = &step.validate else { return Ok(None) };
-    let name = format!("{} validated", step.name);
+    let name = format!("validation of {}", step.full_name());
     let broken = if let Some(noted) = done.get(&name) {
         noted.clone()
     } else {
-        setting.progress.tell(Event::Step(format!("check of {} {}", step.kind.name(), step.name)));
-        link.with(|session| define::validate(session, lease, &name, sql))?
+        setting.progress.tell(Event::Step(name.clone()));
+        let broken = link.with(|session| define::validate(session, lease, &name, sql))?;
+        reach(failpoint::Step::CheckNoted);
+        broken
     };
     Ok(broken.map(|why| {
         format!(
-            "table {}: {} {} stays NOT VALID: PostgreSQL finds rows that break it: {why}",
+            "table {}: {} stays NOT VALID: PostgreSQL finds rows that break it: {why}",
             step.table,
-            step.kind.name(),
-            step.name
+            step.full_name()
         )
     }))
 }

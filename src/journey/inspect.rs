@@ -4,6 +4,7 @@ use super::Setting;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::{self, Facts, Plan, types};
@@ -14,6 +15,9 @@ use crate::store::sqlite::read::Reader;
 
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
+
+/// Pieces of a chunk's size that the census cuts: neighbours are joined to chunks across the parts of a table.
+const STRETCHES_PER_CHUNK: u64 = 4;
 
 /// An open source with its schema.
 #[derive(Debug)]
@@ -85,13 +89,15 @@ impl Inspected {
         let tables = &self.schema.tables;
         let probes =
             tables.iter().map(|table| probes(table, pipeline)).collect::<Result<Vec<_>>>()?;
+        let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
         let jobs = self.census_jobs(&readers)?;
         let seen = workers::over(&jobs, readers, setting.stop, |reader, &(number, range)| {
             let (Some(table), Some(probes)) = (tables.get(number), probes.get(number)) else {
                 return Err(Error::internal("a census of no table"));
             };
-            census::take(reader, table, probes, range, &mut |rows, bytes| {
+            census::take(reader, table, probes, range, stretch_bytes, &mut |rows, bytes| {
                 setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
+                reach(Step::CensusPassing);
                 setting.stop.check()
             })
         })?;

@@ -2,6 +2,7 @@
 
 use super::Setting;
 use crate::error::{Error, Result};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
@@ -10,6 +11,8 @@ use crate::store::postgres::ledger::LoadedChunk;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read::{self, Portion, SharedSnapshot};
 use crate::store::postgres::session::Session;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A portion of one table.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +34,11 @@ pub(super) fn sums_of_target(
         |_| true,
         |session, plan, job| {
             let table = super::snapshot::table_of(plan, job.table)?;
-            let mut told =
-                Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
-            read::read_portion(session, table, job.portion, &mut told)?;
-            told.tell();
-            Ok((job.table, told.visitor))
+            let mut told = Counting::new(GroupSums::new(table), &table.source, setting);
+            let read = read::read_portion(session, table, job.portion, &mut told);
+            let sums = told.end(read)?;
+            reach(Step::PortionRead);
+            Ok((job.table, sums))
         },
     )?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
@@ -68,7 +71,8 @@ pub(super) fn sums_of_ledger(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<
 
 /// Works through all portions of the wanted tables with several sessions that see the same state.
 ///
-/// A lost connection takes its snapshot with it, so that the whole pass is done again.
+/// A lost connection takes its snapshot with it: what is not read yet is read through another one. Nobody else writes
+/// to what a migration has made; who did could only make the two sides differ.
 pub(super) fn over_target<R: Send>(
     plan: &Plan,
     link: &mut Link<'_>,
@@ -77,19 +81,26 @@ pub(super) fn over_target<R: Send>(
     work: impl Fn(&Session, &Plan, &Job) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let helpers = (1..setting.workers).map(|_| link.another()).collect::<Vec<_>>();
+    let jobs = link.with(|session| jobs(plan, session, &wanted))?;
+    let done = Mutex::new(BTreeMap::new());
+    let results = || done.lock().unwrap_or_else(PoisonError::into_inner);
     link.with(|session| {
+        let left: Vec<_> = {
+            let done = results();
+            jobs.iter().enumerate().filter(|(number, _)| !done.contains_key(number)).collect()
+        };
         let snapshot = read::begin_snapshot(session)?;
-        let jobs = jobs(plan, session, &wanted)?;
         let others =
             helpers.iter().map(|helper| joined(helper, &snapshot)).collect::<Result<Vec<_>>>()?;
         let hands: Vec<&Session> = std::iter::once(session).chain(&others).collect();
-        let done = workers::over(&jobs, hands, setting.stop, |session, job| {
-            let _permit = setting.reserve(super::snapshot::table_of(plan, job.table)?);
-            work(session, plan, job)
+        workers::over(&left, hands, setting.stop, |session, &(number, job)| {
+            let result = work(session, plan, job)?;
+            results().insert(number, result);
+            Ok(())
         })?;
-        session.batch("end reading", "COMMIT")?;
-        Ok(done)
-    })
+        session.batch("end reading", "COMMIT")
+    })?;
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
 fn jobs(plan: &Plan, session: &Session, wanted: &impl Fn(usize) -> bool) -> Result<Vec<Job>> {
@@ -116,16 +127,37 @@ const TELL_ROWS: u64 = 8 * 1024;
 
 /// Tells the screen what passes.
 pub(super) struct Counting<'a, V> {
-    pub(super) visitor: V,
-    pub(super) table: &'a str,
-    pub(super) rows: u64,
-    pub(super) setting: Setting<'a>,
+    visitor: V,
+    table: &'a str,
+    told: u64,
+    rows: u64,
+    setting: Setting<'a>,
 }
 
-impl<V> Counting<'_, V> {
-    pub(super) fn tell(&mut self) {
+impl<'a, V> Counting<'a, V> {
+    pub(super) fn new(visitor: V, table: &'a str, setting: Setting<'a>) -> Self {
+        Self { visitor, table, told: 0, rows: 0, setting }
+    }
+
+    fn tell(&mut self) {
         let rows = std::mem::take(&mut self.rows);
+        self.told += rows;
         self.setting.progress.tell(Event::Rows { table: self.table.into(), rows, bytes: 0 });
+    }
+
+    /// Tells the last rows; what has failed is taken back, because it may be tried again.
+    pub(super) fn end(mut self, read: Result<()>) -> Result<V> {
+        match read {
+            Ok(()) => {
+                self.tell();
+                Ok(self.visitor)
+            }
+            Err(error) => {
+                let (table, rows) = (self.table.into(), self.told);
+                self.setting.progress.tell(Event::Again { table, rows, bytes: 0 });
+                Err(error)
+            }
+        }
     }
 }
 

@@ -6,12 +6,14 @@ use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::Chunk;
 use crate::model::identifier::{literal, quoted};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
-use crate::pipeline::{Event, workers};
+use crate::pipeline::{Event, Stop, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
 use crate::status::{Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::failure::Moment;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk, Migration, NewMigration};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, session::Session};
@@ -49,9 +51,11 @@ pub fn run(
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);
     let lease = link.take(migrated.id)?;
+    reach(Step::LeaseTaken);
     let command = command_words(until);
     let run =
         link.with(|session| ledger::begin_run(session, lease, command, &migrated.plan_hash))?;
+    reach(Step::RunNoted);
     let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
         .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
@@ -59,24 +63,29 @@ pub fn run(
         Ok(_) => ("not equal".into(), Class::NotEqual.exit_code()),
         Err(error) => (error.to_string(), error.class().exit_code()),
     };
+    reach(Step::EndReached);
     // A run that was stopped, or lost its server, may not be able to say so; the outcome itself comes first.
-    let noted = if setting.stop.requested().is_some() {
-        note_stopped(conninfo, run, &words, code)
+    let noted = if outcome.is_err() {
+        note_failed(conninfo, run, &words, code)
     } else {
         link.with(|session| ledger::end_run(session, run, &words, code))
     };
     let report = outcome?;
     noted?;
+    reach(Step::EndNoted);
     Ok(report)
 }
 
-/// A session that was stopped cannot speak any more: the end of its run is noted on another one.
-fn note_stopped(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
-    let unstopped = crate::pipeline::Stop::default();
-    let session =
-        Session::open(conninfo, crate::store::postgres::failure::Moment::Reconnect, &unstopped)?;
+/// Sessions that were stopped or fenced cannot speak any more: how their run ended is noted on another one, without
+/// waiting for a server that is not there.
+fn note_failed(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
+    let hurried = Conninfo { connect_timeout: Some(LAST_WORDS_PATIENCE), ..conninfo.clone() };
+    let session = Session::open(&hurried, Moment::Reconnect, &Stop::default())?;
     ledger::end_run(&session, run, words, code)
 }
+
+/// How long a run that failed waits for a connection; all of it takes three times as long at most.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 fn command_words(until: Option<Until>) -> &'static str {
     match until {
@@ -132,11 +141,15 @@ impl Migrated {
             return Ok(found);
         }
         let plan = inspected.plan(pipeline, setting)?;
+        reach(Step::CensusTaken);
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
         }
-        let begun = link.with(|session| begin(session, inspected, &plan))?;
-        Self::of(&begun)
+        let begun = Self::of(&link.with(|session| begin(session, inspected, &plan))?)?;
+        reach(Step::PlanBegun);
+        // Another run may have begun it meanwhile, with a plan of its own.
+        begun.check_same_source(inspected, pipeline)?;
+        Ok(begun)
     }
 
     fn of(migration: &Migration) -> Result<Self> {
@@ -178,10 +191,8 @@ impl Migrated {
     }
 }
 
-/// Looks whether the target is free, and writes the plan down.
+/// Writes the plan down where the target is free, and gives the migration that there is then.
 fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
-    check_target_free(session, plan)?;
-    ledger::install(session)?;
     let stamp = serde_json::to_string(&inspected.stamp).map_err(|error| {
         Error::internal("the source's stamp cannot be written down").because(error)
     })?;
@@ -196,7 +207,14 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         plan_hash: &hash,
         drop_sql: &drop_sql(plan, !define::schema_exists(session, &plan.target_schema)?)?,
     };
-    session.transaction(|session| ledger::begin(session, &new))?;
+    session.transaction(|session| {
+        ledger::install(session)?;
+        if ledger::begin(session, &new)? {
+            check_target_free(session, plan)?;
+        }
+        reach(Step::PlanWritten);
+        Ok(())
+    })?;
     ledger::find(session, &plan.name, &plan.target_schema)?
         .ok_or_else(|| Error::internal("a migration that began is gone"))
 }
@@ -287,7 +305,9 @@ impl Run<'_> {
     }
 
     fn reached(self, link: &mut Link<'_>, phase: &str) -> Result<()> {
-        link.with(|session| ledger::set_phase(session, self.lease, phase))
+        link.with(|session| ledger::set_phase(session, self.lease, phase))?;
+        reach(Step::PhaseNoted);
+        Ok(())
     }
 
     /// Makes sure that what is loaded already is still what the source holds.
@@ -337,13 +357,17 @@ impl Run<'_> {
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
             let tables = plan.tables.iter().map(|table| table.create.as_str());
-            define::make(
-                session,
-                self.lease,
-                "schema",
-                missing.then_some(schema.as_str()).into_iter().chain(tables),
-            )
-        })
+            define::once(session, self.lease, "tables", |session| {
+                define::make(
+                    session,
+                    missing.then_some(schema.as_str()).into_iter().chain(tables),
+                )?;
+                reach(Step::TablesMade);
+                Ok(())
+            })
+        })?;
+        reach(Step::TablesCommitted);
+        Ok(())
     }
 
     /// Copies what is not copied yet, and makes sure that all of it is of one state of the source.
@@ -410,6 +434,7 @@ impl Run<'_> {
                 bytes: 0,
             });
         }
+        reach(Step::ProofBegun);
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         let source = prove::sums_of_ledger(plan, &loaded)?;
         let target = prove::sums_of_target(plan, link, self.setting)?;

@@ -5,6 +5,7 @@ use super::Setting;
 use crate::error::{Error, Place, Result};
 use crate::model::{Chunk, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
@@ -37,19 +38,24 @@ pub(super) fn copy(
     let chunks = remaining(plan, loaded, setting);
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
+        reach(Step::ChunkNext);
         let table = table_of(plan, chunk.table)?;
         let _permit = setting.reserve(table);
-        let mut told = Told { table: &table.source, rows: 0, bytes: 0, setting };
+        let mut told = Told { table: &table.source, rows: 0, bytes: 0, before: (0, 0), setting };
         let moved = link.with(|session| {
             told.take_back();
             load_chunk(session, lease, table, chunk.number, |copy| {
                 move_chunk(reader, table, chunk, copy, &mut told)
             })
         });
-        moved
-            .map(drop)
+        let first = moved
             .at(|| format!("chunk {}", chunk.number))
-            .at(|| format!("table {}", table.source))
+            .at(|| format!("table {}", table.source))?;
+        if !first {
+            // It was committed, and the answer was lost.
+            told.tell_again();
+        }
+        Ok(())
     })
     .map(drop)
 }
@@ -169,7 +175,9 @@ impl RowVisitor for Loading<'_, '_> {
     }
 
     fn bytes(&mut self, piece: Bytes) -> Result<()> {
-        self.copy.write(piece)
+        self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
     }
 }
 
@@ -178,6 +186,8 @@ struct Told<'a> {
     table: &'a str,
     rows: u64,
     bytes: u64,
+    /// Rows and bytes of the try before, which were taken back.
+    before: (u64, u64),
     setting: Setting<'a>,
 }
 
@@ -185,14 +195,24 @@ impl Told<'_> {
     fn batch(&mut self, batch: &RecordBatch) {
         let rows = batch.num_rows().try_into().unwrap_or(u64::MAX);
         let bytes = size_of(batch);
+        self.tell(rows, bytes);
+    }
+
+    fn tell(&mut self, rows: u64, bytes: u64) {
         self.rows += rows;
         self.bytes += bytes;
         self.setting.progress.tell(Event::Rows { table: self.table.into(), rows, bytes });
     }
 
+    fn tell_again(&mut self) {
+        let (rows, bytes) = self.before;
+        self.tell(rows, bytes);
+    }
+
     fn take_back(&mut self) {
         if self.rows > 0 {
             let (rows, bytes) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes));
+            self.before = (rows, bytes);
             self.setting.progress.tell(Event::Again { table: self.table.into(), rows, bytes });
         }
     }

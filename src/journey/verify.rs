@@ -85,11 +85,9 @@ fn sums_of_source(
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
         let table = table_of(plan, chunk.table)?;
-        let mut counting =
-            Counting { visitor: GroupSums::new(table), table: &table.source, rows: 0, setting };
-        snapshot::read_source(reader, table, chunk, &mut counting, setting)?;
-        counting.tell();
-        Ok(counting.visitor)
+        let mut counting = Counting::new(GroupSums::new(table), &table.source, setting);
+        let read = snapshot::read_source(reader, table, chunk, &mut counting, setting);
+        counting.end(read)
     })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
     for (chunk, part) in chunks.iter().zip(parts) {
@@ -274,7 +272,12 @@ fn columns(
     source: Option<&Vec<u8>>,
     target: Option<&Vec<u8>>,
 ) -> Vec<(String, String, String)> {
-    let (source, target) = (values(source), values(target));
+    // Where only one of several equal rows is missing, the other side has its twin, which is not the row meant.
+    let (source, target) = match kind {
+        DifferenceKind::Missing => (values(source), Vec::new()),
+        DifferenceKind::Extra => (Vec::new(), values(target)),
+        DifferenceKind::Changed => (values(source), values(target)),
+    };
     let show = |position: usize, side: &[Option<&[u8]>]| {
         let pg = table.columns.get(position).map(|column| column.pg);
         side.get(position).zip(pg).map_or_else(|| "-".into(), |(&value, pg)| show_field(pg, value))

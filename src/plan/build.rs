@@ -5,7 +5,7 @@ use super::types::{self, Choice, shown};
 use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::identifier::{Ident, Qualified};
+use crate::model::identifier::{Ident, Qualified, Refusal};
 use crate::model::{
     Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
 };
@@ -23,9 +23,6 @@ pub struct Facts<'a> {
     pub pipeline: &'a Pipeline,
 }
 
-/// Bytes of values in a chunk, about: small enough to be done again without pain, large enough that a commit is
-/// nothing beside it.
-const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
 /// Rows in a bucket, about, and the most buckets that a table has.
 const BUCKET_ROWS: u64 = 2048;
 const BUCKETS_MAX: u64 = 1024;
@@ -127,12 +124,11 @@ fn plan_table(
     let at = |error: Error| error.at(format!("table {}", source.name));
     let mut refusals = Vec::new();
     let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
-        .map_err(|refusal| vec![at(Error::new(Class::Undecided, refusal.to_string()))])?;
+        .map_err(|refusal| vec![at(unnameable(&refusal))])?;
     let mut choices = Vec::new();
     for (column, seen) in source.columns.iter().zip(&evidence.columns) {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name)
-            .map_err(|refusal| Error::new(Class::Undecided, refusal.to_string()));
+        let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
         match name.and_then(|_| types::choose(column, seen, said)) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
@@ -166,6 +162,11 @@ fn plan_table(
         },
     );
     Ok(PlannedTable { create, steps, identity, columns: columns.collect(), schema })
+}
+
+fn unnameable(refusal: &Refusal) -> Error {
+    Error::new(Class::Undecided, refusal.to_string())
+        .todo("giving another name is not supported yet: rename it in a copy of the source")
 }
 
 /// PostgreSQL's own limit.
@@ -210,7 +211,7 @@ fn table_schema(
         partition: partition(source, &columns, evidence.rows),
         columns,
         key,
-        chunks: chunks(&evidence.stretches),
+        chunks: chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
         rows: evidence.rows,
         bytes: evidence.bytes,
         largest_row_bytes: evidence.largest_row_bytes,
@@ -231,14 +232,14 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
 }
 
 /// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
-fn chunks(stretches: &[Stretch]) -> Vec<RowRange> {
+fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     let mut chunks: Vec<Stretch> = Vec::new();
     for &stretch in stretches {
         match (chunks.last_mut(), stretch.range) {
             (
                 Some(Stretch { range: RowRange::Rowids { last, .. }, bytes }),
                 RowRange::Rowids { last: next_last, .. },
-            ) if *bytes + stretch.bytes <= CHUNK_BYTES => {
+            ) if *bytes + stretch.bytes <= chunk_bytes => {
                 *last = next_last;
                 *bytes += stretch.bytes;
             }
@@ -256,7 +257,7 @@ fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK_BYTES, chunks};
+    use super::chunks;
     use crate::model::{RowRange, Stretch};
 
     #[test]
@@ -270,10 +271,10 @@ mod tests {
                     first: if number == 0 { pair[0] } else { pair[0] + 1 },
                     last: pair[1],
                 },
-                bytes: CHUNK_BYTES / 2,
+                bytes: 8,
             })
             .collect();
-        let chunks = chunks(&stretches);
+        let chunks = chunks(&stretches, 16);
         assert_eq!(chunks.len(), 3);
         let mut next = Some(i64::MIN);
         for chunk in chunks {

@@ -82,6 +82,13 @@ pub enum StepKind {
     ForeignKey,
 }
 
+impl Step {
+    /// Kind and name: what the ledger and messages call it.
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.kind.name(), self.name)
+    }
+}
+
 impl StepKind {
     /// The words for messages.
     pub fn name(self) -> &'static str {

@@ -1,21 +1,22 @@
 //! COPY BINARY streams from the server back to rows in canonical form, and fields to text for people.
 //!
-//! The server normalises nothing that the encoder wrote, with one exception: a `numeric` without size keeps the
-//! scale it was given, so `1.5` and `1.50` differ in bytes. Such fields are hashed with their least scale.
+//! The server normalises nothing that the encoder wrote, with one exception: the scale of a `numeric`. Without size it
+//! keeps the scale it was given, so `1.5` and `1.50` differ in bytes; one too large for Arrow's decimals is written
+//! with its least scale and comes back with the declared one. Such fields are hashed with their least scale.
 
 use super::numeric;
 use super::temporal::{POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use super::visit::{Row, RowVisitor};
 use super::{COPY_HEADER, COPY_TRAILER};
 use crate::error::{Error, Result};
-use crate::model::{PgType, RowDigest, TableSchema};
+use crate::model::{NumericSize, PgType, RowDigest, TableSchema};
 
 /// Cuts a COPY BINARY stream of one table into rows, wherever its messages begin and end.
 #[derive(Debug)]
 pub struct TupleDecoder<'t> {
     table: &'t TableSchema,
-    /// Columns that are `numeric` without size.
-    unsized_numerics: Vec<usize>,
+    /// Columns that are `numeric` and travel as decimal text, so that their scale says nothing.
+    free_numerics: Vec<usize>,
     /// Bytes of a tuple whose rest has not come yet.
     pending: Vec<u8>,
     canonical: Vec<u8>,
@@ -33,16 +34,18 @@ enum State {
 impl<'t> TupleDecoder<'t> {
     /// A decoder for rows of `table`, whose columns come in the table's order.
     pub fn new(table: &'t TableSchema) -> Self {
-        let unsized_numerics = table
+        let is_free =
+            |pg| matches!(pg, PgType::Numeric(size) if !size.is_some_and(NumericSize::fits_arrow));
+        let free_numerics = table
             .columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| column.pg == PgType::Numeric(None))
+            .filter(|(_, column)| is_free(column.pg))
             .map(|(position, _)| position)
             .collect();
         Self {
             table,
-            unsized_numerics,
+            free_numerics,
             pending: Vec::new(),
             canonical: Vec::new(),
             key: Vec::new(),
@@ -116,13 +119,20 @@ impl<'t> TupleDecoder<'t> {
     }
 
     fn visit(&mut self, tuple: &[u8], visitor: &mut impl RowVisitor) -> Result<()> {
+        let numerics = self.free_numerics.as_slice();
         self.key.clear();
         for (position, field) in split_fields(tuple).enumerate() {
-            if self.table.key.contains(&position) {
-                self.key.extend_from_slice(field.framed);
+            if !self.table.key.contains(&position) {
+                continue;
+            }
+            let start = self.key.len();
+            self.key.extend_from_slice(field.framed);
+            if numerics.contains(&position)
+                && let Some(scale) = least_scale(&field)
+            {
+                patch(&mut self.key, start + SCALE_AT, scale);
             }
         }
-        let numerics = self.unsized_numerics.as_slice();
         let row = match numerics {
             [] => Row { key: &self.key, digest: digest_of(tuple), tuple: Some(tuple) },
             _ if tuple.len() > COPIED_BYTES_MAX => {
@@ -132,9 +142,7 @@ impl<'t> TupleDecoder<'t> {
                 self.canonical.clear();
                 self.canonical.extend_from_slice(tuple);
                 for (at, scale) in least_scales(tuple, numerics) {
-                    if let Some(slot) = self.canonical.get_mut(at..at + scale.len()) {
-                        slot.copy_from_slice(&scale);
-                    }
+                    patch(&mut self.canonical, at, scale);
                 }
                 let canonical = self.canonical.as_slice();
                 Row { key: &self.key, digest: digest_of(canonical), tuple: Some(canonical) }
@@ -162,18 +170,28 @@ fn digest_of_patched(tuple: &[u8], numerics: &[usize]) -> RowDigest {
     RowDigest(*hasher.update(tuple.get(hashed..).unwrap_or_default()).finalize().as_bytes())
 }
 
-/// Where the scales of these columns, `numeric` without size, stand in the tuple, and what they are at least.
+/// Where the scale of a numeric stands in its field: behind the field's length, and the digits, weight and sign.
+const SCALE_AT: usize = 4 + 6;
+
+/// Where the scales of these columns, all numeric, stand in the tuple, and what they are at least.
 fn least_scales<'t>(
     tuple: &'t [u8],
     numerics: &'t [usize],
 ) -> impl Iterator<Item = (usize, [u8; 2])> + 't {
     let fields =
         split_fields(tuple).enumerate().filter(|(position, _)| numerics.contains(position));
-    fields.filter_map(|(_, field)| {
-        let least = numeric::least_dscale(field.value?)?;
-        // Behind the field's length, and the numeric's digits, weight and sign.
-        Some((field.start + 4 + 6, least.to_be_bytes()))
-    })
+    fields.filter_map(|(_, field)| Some((field.start + SCALE_AT, least_scale(&field)?)))
+}
+
+/// The scale that a numeric's digits need; none for NULL and for what has no digits.
+fn least_scale(field: &TupleField<'_>) -> Option<[u8; 2]> {
+    Some(numeric::least_dscale(field.value?)?.to_be_bytes())
+}
+
+fn patch(bytes: &mut [u8], at: usize, scale: [u8; 2]) {
+    if let Some(slot) = bytes.get_mut(at..at + scale.len()) {
+        slot.copy_from_slice(&scale);
+    }
 }
 
 /// The length of the tuple at the start of `bytes`; none if its end has not come yet.

@@ -107,7 +107,10 @@ impl<'t> TupleEncoder<'t> {
             }
             if field.in_key {
                 match sliced {
-                    Some(value) => self.key.extend_from_slice(value),
+                    Some(value) => {
+                        write_length(value.len(), &mut self.key)?;
+                        self.key.extend_from_slice(value);
+                    }
                     None => self.key.extend_from_slice(self.piece.get(start..).unwrap_or_default()),
                 }
             }

@@ -158,7 +158,7 @@ async fn prepare(client: &Client, conninfo: &Conninfo) -> Result<u32> {
 
 /// Lets the server end a statement whose client is gone, so that its locks do not outlive it. Some systems cannot.
 async fn notice_a_lost_client(client: &Client) -> Result<()> {
-    match client.batch_execute("SET client_connection_check_interval = '10s'").await {
+    match client.batch_execute("SET client_connection_check_interval = '1s'").await {
         Err(error) if error.as_db_error().is_none() || is_connection_lost(&error) => {
             Err(failed("cannot set the session up", error))
         }

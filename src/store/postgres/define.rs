@@ -8,6 +8,7 @@ use super::write::relation;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::TableSchema;
 use crate::model::identifier::quoted;
+use crate::pipeline::failpoint::{Step, reach};
 use tokio_postgres::types::ToSql;
 
 /// The names among `names` that relations of a schema have already.
@@ -39,26 +40,34 @@ pub fn schema_exists(session: &Session, schema: &str) -> Result<bool> {
     column(session.query("look at the target's schemas", sql, &[&schema])?.first(), 0)
 }
 
-/// Runs statements in one transaction with the note that they are done; nothing happens where they are done already.
+/// Does `work` in one transaction with the note that it is done; false where it was done already, and nothing happens.
+///
+/// # Errors
+///
+/// What `work` or the server says.
+pub fn once(
+    session: &Session,
+    lease: Lease,
+    name: &str,
+    work: impl FnOnce(&Session) -> Result<()>,
+) -> Result<bool> {
+    session.transaction(|session| {
+        ledger::guard(session, lease)?;
+        let first = ledger::complete_step(session, lease, name, None)?;
+        if first {
+            work(session)?;
+        }
+        Ok(first)
+    })
+}
+
+/// Runs statements that change the target's schema.
 ///
 /// # Errors
 ///
 /// What the server says.
-pub fn make<'s>(
-    session: &Session,
-    lease: Lease,
-    name: &str,
-    statements: impl IntoIterator<Item = &'s str>,
-) -> Result<()> {
-    session.transaction(|session| {
-        ledger::guard(session, lease)?;
-        if ledger::complete_step(session, lease, name, None)? {
-            statements
-                .into_iter()
-                .try_for_each(|sql| session.batch("change the target's schema", sql))?;
-        }
-        Ok(())
-    })
+pub fn make<'s>(session: &Session, statements: impl IntoIterator<Item = &'s str>) -> Result<()> {
+    statements.into_iter().try_for_each(|sql| session.batch("change the target's schema", sql))
 }
 
 /// Checks the rows that are there against a constraint. Rows that break it leave it NOT VALID, which is noted and
@@ -68,10 +77,17 @@ pub fn make<'s>(
 ///
 /// What the server says, but for rows that break the constraint.
 pub fn validate(session: &Session, lease: Lease, name: &str, sql: &str) -> Result<Option<String>> {
-    let checked = make(session, lease, name, [sql]);
+    let checked = once(session, lease, name, |session| {
+        session.batch("check a constraint", sql)?;
+        reach(Step::Checked);
+        Ok(())
+    });
     let broken = match checked {
+        Ok(true) => return Ok(None),
+        // Done before a connection was lost: the outcome is in the ledger.
+        Ok(false) => return ledger::note_of(session, lease.migration, name),
         Err(error) if error.class() == Class::Data => cause(&error),
-        other => return other.map(|()| None),
+        Err(error) => return Err(error),
     };
     session.transaction(|session| {
         ledger::guard(session, lease)?;

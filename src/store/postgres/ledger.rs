@@ -1,9 +1,10 @@
 //! liteferry's own tables in the target: what was planned, what is loaded and made, who ran when.
 //!
-//! Every write happens under the run's epoch: the migration's row is locked FOR SHARE, so that a run that took over
-//! (by raising the epoch) first waits for what its predecessor has under way, and the predecessor can commit nothing
-//! after that. A chunk's row is inserted before its rows are copied, in the same transaction: whoever inserts the same
-//! key waits for a predecessor's commit, and then knows its outcome.
+//! One run at a time has a migration: each of its sessions that write shares an advisory lock, so that it is another's
+//! only when none of them is left. Behind that, every write happens under the run's epoch: the migration's row is
+//! locked FOR SHARE, so that a run that takes over (by raising the epoch) waits for what its predecessor has under way,
+//! and the predecessor can commit nothing after that. A chunk's row is inserted before its rows are copied, in the same
+//! transaction: whoever inserts the same key waits for a predecessor's commit, and then knows its outcome.
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
@@ -46,7 +47,8 @@ CREATE TABLE IF NOT EXISTS liteferry.run (
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
     outcome text,
-    exit_code integer
+    exit_code integer,
+    UNIQUE (migration, epoch)
 );
 CREATE TABLE IF NOT EXISTS liteferry.chunk (
     migration integer NOT NULL REFERENCES liteferry.migration ON DELETE CASCADE,
@@ -157,24 +159,21 @@ pub struct Run {
     pub exit_code: Option<i32>,
 }
 
-/// Creates the ledger's tables where there are none.
+/// Creates the ledger's tables where there are none, in the caller's transaction.
 ///
 /// # Errors
 ///
 /// A ledger of another liteferry, or no right to create one.
 pub fn install(session: &Session) -> Result<()> {
-    if exists(session)? {
-        return check_format(session);
-    }
-    session.transaction(|session| {
+    if !exists(session)? {
         // Two first runs at once: CREATE IF NOT EXISTS alone would fail for one of them.
         session.execute(
             "lock the ledger",
             "SELECT pg_advisory_xact_lock($1, 0)",
             &[&LOCK_SPACE],
         )?;
-        session.batch("create the schema liteferry", TABLES)
-    })?;
+        session.batch("create the schema liteferry", TABLES)?;
+    }
     check_format(session)
 }
 
@@ -249,17 +248,18 @@ fn migration(row: &Row) -> Result<Migration> {
     })
 }
 
-/// Writes down a migration that begins, in the caller's transaction.
+/// Writes down a migration that begins, in the caller's transaction; false if it has begun already, by another run or
+/// by this one before it lost its connection.
 ///
 /// # Errors
 ///
-/// Another run began the same one meanwhile.
-pub fn begin(session: &Session, new: &NewMigration<'_>) -> Result<i32> {
-    let rows = session.query(
+/// What the server says.
+pub fn begin(session: &Session, new: &NewMigration<'_>) -> Result<bool> {
+    let begun = session.execute(
         "write the plan to the ledger",
         "INSERT INTO liteferry.migration
             (name, target_schema, source_path, source_stamp, plan, plan_hash, drop_sql, phase)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'planned') ON CONFLICT DO NOTHING RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'planned') ON CONFLICT DO NOTHING",
         &[
             &new.name,
             &new.target_schema,
@@ -270,60 +270,77 @@ pub fn begin(session: &Session, new: &NewMigration<'_>) -> Result<i32> {
             &new.drop_sql,
         ],
     )?;
-    match rows.first() {
-        Some(row) => column(Some(row), 0),
-        None => Err(held("another run began this migration at the same time")),
-    }
+    Ok(begun == 1)
 }
 
-/// Takes the migration: holds an advisory lock for as long as the session lives, and raises the epoch.
+/// Takes the migration from whoever had it: raises the epoch while no session of another run lives, and holds the lock
+/// from then on.
 ///
 /// # Errors
 ///
 /// [`Class::Held`] while another run has it.
 pub fn take(session: &Session, migration: i32) -> Result<Lease> {
-    lock(session, migration)?;
-    let rows = session.query(
-        "take the migration",
-        "UPDATE liteferry.migration SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch",
-        &[&migration],
-    )?;
-    Ok(Lease { migration, epoch: column(rows.first(), 0)? })
+    within(session, migration, TAKE_PATIENCE, || {
+        advisory(session, "pg_advisory_lock", migration)?;
+        let rows = session.query(
+            "take the migration",
+            "UPDATE liteferry.migration SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch",
+            &[&migration],
+        )?;
+        advisory(session, "pg_advisory_lock_shared", migration)?;
+        advisory(session, "pg_advisory_unlock", migration)?;
+        Ok(Lease { migration, epoch: column(rows.first(), 0)? })
+    })
 }
 
-/// Takes the lock again after the session that held it was lost.
+/// Holds the lock in another session of the run that took the migration.
 ///
 /// # Errors
 ///
 /// [`Class::Held`] where another run took the migration meanwhile.
-pub fn retake(session: &Session, lease: Lease) -> Result<()> {
-    lock(session, lease.migration)?;
+pub fn share(session: &Session, lease: Lease) -> Result<()> {
+    within(session, lease.migration, SHARE_PATIENCE, || {
+        advisory(session, "pg_advisory_lock_shared", lease.migration)
+    })?;
     let sql = "SELECT epoch FROM liteferry.migration WHERE id = $1";
     let rows = session.query("read the ledger", sql, &[&lease.migration])?;
     if column::<i64>(rows.first(), 0)? == lease.epoch { Ok(()) } else { Err(fenced()) }
 }
 
-/// Waits a little: a run that was killed a moment ago is still known to the server for an instant.
-fn lock(session: &Session, migration: i32) -> Result<()> {
-    session.batch("take the migration", "SET lock_timeout = '1500ms'")?;
-    let locked = session.execute(
-        "take the migration",
-        "SELECT pg_advisory_lock($1, $2)",
-        &[&LOCK_SPACE, &migration],
-    );
+/// How long a run that begins waits: one that was killed a moment ago is known to the server until that notices.
+const TAKE_PATIENCE: &str = "3s";
+/// How long a session of a run that goes on waits: longer than one that begins, which may stand before it.
+const SHARE_PATIENCE: &str = "10s";
+
+/// Does `work` with so much patience for locks, and says who holds them where it is at an end.
+fn within<T>(
+    session: &Session,
+    migration: i32,
+    patience: &str,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    session.batch("take the migration", &format!("SET lock_timeout = '{patience}'"))?;
+    let done = work();
+    // Fails where the connection is lost, so that what is left to ask is only who has the lock.
     session.batch("take the migration", "SET lock_timeout = 0")?;
-    match locked {
-        Ok(_) => Ok(()),
+    match done {
         Err(error) if error.class() == Class::Temporary => Err(who_holds(session, migration)?),
-        Err(error) => Err(error),
+        done => done,
     }
 }
 
+fn advisory(session: &Session, function: &str, migration: i32) -> Result<()> {
+    let sql = format!("SELECT {function}($1, $2)");
+    session.execute("take the migration", &sql, &[&LOCK_SPACE, &migration]).map(drop)
+}
+
+/// The run that took the migration last, unless it has said that it ended.
 fn who_holds(session: &Session, migration: i32) -> Result<Error> {
     let rows = session.query(
         "read the ledger",
-        "SELECT host, pid, command, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS TZ') FROM liteferry.run
-         WHERE migration = $1 AND ended_at IS NULL ORDER BY id DESC LIMIT 1",
+        "SELECT r.host, r.pid, r.command, to_char(r.started_at, 'YYYY-MM-DD HH24:MI:SS TZ')
+         FROM liteferry.run r JOIN liteferry.migration m ON m.id = r.migration AND m.epoch = r.epoch
+         WHERE m.id = $1 AND r.ended_at IS NULL",
         &[&migration],
     )?;
     let Some(row) = rows.first() else { return Ok(held("another run has this migration")) };
@@ -440,6 +457,17 @@ pub fn done_steps(session: &Session, migration: i32) -> Result<Vec<(String, Opti
     rows.iter().map(|row| Ok((column(Some(row), 0)?, column(Some(row), 1)?))).collect()
 }
 
+/// The note of a step that is done, if there is one.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn note_of(session: &Session, migration: i32, step: &str) -> Result<Option<String>> {
+    let sql = "SELECT note FROM liteferry.step WHERE migration = $1 AND name = $2";
+    let rows = session.query("read the ledger", sql, &[&migration, &step])?;
+    rows.first().map_or(Ok(None), |row| column(Some(row), 0))
+}
+
 /// Notes a step as done in the caller's transaction; false if it was done before.
 ///
 /// # Errors
@@ -478,12 +506,15 @@ pub fn set_phase(session: &Session, lease: Lease, phase: &str) -> Result<()> {
 /// What the server says.
 pub fn set_stamp(session: &Session, lease: Lease, stamp: &str) -> Result<()> {
     let sql = "UPDATE liteferry.migration SET source_stamp = $3 WHERE id = $1 AND epoch = $2";
-    session
-        .execute("note the source's stamp", sql, &[&lease.migration, &lease.epoch, &stamp])
-        .map(drop)
+    let updated = session.execute(
+        "note the source's stamp",
+        sql,
+        &[&lease.migration, &lease.epoch, &stamp],
+    )?;
+    if updated == 1 { Ok(()) } else { Err(fenced()) }
 }
 
-/// Writes down that a run begins.
+/// Writes down that a run begins, once for its epoch.
 ///
 /// # Errors
 ///
@@ -493,7 +524,8 @@ pub fn begin_run(session: &Session, lease: Lease, command: &str, plan_hash: &str
     let rows = session.query(
         "write the run to the ledger",
         "INSERT INTO liteferry.run (migration, epoch, command, version, plan_hash, host, pid)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (migration, epoch) DO UPDATE SET pid = excluded.pid RETURNING id",
         &[
             &lease.migration,
             &lease.epoch,

@@ -15,7 +15,7 @@ pub struct Link<'a> {
     stop: &'a Stop,
     progress: &'a dyn Progress,
     session: Option<Session>,
-    /// Held anew by each session, where this link holds the run's lease.
+    /// Held by each session, once the run has it.
     lease: Option<Lease>,
 }
 
@@ -34,18 +34,18 @@ impl<'a> Link<'a> {
         Ok(Self { conninfo, stop, progress, session: Some(session), lease: None })
     }
 
-    /// Another way to the same server, connected when it is first used.
+    /// Another way to the same server under the same lease, connected when it is first used.
     pub fn another(&self) -> Self {
         Self {
             conninfo: self.conninfo,
             stop: self.stop,
             progress: self.progress,
             session: None,
-            lease: None,
+            lease: self.lease,
         }
     }
 
-    /// Takes a migration and holds it for as long as this link lives.
+    /// Takes a migration and holds it for as long as this link, or another that is made from it, is connected.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<'a> Link<'a> {
     fn reconnect(&self) -> Result<Session> {
         let session = self.connect()?;
         if let Some(lease) = self.lease {
-            ledger::retake(&session, lease)?;
+            ledger::share(&session, lease)?;
         }
         Ok(session)
     }

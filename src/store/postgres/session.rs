@@ -25,6 +25,10 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 const GREETING: &str = "SET search_path = pg_catalog; SET client_min_messages = warning; SET statement_timeout = 0; \
                         SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
+/// The same for what newer servers can time out.
+const GREETING_SINCE: [(u32, &str); 2] =
+    [(140_000, "SET idle_session_timeout = 0"), (170_000, "SET transaction_timeout = 0")];
+
 /// One connection.
 #[derive(Debug)]
 pub struct Session {
@@ -66,6 +70,11 @@ impl Session {
             runtime,
         };
         session.batch("begin a session", GREETING)?;
+        for (since, sql) in GREETING_SINCE {
+            if server_version_num >= since {
+                session.batch("begin a session", sql)?;
+            }
+        }
         Ok(session)
     }
 

@@ -5,6 +5,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::identifier::quoted;
+use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -29,9 +30,12 @@ pub fn load_chunk(
         session.batch("roll back", "ROLLBACK")?;
         return Ok(false);
     }
+    reach(Step::ChunkClaimed);
     let mut writer = CopyWriter::begin(session, table)?;
+    reach(Step::CopyBegun);
     let loaded = copy(&mut writer)?;
     let taken = writer.finish()?;
+    reach(Step::CopyEnded);
     if taken != loaded.sum.rows {
         return Err(Error::internal(format!(
             "{} rows were sent, the server took {taken}",
@@ -39,7 +43,9 @@ pub fn load_chunk(
         )));
     }
     ledger::complete_chunk(session, lease, &loaded)?;
+    reach(Step::ChunkCompleted);
     session.batch("commit", "COMMIT")?;
+    reach(Step::ChunkCommitted);
     Ok(true)
 }
 

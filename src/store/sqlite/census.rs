@@ -2,7 +2,7 @@
 //!
 //! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made.
 
-use super::connection::Refused;
+use super::connection::refused;
 use super::read::{Reader, exact_double};
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -14,8 +14,6 @@ use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-/// Bytes of values after which a stretch ends.
-const STRETCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Rows after which the caller hears that the census is alive.
 const TICK_ROWS: u64 = 16 * 1024;
 
@@ -56,10 +54,11 @@ fn end(
     function: &str,
 ) -> Result<Option<i64>> {
     let sql = format!("SELECT {function}({rowid}) FROM {}", quoted(&table.name));
-    connection.query_row(&sql, [], |row| row.get(0)).refused(String::new)
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(refused)
 }
 
-/// Looks at every value of a range; `tick` hears rows and bytes as they pass and may stop the census.
+/// Looks at every value of a range, and cuts it into stretches of `stretch_bytes`; `tick` hears rows and bytes as they
+/// pass and may stop the census.
 ///
 /// # Errors
 ///
@@ -69,10 +68,13 @@ pub fn take(
     table: &SourceTable,
     probes: &[Probe],
     range: RowRange,
+    stretch_bytes: u64,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<TableEvidence> {
     reader
-        .in_one_state(|connection| scan(connection, table, probes, range, tick))
+        .in_one_state(|connection| {
+            scan(connection, table, probes, Cutter::new(range, stretch_bytes), tick)
+        })
         .at(|| format!("table {}", table.name))
 }
 
@@ -80,29 +82,28 @@ fn scan(
     connection: &Connection,
     table: &SourceTable,
     probes: &[Probe],
-    range: RowRange,
+    mut cutter: Cutter,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<TableEvidence> {
-    let mut statement = connection.prepare(&select(table, range)).refused(String::new)?;
-    let mut rows = match range {
+    let mut statement = connection.prepare(&select(table, cutter.range)).map_err(refused)?;
+    let mut rows = match cutter.range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
     }
-    .refused(String::new)?;
+    .map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
-    let mut cutter = Cutter::new(range);
     let mut told_bytes = 0;
-    while let Some(row) = rows.next().refused(String::new)? {
+    while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
-            let cell = row.get_ref(position).refused(String::new)?;
+            let cell = row.get_ref(position).map_err(refused)?;
             row_bytes += look_at(column, cell, probe);
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;
         evidence.largest_row_bytes = evidence.largest_row_bytes.max(row_bytes);
         if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.get(table.columns.len())) {
-            cutter.cut_after(rowid.refused(String::new)?);
+            cutter.cut_after(rowid.map_err(refused)?);
         }
         if evidence.rows.is_multiple_of(TICK_ROWS) {
             tick(TICK_ROWS, evidence.bytes - told_bytes)?;
@@ -132,21 +133,23 @@ struct Cutter {
     /// Where the current stretch begins; none where rows have no rowid to cut at.
     first: Option<i64>,
     range: RowRange,
+    /// Bytes after which a stretch ends.
+    stretch_bytes: u64,
     bytes: u64,
 }
 
 impl Cutter {
-    fn new(range: RowRange) -> Self {
+    fn new(range: RowRange, stretch_bytes: u64) -> Self {
         let first = match range {
             RowRange::Rowids { first, .. } => Some(first),
             RowRange::All => None,
         };
-        Self { stretches: Vec::new(), first, range, bytes: 0 }
+        Self { stretches: Vec::new(), first, range, stretch_bytes, bytes: 0 }
     }
 
     fn wants_cut(&mut self, row_bytes: u64) -> bool {
         self.bytes += row_bytes;
-        self.first.is_some() && self.bytes >= STRETCH_BYTES
+        self.first.is_some() && self.bytes >= self.stretch_bytes
     }
 
     fn cut_after(&mut self, rowid: i64) {

@@ -6,7 +6,7 @@
 
 use crate::error::{Class, Error, Place, Result};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -221,10 +221,15 @@ fn modified_ns(file: &fs::Metadata) -> i128 {
     i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec())
 }
 
+/// Whether SQLite could not make its files beside the database: it has a code for a folder that it may not write to,
+/// and uses that or the general one, by what is there already.
 fn is_cannot_open(error: &Error) -> bool {
     let cause =
         std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
-    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::CannotOpen)
+    let code = cause.and_then(rusqlite::Error::sqlite_error);
+    code.is_some_and(|code| {
+        code.code == ErrorCode::CannotOpen || code.extended_code == ffi::SQLITE_READONLY_DIRECTORY
+    })
 }
 
 /// What SQLite's refusal means for the user.

@@ -1,0 +1,224 @@
+//! Named steps of the path at which a test can make the process die or stand still.
+//!
+//! `LITEFERRY_FAIL=chunk-claimed:3=kill` kills the process, as `kill -9` would, when a chunk is claimed for the third
+//! time; `=stop` says so on stderr and stands still until SIGCONT; without `:3` it is the first time; `any` counts every
+//! step. Only builds with debug assertions know how: in others [`reach`] is nothing, and the variable is refused.
+
+use crate::error::{Class, Error, Result};
+use rustix::process::{Signal, getpid, kill_process};
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The environment variable.
+pub const VARIABLE: &str = "LITEFERRY_FAIL";
+
+macro_rules! steps {
+    ($($(#[$meta:meta])* $step:ident = $name:literal,)*) => {
+        /// A step of the path.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Step {
+            $($(#[$meta])* $step,)*
+        }
+
+        impl Step {
+            /// Every step, in about the order in which a run comes to them.
+            pub const ALL: &'static [Self] = &[$(Self::$step),*];
+
+            /// Its name in the variable.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$step => $name,)*
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// A part of the census has passed.
+    CensusPassing = "census-passing",
+    /// Every value was looked at, and the plan is made.
+    CensusTaken = "census-taken",
+    /// The plan is in the ledger, not committed.
+    PlanWritten = "plan-written",
+    /// The plan is in the ledger.
+    PlanBegun = "plan-begun",
+    /// The run has the lease.
+    LeaseTaken = "lease-taken",
+    /// The run is in the ledger.
+    RunNoted = "run-noted",
+    /// The tables are created, not committed.
+    TablesMade = "tables-made",
+    /// The tables are there.
+    TablesCommitted = "tables-committed",
+    /// A worker takes its next chunk.
+    ChunkNext = "chunk-next",
+    /// The chunk's row is in the ledger, without its sums.
+    ChunkClaimed = "chunk-claimed",
+    /// The server waits for rows.
+    CopyBegun = "copy-begun",
+    /// A piece of rows is sent.
+    PieceSent = "piece-sent",
+    /// The server has taken all rows.
+    CopyEnded = "copy-ended",
+    /// The chunk's row in the ledger has its sums; nothing is committed.
+    ChunkCompleted = "chunk-completed",
+    /// The chunk is there; nobody knows yet.
+    ChunkCommitted = "chunk-committed",
+    /// A phase is noted as reached.
+    PhaseNoted = "phase-noted",
+    /// A key, an index or a check is made, not committed.
+    KeyMade = "key-made",
+    /// A key, an index or a check is there.
+    KeyCommitted = "key-committed",
+    /// A constraint is checked against the rows, not committed.
+    Checked = "checked",
+    /// A check's outcome is noted.
+    CheckNoted = "check-noted",
+    /// A sequence is set, not noted.
+    SequenceSet = "sequence-set",
+    /// A sequence is noted as set.
+    SequenceNoted = "sequence-noted",
+    /// A table is vacuumed, not noted.
+    Vacuumed = "vacuumed",
+    /// A table is noted as vacuumed.
+    VacuumNoted = "vacuum-noted",
+    /// A foreign key is added, not committed.
+    ForeignKeyMade = "foreign-key-made",
+    /// A foreign key is there.
+    ForeignKeyCommitted = "foreign-key-committed",
+    /// The proof begins.
+    ProofBegun = "proof-begun",
+    /// A part of the target is read back.
+    PortionRead = "portion-read",
+    /// Everything is done, and the run's end is not noted.
+    EndReached = "end-reached",
+    /// The run's end is noted.
+    EndNoted = "end-noted",
+}
+
+/// What happens at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    Kill,
+    Stop,
+}
+
+/// A fault that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fault {
+    /// Where; none is everywhere.
+    step: Option<Step>,
+    /// The how manieth time, from 1.
+    time: u64,
+    blow: Blow,
+}
+
+static FAULT: OnceLock<Fault> = OnceLock::new();
+static REACHED: AtomicU64 = AtomicU64::new(0);
+
+/// Reads the variable, once, when the process starts.
+///
+/// # Errors
+///
+/// [`Class::Usage`] where the variable says something else than it can, or where this build knows no faults.
+pub fn arm() -> Result<()> {
+    let Some(setting) = std::env::var_os(VARIABLE) else { return Ok(()) };
+    let refused = |why: &str| Error::new(Class::Usage, format!("{VARIABLE}: {why}"));
+    if !cfg!(debug_assertions) {
+        return Err(refused("this build knows no faults"));
+    }
+    let fault = setting.to_str().and_then(Fault::parse);
+    let fault = fault.ok_or_else(|| {
+        refused("cannot be understood")
+            .todo("write STEP=kill, STEP:N=kill, STEP=stop or STEP:N=stop")
+    })?;
+    FAULT.set(fault).map_err(|_armed| Error::internal("a fault was asked for twice"))
+}
+
+/// Says that the path has come to a step.
+#[inline]
+pub fn reach(step: Step) {
+    if cfg!(debug_assertions)
+        && let Some(fault) = FAULT.get()
+    {
+        fault.pass(step);
+    }
+}
+
+impl Fault {
+    fn parse(setting: &str) -> Option<Self> {
+        let (place, blow) = setting.split_once('=')?;
+        let (name, time) = place.split_once(':').unwrap_or((place, "1"));
+        let step = match name {
+            "any" => None,
+            name => Some(*Step::ALL.iter().find(|step| step.name() == name)?),
+        };
+        let blow = match blow {
+            "kill" => Blow::Kill,
+            "stop" => Blow::Stop,
+            _ => return None,
+        };
+        let time = time.parse().ok().filter(|&time| time > 0)?;
+        Some(Self { step, time, blow })
+    }
+
+    fn pass(self, step: Step) {
+        if self.step.is_some_and(|own| own != step)
+            || REACHED.fetch_add(1, Ordering::SeqCst) + 1 != self.time
+        {
+            return;
+        }
+        let signal = match self.blow {
+            Blow::Kill => Signal::KILL,
+            Blow::Stop => Signal::STOP,
+        };
+        // Whoever does not read this sees the process itself stand still or die.
+        let _nobody_listens = writeln!(std::io::stderr(), "{VARIABLE}: {}", step.name());
+        let struck = kill_process(getpid(), signal);
+        debug_assert!(struck.is_ok(), "a process may signal itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Blow, Fault, Step};
+
+    #[test]
+    fn a_fault_says_where_when_and_what() {
+        let fault = |step, time, blow| Some(Fault { step, time, blow });
+        let claimed = Some(Step::ChunkClaimed);
+        assert_eq!(Fault::parse("chunk-claimed=kill"), fault(claimed, 1, Blow::Kill));
+        assert_eq!(Fault::parse("chunk-claimed:12=stop"), fault(claimed, 12, Blow::Stop));
+        assert_eq!(Fault::parse("any:7=kill"), fault(None, 7, Blow::Kill));
+    }
+
+    #[test]
+    fn a_fault_that_would_never_strike_is_refused() {
+        for setting in [
+            "",
+            "kill",
+            "=kill",
+            "chunk-claimed",
+            "chunk-claimed=",
+            "chunk-claimed=die",
+            "chunk-claimed:0=kill",
+            "chunk-claimed:=kill",
+            "chunk-claimed:-1=kill",
+            "chunk-claimd=kill",
+            "chunk-claimed =kill",
+        ] {
+            assert_eq!(Fault::parse(setting), None, "{setting}");
+        }
+    }
+
+    #[test]
+    fn no_two_steps_have_one_name() {
+        let mut names: Vec<_> = Step::ALL.iter().map(|step| step.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Step::ALL.len());
+        assert!(!names.contains(&"any"));
+    }
+}

@@ -1,0 +1,456 @@
+//! The independent judge: whether a PostgreSQL schema holds exactly the rows of a SQLite file.
+//!
+//! It shares nothing with the mover. It reads both stores itself, SQLite by storage class and bytes, PostgreSQL as text
+//! by casts of its own, and states anew what each value must be in the type that its column has. Rows are compared as
+//! multisets, so that neither keys nor order matter, and a duplicate counts.
+
+use crate::environment::Session;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+/// What cannot be seen from the stores alone.
+#[derive(Default)]
+pub(crate) struct Comparison {
+    schema: Option<String>,
+    zones: BTreeMap<(String, String), TimeZone>,
+    ignored: BTreeSet<String>,
+}
+
+/// How much was compared.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) tables: usize,
+    pub(crate) rows: usize,
+}
+
+impl Comparison {
+    /// A comparison with the schema `public`.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another schema of the target.
+    pub(crate) fn schema(mut self, name: &str) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// A column that holds wall clocks of a zone.
+    pub(crate) fn zone(mut self, table: &str, column: &str, zone: &str) -> Self {
+        self.zones.insert((table.into(), column.into()), TimeZone::get(zone).unwrap());
+        self
+    }
+
+    /// A table of the target that is not from the source.
+    pub(crate) fn ignoring(mut self, table: &str) -> Self {
+        self.ignored.insert(table.into());
+        self
+    }
+
+    /// Compares everything, and fails the test where something differs or there was nothing to compare.
+    #[track_caller]
+    pub(crate) fn assert_equal(&self, source: &Path, target: &Session) -> Compared {
+        match self.compare(source, target) {
+            Ok(compared) => compared,
+            Err(differences) => panic!("NOT EQUAL\n{}", differences.join("\n")),
+        }
+    }
+
+    /// Compares every table; gives what differs.
+    pub(crate) fn compare(&self, source: &Path, target: &Session) -> Result<Compared, Vec<String>> {
+        let sqlite = Connection::open_with_flags(source, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        target.query(
+            "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 3; SET bytea_output = 'hex'",
+        );
+        let sources = sqlite_tables(&sqlite);
+        let targets = self.target_tables(target);
+        let mut differences = Vec::new();
+        let mut compared = Compared::default();
+        for (table, columns) in &sources {
+            match targets.get(table) {
+                None => differences.push(format!("table {table} is missing")),
+                Some(types) if types.keys().ne(columns.iter()) => {
+                    differences.push(format!(
+                        "table {table}: columns {columns:?}, in the target {types:?}"
+                    ));
+                }
+                Some(types) => {
+                    let (rows, found) = self.compare_table(&sqlite, target, table, types);
+                    compared.tables += 1;
+                    compared.rows += rows;
+                    differences.extend(found);
+                }
+            }
+        }
+        let extra = targets
+            .keys()
+            .filter(|&name| !sources.contains_key(name) && !self.ignored.contains(name));
+        differences.extend(extra.map(|name| format!("table {name} is not in the source")));
+        if compared.tables == 0 {
+            differences.push("nothing was compared".into());
+        }
+        if differences.is_empty() { Ok(compared) } else { Err(differences) }
+    }
+
+    fn schema_name(&self) -> &str {
+        self.schema.as_deref().unwrap_or("public")
+    }
+
+    /// Tables with the names and types of their columns.
+    fn target_tables(&self, target: &Session) -> BTreeMap<String, BTreeMap<String, String>> {
+        let rows = target.query(&format!(
+            "SELECT t.table_name, c.column_name, c.data_type FROM information_schema.tables t
+             LEFT JOIN information_schema.columns c USING (table_schema, table_name)
+             WHERE t.table_schema = {} AND t.table_type = 'BASE TABLE'",
+            literal(self.schema_name())
+        ));
+        let mut tables: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for row in rows {
+            let mut row = row.into_iter().flatten();
+            let columns = tables.entry(row.next().unwrap()).or_default();
+            if let (Some(column), Some(kind)) = (row.next(), row.next()) {
+                columns.insert(column, kind);
+            }
+        }
+        tables
+    }
+
+    fn compare_table(
+        &self,
+        sqlite: &Connection,
+        target: &Session,
+        table: &str,
+        types: &BTreeMap<String, String>,
+    ) -> (usize, Vec<String>) {
+        // Rows of the source count up, rows of the target down.
+        let mut balance: HashMap<Vec<String>, i64> = HashMap::new();
+        let mut differences = Vec::new();
+        let mut rows = 0;
+        let names: Vec<_> = types.keys().map(|name| quoted(name)).collect();
+        let sql = format!("SELECT {} FROM main.{}", names.join(", "), quoted(table));
+        let mut statement = sqlite.prepare(&sql).unwrap();
+        let mut cursor = statement.query([]).unwrap();
+        while let Some(row) = cursor.next().unwrap() {
+            rows += 1;
+            let cells = types.iter().enumerate().map(|(at, (name, kind))| {
+                let zone = self.zones.get(&(table.into(), name.clone()));
+                let value = row.get_ref(at).unwrap();
+                expected(value, kind, zone).unwrap_or_else(|why| {
+                    differences.push(format!("table {table}: column {name}: {why}"));
+                    "?".into()
+                })
+            });
+            *balance.entry(cells.collect()).or_default() += 1;
+        }
+        for row in self.target_rows(target, table, types) {
+            *balance.entry(row).or_default() -= 1;
+        }
+        for (row, times) in balance.into_iter().filter(|(_, times)| *times != 0) {
+            let side = if times > 0 { "only in the source" } else { "only in the target" };
+            let row: Vec<_> = types
+                .keys()
+                .zip(&row)
+                .map(|(name, cell)| format!("{name}={}", cut(cell)))
+                .collect();
+            differences.push(format!(
+                "table {table}: {} times {side}: {}",
+                times.abs(),
+                row.join(" ")
+            ));
+        }
+        differences.sort();
+        differences.truncate(10);
+        (rows, differences)
+    }
+
+    fn target_rows(
+        &self,
+        target: &Session,
+        table: &str,
+        types: &BTreeMap<String, String>,
+    ) -> Vec<Vec<String>> {
+        let columns: Vec<_> = types.iter().map(|(name, kind)| shown(&quoted(name), kind)).collect();
+        let sql = format!(
+            "SELECT {} FROM {}.{}",
+            columns.join(", "),
+            quoted(self.schema_name()),
+            quoted(table)
+        );
+        let rows = target.query(&sql).into_iter().map(|row| {
+            let cells = row.into_iter().zip(types.values());
+            cells.map(|(cell, kind)| cell.map_or_else(null, |text| found(&text, kind))).collect()
+        });
+        rows.collect()
+    }
+}
+
+/// Ordinary tables with their columns in name order; generated columns count, they are values too.
+fn sqlite_tables(sqlite: &Connection) -> BTreeMap<String, BTreeSet<String>> {
+    let texts = |sql: &str, parameters: &[&str]| -> Vec<String> {
+        let mut statement = sqlite.prepare(sql).unwrap();
+        let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get(0));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let tables = texts(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND substr(name, 1, 7) <> 'sqlite_'",
+        &[],
+    );
+    let columns = |table: &String| {
+        texts("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1", &[table])
+            .into_iter()
+            .collect()
+    };
+    tables.iter().map(|table| (table.clone(), columns(table))).collect()
+}
+
+/// How the target is asked for a column's values.
+fn shown(column: &str, kind: &str) -> String {
+    match kind {
+        // Every bit of a double, also of those that are written alike.
+        "double precision" => format!("encode(float8send({column}), 'hex')"),
+        "bytea" => format!("encode({column}, 'hex')"),
+        _ => format!("{column}::text"),
+    }
+}
+
+/// What the target wrote, in the form of [`expected`].
+fn found(text: &str, kind: &str) -> String {
+    match kind {
+        "numeric" => decimal(text).unwrap_or_else(|| format!("no decimal: {text}")),
+        "timestamp with time zone" => text.trim_end_matches("+00").into(),
+        _ => text.into(),
+    }
+}
+
+fn null() -> String {
+    // No value is written so: in texts NUL cannot stand.
+    "\0".into()
+}
+
+/// What a value of the source must be in a column of this type.
+fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<String, String> {
+    let wrong = || Err(format!("{} cannot be in a {kind}", described(value)));
+    match (value, kind) {
+        (ValueRef::Null, _) => Ok(null()),
+        (ValueRef::Integer(0), "boolean") => Ok("false".into()),
+        (ValueRef::Integer(1), "boolean") => Ok("true".into()),
+        (ValueRef::Integer(value), "bigint" | "text") => Ok(value.to_string()),
+        (ValueRef::Integer(value), "numeric") => Ok(decimal(&value.to_string()).unwrap()),
+        (ValueRef::Integer(value), "double precision") => {
+            double_of(value).map_or_else(wrong, |double| Ok(bits(double)))
+        }
+        (ValueRef::Real(value), "double precision") => Ok(bits(value)),
+        // The shortest decimal that is read as the same double.
+        (ValueRef::Real(value), "numeric") if value.is_finite() => {
+            Ok(decimal(&value.to_string()).unwrap())
+        }
+        (ValueRef::Real(value), "text") if value.is_finite() => Ok(value.to_string()),
+        (ValueRef::Blob(bytes), "bytea") => {
+            Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        }
+        (ValueRef::Text(bytes), _) => {
+            let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+            match kind {
+                "text" | "character varying" => Ok(text.into()),
+                "numeric" => decimal(text).map_or_else(wrong, Ok),
+                "date" if is_date(text) => Ok(text.into()),
+                "timestamp without time zone" => {
+                    wall_clock(text).map_or_else(wrong, |time| Ok(written(time)))
+                }
+                "timestamp with time zone" => {
+                    instant(text, zone).map_or_else(wrong, |time| Ok(written(time)))
+                }
+                _ => wrong(),
+            }
+        }
+        _ => wrong(),
+    }
+}
+
+fn described(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Text(bytes) => format!("the text {}", cut(&String::from_utf8_lossy(bytes))),
+        ValueRef::Blob(bytes) => format!("a BLOB of {} bytes", bytes.len()),
+        other => format!("{other:?}"),
+    }
+}
+
+fn bits(value: f64) -> String {
+    format!("{:016x}", value.to_bits())
+}
+
+/// The double of an integer, if it is read back as the same integer.
+fn double_of(value: i64) -> Option<f64> {
+    let double: f64 = value.to_string().parse().unwrap();
+    (format!("{double:.0}") == value.to_string()).then_some(double)
+}
+
+/// A decimal as sign, digits and exponent, without zeros that mean nothing: equal decimals are written alike.
+fn decimal(text: &str) -> Option<String> {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let exponent = exponent - i64::try_from(fraction.len()).unwrap();
+    let significant = digits.trim_end_matches('0');
+    let zeros = i64::try_from(digits.len() - significant.len()).unwrap();
+    let significant = significant.trim_start_matches('0');
+    Some(match significant {
+        "" => format!("{sign}0"),
+        _ => format!("{sign}{significant}e{}", exponent + zeros),
+    })
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// `2025-01-31`, `2025-01-31 12:34` and so on, without an offset.
+fn wall_clock(text: &str) -> Option<DateTime> {
+    let zoneless = text.len() <= 10
+        || text.get(11..)?.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
+    let time: DateTime = zoneless.then(|| text.parse().ok())??;
+    // PostgreSQL counts microseconds: a finer time cannot be equal.
+    (time.subsec_nanosecond() % 1000 == 0).then_some(time)
+}
+
+/// The UTC wall clock of an instant: by its own offset, or by the column's zone.
+fn instant(text: &str, zone: Option<&TimeZone>) -> Option<DateTime> {
+    let Some(zone) = zone else {
+        let offset = text.strip_suffix('Z').is_some() || text.get(16..)?.contains(['+', '-']);
+        let time = offset.then(|| text.parse::<jiff::Timestamp>().ok())??;
+        return Some(TimeZone::UTC.to_datetime(time));
+    };
+    let time = zone.to_ambiguous_timestamp(wall_clock(text)?).unambiguous().ok()?;
+    Some(TimeZone::UTC.to_datetime(time))
+}
+
+/// As PostgreSQL writes it.
+fn written(time: DateTime) -> String {
+    let fraction = format!("{:06}", time.subsec_nanosecond() / 1000);
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!(
+        "{} {:02}:{:02}:{:02}{point}{fraction}",
+        time.date(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+fn cut(text: &str) -> String {
+    let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
+    if text.chars().count() > 80 { shown + "…" } else { shown }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Compared, Comparison, decimal};
+    use crate::environment::Environment;
+
+    /// Both stores as they must be, then one change to the target: what the judge says of it.
+    fn judged(change: &str) -> Result<Compared, Vec<String>> {
+        let env = Environment::new();
+        env.sqlite(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, i, r, n, t, b, flag, day, at, here, zoned);
+             INSERT INTO a VALUES (1, -7, 0.1, 1.5, 'one', x'00ff', 1, '2025-02-28', '2025-02-28T01:02:03.500',
+                                   '2025-07-01 00:00:00', '2025-07-01T00:00:00+02:00'),
+                                  (2, 9223372036854775807, -0.0, '12.340', '', x'', 0, NULL, '2025-02-28',
+                                   '2025-01-01 00:00:00', '2025-07-01 00:00:00.25Z');
+             CREATE TABLE twins (v TEXT); INSERT INTO twins VALUES ('x'), ('x'), (NULL);",
+        );
+        env.query(
+            "CREATE TABLE a (id bigint, i bigint, r float8, n numeric, t text, b bytea, flag boolean, day date,
+                             at timestamp, here timestamptz, zoned timestamptz);
+             INSERT INTO a VALUES (1, -7, 0.1, 1.50, 'one', '\\x00ff', true, '2025-02-28', '2025-02-28 01:02:03.5',
+                                   '2025-07-01 06:00:00Z', '2025-06-30 22:00:00Z'),
+                                  (2, 9223372036854775807, '-0', 12.34, '', '\\x', false, NULL, '2025-02-28 00:00:00',
+                                   '2025-01-01 07:00:00Z', '2025-07-01 00:00:00.25Z');
+             CREATE TABLE twins (v varchar(9)); INSERT INTO twins VALUES ('x'), (NULL), ('x');",
+        );
+        env.query(change);
+        Comparison::new().zone("a", "here", "America/Denver").compare(&env.source(), &env.connect())
+    }
+
+    #[test]
+    fn the_judge_finds_equal_what_is_equal() {
+        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5 });
+        assert_eq!(judged("UPDATE a SET n = 1.5000 WHERE id = 1").unwrap().rows, 5);
+    }
+
+    #[test]
+    fn the_judge_finds_every_change() {
+        for change in [
+            "UPDATE a SET i = -8 WHERE id = 1",
+            "UPDATE a SET i = NULL WHERE id = 1",
+            "UPDATE a SET r = 0.10000000000000002 WHERE id = 1",
+            "UPDATE a SET r = 0 WHERE id = 2",
+            "UPDATE a SET n = 1.51 WHERE id = 1",
+            "UPDATE a SET t = NULL WHERE id = 2",
+            "UPDATE a SET t = 'one ' WHERE id = 1",
+            "UPDATE a SET b = '\\x00fe' WHERE id = 1",
+            "UPDATE a SET flag = NOT flag WHERE id = 1",
+            "UPDATE a SET day = day + 1",
+            "UPDATE a SET at = at + '1 microsecond' WHERE id = 1",
+            "UPDATE a SET here = here + '1 hour' WHERE id = 2",
+            "UPDATE a SET zoned = zoned + '1 microsecond' WHERE id = 2",
+            "UPDATE a SET id = 3 - id",
+            "UPDATE a SET t = (SELECT t FROM a b WHERE b.id = 3 - a.id)",
+            "DELETE FROM a WHERE id = 1",
+            "INSERT INTO a SELECT * FROM a WHERE id = 1",
+            "INSERT INTO twins VALUES ('x')",
+            "DELETE FROM twins WHERE v IS NULL",
+            "ALTER TABLE twins DROP COLUMN v",
+            "ALTER TABLE twins ADD COLUMN w text",
+            "ALTER TABLE a ALTER t TYPE bytea USING convert_to(t, 'UTF8')",
+            "DROP TABLE twins",
+            "CREATE TABLE more ()",
+        ] {
+            let judged = judged(change);
+            assert!(judged.is_err(), "{change} was not found: {judged:?}");
+        }
+    }
+
+    #[test]
+    fn the_judge_does_not_call_nothing_equal() {
+        let env = Environment::new();
+        env.sqlite("CREATE TABLE a (id)");
+        env.sqlite("DROP TABLE a");
+        assert!(Comparison::new().compare(&env.source(), &env.connect()).is_err());
+    }
+
+    #[test]
+    fn equal_decimals_are_written_alike() {
+        for (one, other) in
+            [("1.50", "1.5"), ("1e3", "1000"), ("-0.010", "-1e-2"), ("000", "0.0"), ("+7", "7")]
+        {
+            assert_eq!(decimal(one).unwrap(), decimal(other).unwrap());
+        }
+        assert_ne!(decimal("-0"), decimal("0"));
+        assert_eq!(decimal("1e"), None);
+        assert_eq!(decimal("abc"), None);
+        assert_eq!(decimal(" 1"), None);
+    }
+}

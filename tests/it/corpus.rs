@@ -1,0 +1,95 @@
+//! Moves every database of a folder and judges it independently: equal, refused with which error, or NOT EQUAL.
+//!
+//! Not a part of `cargo test`: `tests/scripts/corpus.sh DIR` runs it. The files are copied first, and never touched.
+
+#![expect(dead_code, reason = "the tests use more of the environment")]
+
+#[cfg(test)]
+mod comparison;
+#[cfg(test)]
+mod environment;
+
+use comparison::Comparison;
+use environment::Environment;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+/// Exit codes with which a source may be refused: what it holds, or what must be decided.
+const REFUSALS: [i32; 2] = [65, 78];
+
+/// What became of one database.
+enum Outcome {
+    Equal(String),
+    Refused(String),
+    Wrong(String),
+}
+
+fn main() -> ExitCode {
+    let Some(folder) = env::var_os("LITEFERRY_CORPUS") else {
+        eprintln!("LITEFERRY_CORPUS names no folder: run tests/scripts/corpus.sh DIR");
+        return ExitCode::from(2);
+    };
+    let files = databases(Path::new(&folder));
+    let mut counts = [0; 3];
+    for file in &files {
+        let (word, told) = match moved(file) {
+            Outcome::Equal(told) => (0, told),
+            Outcome::Refused(told) => (1, told),
+            Outcome::Wrong(told) => (2, told),
+        };
+        counts[word] += 1;
+        let word = ["equal", "refused", "WRONG"][word];
+        println!("{:32} {word:8} {told}", file.file_name().unwrap().to_string_lossy());
+    }
+    let [equal, refused, wrong] = counts;
+    println!("{} databases: {equal} equal, {refused} refused, {wrong} wrong", files.len());
+    ExitCode::from(u8::from(wrong > 0 || files.is_empty()))
+}
+
+fn databases(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "db")).collect();
+    files.sort();
+    files
+}
+
+fn moved(file: &Path) -> Outcome {
+    let env = Environment::new();
+    for suffix in ["", "-wal"] {
+        let from = PathBuf::from(format!("{}{suffix}", file.display()));
+        if from.exists() {
+            let to = format!("{}{suffix}", env.source().display());
+            fs::write(to, fs::read(from).unwrap()).unwrap();
+        }
+    }
+    let done = env.run(&[]);
+    match done.code() {
+        0 => {}
+        code if REFUSALS.contains(&code) => {
+            return Outcome::Refused(format!("{code}: {}", said(&done.stderr)));
+        }
+        code => return Outcome::Wrong(format!("{code}: {}", said(&done.stderr))),
+    }
+    let warnings = done.json()["warnings"].as_array().map_or(0, Vec::len);
+    match Comparison::new().compare(&env.source(), &env.connect()) {
+        Ok(compared) => {
+            let verified = env.verify();
+            if verified.code() != 0 {
+                return Outcome::Wrong(format!("verify: {}", said(&verified.stderr)));
+            }
+            Outcome::Equal(format!(
+                "{} tables, {} rows, {warnings} warnings at the end",
+                compared.tables, compared.rows
+            ))
+        }
+        Err(differences) => Outcome::Wrong(format!("NOT EQUAL\n  {}", differences.join("\n  "))),
+    }
+}
+
+/// The error of a run, without what it said on its way.
+fn said(stderr: &str) -> String {
+    let error = stderr.find("error").and_then(|at| stderr.get(at..)).unwrap_or(stderr);
+    error.trim().replace('\n', "\n    ")
+}

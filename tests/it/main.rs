@@ -1,0 +1,27 @@
+//! The integration tests: the program itself, from a SQLite file to a PostgreSQL server, seen from outside.
+//!
+//! [`environment`] gives each test a database and a folder of its own, [`comparison`] judges what arrived; the rest is
+//! one file a topic.
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod comparison;
+#[cfg(test)]
+mod encoders;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod pipelines;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod verify;
+#[cfg(test)]
+mod zoo;
