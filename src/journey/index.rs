@@ -1,7 +1,7 @@
 //! After the load: keys and indexes table by table, sequences, foreign keys, and a vacuum.
 
 use super::Setting;
-use crate::error::{Place, Result};
+use crate::error::{Class, Place, Result};
 use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
@@ -9,6 +9,7 @@ use crate::plan::{Plan, PlannedTable, Step, StepKind};
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{Lease, done_steps};
 use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
 use std::collections::BTreeMap;
 
 /// Steps that are done, with what was noted of them.
@@ -52,7 +53,7 @@ fn finish_table(
     let mut notes = Vec::new();
     for step in &table.steps {
         setting.stop.check()?;
-        add(step, lease, link, done, setting)?;
+        notes.extend(add(step, lease, link, done, setting)?);
         notes.extend(validate(step, lease, link, done, setting)?);
     }
     set_sequence(table, lease, link, done)?;
@@ -104,35 +105,60 @@ fn vacuum(
     Ok(())
 }
 
+/// Makes a key, an index or a constraint. An index that cannot hold the rows is left out, and told: it changes no value
+/// and refuses none.
 fn add(
     step: &Step,
     lease: Lease,
     link: &mut Link<'_>,
     done: &Done,
     setting: Setting<'_>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let name = step.full_name();
-    if done.contains_key(&name) {
-        return Ok(());
-    }
+    let left_out = if let Some(noted) = done.get(&name) {
+        noted.clone()
+    } else {
+        setting.progress.tell(Event::Step(name.clone()));
+        make(step, lease, link).at(|| name.clone())?
+    };
+    Ok(left_out.map(|why| {
+        format!(
+            "table {}: {name} is left out: PostgreSQL cannot make it of these rows: {why}",
+            step.table
+        )
+    }))
+}
+
+/// Makes one step; gives why it was left out.
+fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>> {
+    let name = step.full_name();
     let (made, committed) = match step.kind {
         StepKind::ForeignKey => {
             (failpoint::Step::ForeignKeyMade, failpoint::Step::ForeignKeyCommitted)
         }
         _ => (failpoint::Step::KeyMade, failpoint::Step::KeyCommitted),
     };
-    setting.progress.tell(Event::Step(name.clone()));
-    let done = link.with(|session| {
-        define::once(session, lease, &name, |session| {
-            define::make(session, [step.sql.as_str()])?;
-            reach(made);
-            Ok(())
-        })
+    let work = |session: &Session| {
+        define::make(session, [step.sql.as_str()])?;
+        reach(made);
+        Ok(())
+    };
+    let left_out = link.with(|session| match step.kind {
+        StepKind::Index => define::attempt(session, lease, &name, work),
+        _ => define::once(session, lease, &name, work).map(|_| None),
     });
-    done.at(|| name)?;
+    let left_out = left_out.map_err(|error| match error.class() {
+        Class::Data => error.reclassified(Class::Undecided).todo(KEY_ADVICE),
+        _ => error,
+    })?;
     reach(committed);
-    Ok(())
+    Ok(left_out)
 }
+
+/// What a user can do where PostgreSQL cannot make a key that SQLite has.
+const KEY_ADVICE: &str = "values that SQLite tells apart are one in the target's type, or too long for an index: give \
+                          the key's columns another type in a pipeline file (text keeps all texts apart), drop what was \
+                          created with the SQL that `liteferry plan` prints, and begin again";
 
 /// Checks a constraint against the rows; what breaks it was so in the source too, and is told, not hidden.
 fn validate(
@@ -148,7 +174,13 @@ fn validate(
         noted.clone()
     } else {
         setting.progress.tell(Event::Step(name.clone()));
-        let broken = link.with(|session| define::validate(session, lease, &name, sql))?;
+        let broken = link.with(|session| {
+            define::attempt(session, lease, &name, |session| {
+                define::make(session, [sql.as_str()])?;
+                reach(failpoint::Step::Checked);
+                Ok(())
+            })
+        })?;
         reach(failpoint::Step::CheckNoted);
         broken
     };

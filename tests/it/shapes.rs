@@ -207,6 +207,66 @@ fn keys_of_every_kind_are_moved() {
     env.verify().expect(67).saying(&["1 missing, 1 extra"]);
 }
 
+#[test]
+fn decimals_of_more_digits_than_arrow_has_are_moved() {
+    let (compared, _, env) = moves(
+        "CREATE TABLE large (n DECIMAL(60, 20), v TEXT);
+         INSERT INTO large VALUES (1.5, 'a'), (2, 'b'), (-1234567.25, 'c'), (1e-10, 'd'), (0, 'e'), (NULL, 'f');
+         CREATE TABLE keyed (n DECIMAL(60, 20) PRIMARY KEY NOT NULL, m NUMERIC) WITHOUT ROWID;
+         INSERT INTO keyed VALUES (0.5, 1.5), (3, 0.25), (1e20, 7);
+         CREATE TABLE free (n NUMERIC PRIMARY KEY NOT NULL) WITHOUT ROWID; INSERT INTO free VALUES (1.5), (2), (-0.125);",
+    );
+    assert_eq!(compared, Compared { tables: 3, rows: 12 });
+    assert_eq!(env.value("SELECT n FROM large WHERE v = 'b'"), "2.00000000000000000000");
+    // More zeros name the same row.
+    env.query("UPDATE free SET n = n + 0.00000; UPDATE keyed SET m = m + 0.000");
+    env.verify().expect(0);
+    env.query("DELETE FROM free WHERE n = 2; UPDATE keyed SET m = 8 WHERE n = 3");
+    env.verify().expect(67).saying(&["missing 2 ", "changed 3 "]);
+}
+
+#[test]
+fn an_index_that_cannot_hold_the_rows_is_left_out_and_told_in_every_run() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE pages (id INTEGER PRIMARY KEY, body TEXT, size INTEGER);
+         CREATE INDEX pages_body ON pages (body); CREATE INDEX pages_size ON pages (size);
+         INSERT INTO pages VALUES (1, hex(randomblob(10000)), 20000), (2, 'short', 5);",
+    );
+    for _ in 0..2 {
+        let done = env.run(&[]).expect(0);
+        let warnings = done.json()["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), 1, "{done}");
+        let warning = warnings[0].as_str().unwrap();
+        assert!(
+            warning.contains("table pages") && warning.contains("index pages_body"),
+            "{warning}"
+        );
+    }
+    Comparison::new().assert_equal(&env.source(), &env.connect());
+    let indexes = "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'pages'";
+    assert_eq!(env.value(indexes), "pages_pkey pages_size");
+}
+
+#[test]
+fn a_key_whose_values_are_one_in_the_target_must_be_decided() {
+    for sql in [
+        "CREATE TABLE t (id PRIMARY KEY NOT NULL); INSERT INTO t VALUES (1), ('1')",
+        "CREATE TABLE t (id DATETIME UNIQUE); INSERT INTO t VALUES ('2025-01-01 00:00:00'), ('2025-01-01T00:00:00')",
+    ] {
+        let env = Environment::new();
+        env.sqlite(sql);
+        for _ in 0..2 {
+            env.run(&[]).expect(78).saying(&[
+                "table t",
+                "could not create unique index",
+                "another type",
+            ]);
+        }
+        assert_eq!(env.value("SELECT count(*) FROM t"), "2");
+    }
+}
+
 /// Names that would break out of any quoting that is not right.
 const NAMES: [&str; 22] = [
     "select",

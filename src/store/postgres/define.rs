@@ -8,7 +8,6 @@ use super::write::relation;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::TableSchema;
 use crate::model::identifier::quoted;
-use crate::pipeline::failpoint::{Step, reach};
 use tokio_postgres::types::ToSql;
 
 /// The names among `names` that relations of a schema have already.
@@ -70,19 +69,18 @@ pub fn make<'s>(session: &Session, statements: impl IntoIterator<Item = &'s str>
     statements.into_iter().try_for_each(|sql| session.batch("change the target's schema", sql))
 }
 
-/// Checks the rows that are there against a constraint. Rows that break it leave it NOT VALID, which is noted and
-/// given back.
+/// Does work once that the rows that are there may not allow. Where they do not, that is noted instead, and given back.
 ///
 /// # Errors
 ///
-/// What the server says, but for rows that break the constraint.
-pub fn validate(session: &Session, lease: Lease, name: &str, sql: &str) -> Result<Option<String>> {
-    let checked = once(session, lease, name, |session| {
-        session.batch("check a constraint", sql)?;
-        reach(Step::Checked);
-        Ok(())
-    });
-    let broken = match checked {
+/// What the server says, but for rows that stand in the way.
+pub fn attempt(
+    session: &Session,
+    lease: Lease,
+    name: &str,
+    work: impl FnOnce(&Session) -> Result<()>,
+) -> Result<Option<String>> {
+    let broken = match once(session, lease, name, work) {
         Ok(true) => return Ok(None),
         // Done before a connection was lost: the outcome is in the ledger.
         Ok(false) => return ledger::note_of(session, lease.migration, name),
