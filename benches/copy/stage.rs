@@ -93,7 +93,7 @@ impl Stage {
         let template = template.unwrap_or("template0");
         let drop = format!("DROP DATABASE IF EXISTS {database}");
         let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
-        self.psql(self.server.database(), &[&drop, &create]).map(drop_text)
+        self.psql(self.server.database(), &[&drop, &create]).map(drop)
     }
 
     /// Runs commands by psql and gives what they print.
@@ -116,8 +116,6 @@ impl Stage {
         psql
     }
 }
-
-fn drop_text(_text: String) {}
 
 /// The folder for temporary files, unless there is room in memory.
 fn place(sizes: &Sizes) -> PathBuf {

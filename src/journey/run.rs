@@ -65,8 +65,8 @@ pub fn run(
     };
     reach(Step::EndReached);
     // A run that was stopped, or lost its server, may not be able to say so; the outcome itself comes first.
-    let noted = if setting.stop.requested().is_some() {
-        note_stopped(conninfo, run, &words, code)
+    let noted = if outcome.is_err() {
+        note_failed(conninfo, run, &words, code)
     } else {
         link.with(|session| ledger::end_run(session, run, &words, code))
     };
@@ -76,14 +76,15 @@ pub fn run(
     Ok(report)
 }
 
-/// A session that was stopped cannot speak any more: the end of its run is noted on another one, if the server is there.
-fn note_stopped(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
+/// Sessions that were stopped or fenced cannot speak any more: how their run ended is noted on another one, without
+/// waiting for a server that is not there.
+fn note_failed(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
     let hurried = Conninfo { connect_timeout: Some(LAST_WORDS_PATIENCE), ..conninfo.clone() };
     let session = Session::open(&hurried, Moment::Reconnect, &Stop::default())?;
     ledger::end_run(&session, run, words, code)
 }
 
-/// How long a run that was stopped waits for a connection; all of it takes three times as long at most.
+/// How long a run that failed waits for a connection; all of it takes three times as long at most.
 const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 fn command_words(until: Option<Until>) -> &'static str {

@@ -622,14 +622,17 @@ fn values_are_shown_to_people_as_the_server_shows_them() {
     });
 }
 
+/// Bytes of a piece of the tuple stream.
+const PIECE: usize = 256 * 1024;
+
 #[test]
 fn values_larger_than_a_piece_arrive_whole() {
-    const PIECE: usize = 256 * 1024;
     let env = Environment::new();
     let session = prepared(&env);
     let table = table();
+    // Every byte value, in an order that does not repeat with a piece.
     let large = |bytes: usize, seed: u8| -> Vec<u8> {
-        (0..bytes).map(|at| ((at as u64 * 2_654_435_761) >> 7) as u8 ^ seed).collect()
+        (0..bytes).map(|at| (at.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0] ^ seed).collect()
     };
     let mut rows = Vec::new();
     for bytes in [PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 17, 0, 5] {

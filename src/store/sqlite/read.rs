@@ -1,6 +1,6 @@
 //! SQLite cells to Arrow batches, strictly: a cell of the wrong storage class or shape is refused, never bent.
 //!
-//! A batch ends at [`BATCH_ROWS`] rows or [`BATCH_BYTES`] bytes, so that memory does not depend on the width of rows,
+//! A batch ends at `BATCH_ROWS` rows or `BATCH_BYTES` bytes, so that memory does not depend on the width of rows,
 //! and a row larger than that travels alone.
 
 use super::connection::Refused;

@@ -1,7 +1,7 @@
 //! A run of the program, watched from outside.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -19,13 +19,12 @@ pub(super) struct Process {
 pub(super) struct Ended {
     pub(super) code: Option<i32>,
     pub(super) signal: Option<i32>,
-    pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
 impl Process {
     pub(super) fn start(command: &mut Command) -> Self {
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (told, lines) = channel();
@@ -89,17 +88,11 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     pub(super) fn end(mut self) -> Ended {
         while self.line().is_some() {}
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         let status = self.child.wait().unwrap();
         let stderr = std::mem::take(&mut self.stderr);
-        Ended { code: status.code(), signal: status.signal(), stdout, stderr }
+        Ended { code: status.code(), signal: status.signal(), stderr }
     }
 }
 

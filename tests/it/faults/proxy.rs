@@ -54,7 +54,7 @@ impl Proxy {
             for client in listener.incoming().map_while(Result::ok) {
                 // Without a server the client is hung up on, as by the server itself.
                 if let Ok(server) = UnixStream::connect(&socket) {
-                    forward(client, server, &shared);
+                    forward(&client, &server, &shared);
                 }
             }
         });
@@ -86,7 +86,7 @@ impl Plan {
     }
 }
 
-fn forward(client: UnixStream, server: UnixStream, plan: &Arc<Plan>) {
+fn forward(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
     // Set by the client's side: the next complete command of the server is the last that happens.
     let last = Arc::new(AtomicBool::new(false));
     let both = || (client.try_clone().unwrap(), server.try_clone().unwrap());

@@ -66,8 +66,13 @@ impl Stage {
 impl Migration<'_> {
     /// The one command that a user has to know.
     pub(super) fn command(&self) -> Command {
+        self.command_of(2)
+    }
+
+    fn command_of(&self, workers: u16) -> Command {
         let mut command = self.program("run");
-        command.args(["--no-capture", "--workers", "2", "--log-format", "json", "--json"]);
+        command.args(["--no-capture", "--log-format", "json", "--json", "--workers"]);
+        command.arg(workers.to_string());
         command
     }
 
@@ -88,6 +93,11 @@ impl Migration<'_> {
     /// A run that a fault befalls.
     pub(super) fn start_with(&self, fault: &str) -> Process {
         Process::start(self.command().env("LITEFERRY_FAIL", fault))
+    }
+
+    /// A run with one worker that a fault befalls.
+    pub(super) fn start_alone_with(&self, fault: &str) -> Process {
+        Process::start(self.command_of(1).env("LITEFERRY_FAIL", fault))
     }
 
     /// The same command again, then everything that must hold; nothing that was committed was done again.
@@ -228,14 +238,11 @@ impl Migration<'_> {
         Loaded(loaded)
     }
 
-    /// The migration's number in the ledger.
-    pub(super) fn id(&self) -> String {
-        let sql = format!("SELECT id FROM liteferry.migration WHERE name = '{}'", self.schema);
-        self.stage.0.value(&sql)
-    }
-
-    pub(super) fn schema(&self) -> &str {
-        &self.schema
+    /// How a process noted its end in the ledger.
+    #[track_caller]
+    pub(super) fn outcome_of(&self, pid: i32) -> String {
+        let outcome = "SELECT coalesce(c.exit_code || ' ' || c.outcome, 'not noted')";
+        self.stage.0.value(&format!("{outcome} FROM {} AND c.pid = {pid}", self.of_ledger("run")))
     }
 }
 
