@@ -41,7 +41,10 @@
 //! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
 //! - **The source stays untouched.** It is opened read-only and defensively, read in short transactions that must all
 //!   see one state, and never checkpointed, vacuumed or written to.
-//! - **Every crash is resumable by the same command.** Each step is either not begun, or done.
+//! - **Every crash is resumable by the same command.** Each step is either not begun, or done;
+//!   [`failpoint`](pipeline::failpoint) names the steps, and the tests die at each of them.
+//! - **One run at a time has a migration**, as long as any of its writing connections lives; what it loses by that is
+//!   another's, and the epoch keeps it from writing again.
 //! - **Nothing from the source is executed on the target.** Types come from a closed map, expressions are parsed and
 //!   printed anew from a whitelist, names go through one quoting type.
 //!

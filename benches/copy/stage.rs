@@ -93,7 +93,7 @@ impl Stage {
         let template = template.unwrap_or("template0");
         let drop = format!("DROP DATABASE IF EXISTS {database}");
         let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
-        self.psql(self.server.database(), &[&drop, &create]).map(drop)
+        self.psql(self.server.database(), &[&drop, &create]).map(|_said| ())
     }
 
     /// Runs commands by psql and gives what they print.

@@ -11,7 +11,9 @@ mod comparison;
 mod encoders;
 #[cfg(test)]
 mod environment;
+// Only builds with debug assertions know faults.
 #[cfg(test)]
+#[cfg(debug_assertions)]
 mod faults;
 #[cfg(test)]
 mod house;

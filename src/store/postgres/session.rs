@@ -21,9 +21,12 @@ use tokio_postgres::{Client, Row};
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What every session says first: names are always qualified, nothing times out but on purpose, and the server's
-/// notices are not wanted.
+/// notices are not wanted. A client that the network has lost keeps its locks no longer than it takes that client to
+/// notice the same.
 const GREETING: &str = "SET search_path = pg_catalog; SET client_min_messages = warning; SET statement_timeout = 0; \
-                        SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+                        SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+                        SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
+                        SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'";
 
 /// The same for what newer servers can time out.
 const GREETING_SINCE: [(u32, &str); 2] =

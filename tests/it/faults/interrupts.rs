@@ -25,15 +25,6 @@ fn expect_interrupted(stage: &Stage, process: Process, signal: Signal, code: i32
     wait_until("no session, transaction or lock is left", || stage.0.value(left) == "0");
 }
 
-/// Waits until a statement of the process waits for the test's lock.
-fn wait_until_blocked(stage: &Stage, statement: &str) {
-    let blocked = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-         AND application_name = 'liteferry' AND wait_event_type = 'Lock' AND query LIKE '{statement}'"
-    );
-    wait_until(statement, || stage.0.value(&blocked) != "0");
-}
-
 #[test]
 fn an_interrupt_ends_every_step_at_once() {
     let stage = Stage::new();
@@ -85,7 +76,7 @@ fn an_interrupt_ends_what_the_server_keeps_waiting() {
         let blocker = stage.0.connect();
         blocker.query(&format!("BEGIN; {lock}"));
         let process = Process::start(&mut migration.command());
-        wait_until_blocked(&stage, statement);
+        stage.wait_until_blocked(statement);
         expect_interrupted(&stage, process, Signal::INT, 130);
         drop(blocker);
         before.expect_kept_in(&migration.loaded());

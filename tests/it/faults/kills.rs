@@ -2,6 +2,7 @@
 
 use super::process::{Ended, Process};
 use super::stage::{Migration, Stage};
+use crate::environment::wait_until;
 use liteferry::pipeline::failpoint::Step;
 use liteferry::store::postgres::server::StopMode;
 use rustix::process::Signal;
@@ -59,6 +60,50 @@ fn runs_that_each_die_one_step_later_arrive_together() {
         assert!(deaths >= least, "{step:?}: {deaths}");
         migration.arrive();
     }
+}
+
+/// A statement does not end with the client that asked for it: the server must notice.
+#[test]
+fn a_run_that_is_killed_while_the_server_works_for_it_is_finished_at_once() {
+    let stage = Stage::new();
+    if stage.0.server().major_version() < 14 {
+        // It does not look for its clients: the same command ends with 73 until the statement has ended.
+        return;
+    }
+    let migration = stage.migration("orphan");
+    migration.run_until("snapshot").expect_code(0);
+    let blocker = stage.0.connect();
+    blocker.query("BEGIN; LOCK orphan.trades IN SHARE MODE");
+    let first = Process::start(&mut migration.command());
+    stage.wait_until_blocked("ALTER TABLE %");
+    first.signal(Signal::KILL);
+    first.end().expect_killed();
+    let begun = "SELECT count(*) FROM liteferry.run WHERE ended_at IS NULL";
+    assert_eq!(stage.0.value(begun), "1");
+    let second = Process::start(&mut migration.command());
+    wait_until("another run has the lease", || stage.0.value(begun) == "2");
+    drop(blocker);
+    second.end().expect_code(0);
+    migration.arrive();
+}
+
+#[test]
+fn a_run_that_comes_later_takes_back_nothing_that_a_sequence_has_given_out() {
+    let stage = Stage::new();
+    let migration = stage.migration("sequences");
+    migration.arrive();
+    stage.0.query("SELECT setval('sequences.trades_id_seq', 1000000)");
+    migration.run().expect_code(0);
+    assert_eq!(stage.0.value("SELECT last_value FROM sequences.trades_id_seq"), "1000000");
+}
+
+#[test]
+fn a_fault_that_cannot_be_understood_is_refused_before_anything_is_done() {
+    let stage = Stage::new();
+    let migration = stage.migration("misspelt");
+    let ended = migration.start_with("chunk-comitted=kill").end().expect_code(2);
+    assert!(ended.stderr.contains("LITEFERRY_FAIL"), "{}", ended.stderr);
+    assert_eq!(stage.0.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
 }
 
 /// As often as `LITEFERRY_FAULT_ROUNDS` says, or thirty times.

@@ -3,8 +3,7 @@
 
 use super::process::{Ended, Process};
 use super::proxy::{Break, Proxy};
-use super::stage::{Migration, Stage, value};
-use crate::environment::wait_until;
+use super::stage::{Migration, Stage};
 use liteferry::store::postgres::server::StopMode;
 use rustix::process::Signal;
 
@@ -46,15 +45,18 @@ fn a_copy_whose_backend_is_terminated_is_done_again() {
 fn every_backend_of_a_run_may_be_terminated_again_and_again() {
     let stage = Stage::new();
     let migration = stage.migration("terminated");
-    let target = stage.0.connect();
+    migration.run_until("schema").expect_code(0);
+    let blocker = stage.0.connect();
+    blocker.query("BEGIN; LOCK terminated.trades IN SHARE MODE");
     let mut process = Process::start(&mut migration.command());
-    process.wait_for(r#""phase":"snapshot""#);
-    let all = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name = 'liteferry'";
     for _ in 0..5 {
-        wait_until("a backend", || value(&target, all) == "t");
+        stage.wait_until_blocked("COPY %");
+        let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'liteferry'";
+        assert_ne!(stage.0.value(all), "0");
         process.wait_for("trying again");
     }
+    drop(blocker);
     expect_gone_on(&migration, process.end());
 }
 

@@ -2,7 +2,7 @@
 
 use super::process::{Ended, Process};
 use crate::comparison::Comparison;
-use crate::environment::{Environment, Row, Session};
+use crate::environment::{Environment, Row, Session, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,6 +61,15 @@ impl Stage {
         std::fs::write(&pipeline, text).unwrap();
         Migration { stage: self, schema: schema.into(), pipeline }
     }
+
+    /// Waits until a statement of a run waits for a lock of the test.
+    pub(super) fn wait_until_blocked(&self, statement: &str) {
+        let blocked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name = 'liteferry' AND wait_event_type = 'Lock' AND query LIKE '{statement}'"
+        );
+        wait_until(statement, || self.0.value(&blocked) != "0");
+    }
 }
 
 impl Migration<'_> {
@@ -102,12 +111,13 @@ impl Migration<'_> {
 
     /// The same command again, then everything that must hold; nothing that was committed was done again.
     #[track_caller]
-    pub(super) fn arrive(&self) -> Ended {
+    pub(super) fn arrive(&self) {
         let before = self.loaded();
         let ended = self.run().expect_code(0);
         before.expect_kept_in(&self.loaded());
         self.check();
-        ended
+        // Said by every run that arrives, whichever found it.
+        assert!(ended.stderr.contains("watchlist_pool_fkey stays NOT VALID"), "{}", ended.stderr);
     }
 
     /// All that must hold of a migration that has arrived.
