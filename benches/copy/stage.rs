@@ -91,9 +91,9 @@ impl Stage {
     /// Makes a database, empty or a copy of `template`, in place of an earlier one of that name.
     pub(crate) fn create_database(&self, database: &str, template: Option<&str>) -> Result<()> {
         let template = template.unwrap_or("template0");
-        let drop = format!("DROP DATABASE IF EXISTS {database}");
-        let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
-        self.psql(self.server.database(), &[&drop, &create]).map(drop)
+        let away = format!("DROP DATABASE IF EXISTS {database}");
+        let anew = format!("CREATE DATABASE {database} TEMPLATE {template}");
+        self.psql(self.server.database(), &[&away, &anew]).map(drop)
     }
 
     /// Runs commands by psql and gives what they print.
