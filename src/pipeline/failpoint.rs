@@ -6,6 +6,8 @@
 
 use crate::error::{Class, Error, Result};
 use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::SIGCONT;
+use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,15 +172,27 @@ impl Fault {
         {
             return;
         }
-        let signal = match self.blow {
-            Blow::Kill => Signal::KILL,
-            Blow::Stop => Signal::STOP,
-        };
         // Whoever does not read this sees the process itself stand still or die.
         let _nobody_listens = writeln!(std::io::stderr(), "{VARIABLE}: {}", step.name());
-        let struck = kill_process(getpid(), signal);
-        debug_assert!(struck.is_ok(), "a process may signal itself");
+        match self.blow {
+            Blow::Kill => strike(Signal::KILL),
+            Blow::Stop => stand_still(),
+        }
     }
+}
+
+/// The signal stops the process by whichever of its threads: this one takes no further step until it goes on.
+fn stand_still() {
+    let continued = Signals::new([SIGCONT]);
+    strike(Signal::STOP);
+    if let Ok(mut continued) = continued {
+        continued.forever().next();
+    }
+}
+
+fn strike(signal: Signal) {
+    let struck = kill_process(getpid(), signal);
+    debug_assert!(struck.is_ok(), "a process may signal itself");
 }
 
 #[cfg(test)]
