@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -463,31 +464,24 @@ fn a_write_ahead_source_keeps_its_file_to_the_byte() {
     Comparison::new().assert_equal(&env.source(), &env.connect());
 }
 
-/// A folder that the program cannot write to, and how to run something in the same way.
+/// A folder that the program cannot write to, and the account as which it cannot.
 struct ReadOnly {
     folder: PathBuf,
-    prefix: Vec<String>,
+    account: Option<(u32, u32)>,
 }
 
 impl ReadOnly {
     /// Root may write everywhere: then it is the account of the server that runs the program, which must reach the
     /// server's socket. Everybody else takes the right from the folder.
     fn new(env: &Environment, folder: &Path) -> Self {
-        let mut prefix = Vec::new();
-        if rustix::process::geteuid().is_root() {
-            let account = fs::metadata(env.server().socket_dir()).unwrap();
-            assert_ne!(account.uid(), 0, "the server's account is root");
-            let words = [
-                "setpriv",
-                &format!("--reuid={}", account.uid()),
-                &format!("--regid={}", account.gid()),
-                "--clear-groups",
-            ];
-            prefix.extend(words.map(str::to_owned));
+        let account = rustix::process::geteuid().is_root().then(|| {
+            let sockets = fs::metadata(env.server().socket_dir()).unwrap();
+            assert_ne!(sockets.uid(), 0, "the server's account is root");
             fs::set_permissions(env.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-        }
+            (sockets.uid(), sockets.gid())
+        });
         fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
-        let read_only = Self { folder: folder.into(), prefix };
+        let read_only = Self { folder: folder.into(), account };
         let mut touch = read_only.command("touch");
         let touched = touch.arg(folder.join("probe")).output().unwrap();
         assert!(
@@ -498,15 +492,19 @@ impl ReadOnly {
     }
 
     fn command(&self, program: &str) -> Command {
-        let words = [self.prefix.as_slice(), &[program.to_owned()]].concat();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
+        let mut command = Command::new(program);
+        if let Some((user, group)) = self.account {
+            command.uid(user).gid(group);
+        }
         command
     }
 
     /// Runs the program with the folder's `source.db`.
     fn run(&self, env: &Environment) -> Done {
-        let mut command = self.command(env!("CARGO_BIN_EXE_liteferry"));
+        // Where the other account can reach it too.
+        let (built, program) = (env!("CARGO_BIN_EXE_liteferry"), env.path("liteferry"));
+        fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
+        let mut command = self.command(program.to_str().unwrap());
         let source = self.folder.join("source.db");
         command.args([
             "run",
