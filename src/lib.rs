@@ -60,8 +60,8 @@
 //!
 //! - Wall clocks of a zone are recast by `transform`, but whether a zone's clocks ever showed them is asked by the
 //!   census, so that no load fails on it.
-//! - A source that was touched is not taken for changed: what is loaded already is read again and compared by digest,
-//!   because a checkpoint changes the file and not its content.
+//! - A source that was touched is not taken for changed: all of it is read again and compared with the census, stretch
+//!   by stretch, and with what is loaded, because a checkpoint or a VACUUM changes the file and not its content.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
 //!   out from the ledger.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

@@ -9,6 +9,7 @@ mod prove;
 pub mod run;
 mod snapshot;
 pub mod target;
+mod touched;
 pub mod verify;
 
 use crate::model::TableSchema;

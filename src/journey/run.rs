@@ -1,16 +1,14 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, index, prove, snapshot, verify};
+use super::{Setting, index, prove, snapshot, touched, verify};
 use crate::config::Pipeline;
-use crate::error::{Class, Error, Place, Result};
-use crate::model::Chunk;
+use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
-use crate::pipeline::{Event, Stop, workers};
+use crate::pipeline::{Event, Stop};
 use crate::plan::Plan;
-use crate::proof::GroupSums;
 use crate::status::{Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::failure::Moment;
@@ -310,44 +308,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes sure that what is loaded already is still what the source holds.
+    /// Makes sure that the source is still what the migration began with.
     fn check_source(self, link: &mut Link<'_>) -> Result<()> {
         if self.inspected.stamp == self.migrated.stamp {
             return Ok(());
         }
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        self.check_loaded(&loaded)?;
+        self.check_unchanged(&loaded)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
             Error::internal("the source's stamp cannot be written down").because(error)
         })?;
         link.with(|session| ledger::set_stamp(session, self.lease, &stamp))
     }
 
-    /// The file was touched: reads every loaded chunk again and compares it with what was loaded.
-    fn check_loaded(self, loaded: &[LoadedChunk]) -> Result<()> {
-        let plan = &self.migrated.plan;
-        if !loaded.is_empty() {
-            self.setting.progress.tell(Event::Note(
-                "the source file was touched: what is loaded is compared with it".into(),
-            ));
-        }
-        let readers = self.inspected.readers(self.setting.workers)?;
-        workers::over(loaded, readers, self.setting.stop, |reader, loaded| {
-            let number = plan.tables.iter().position(|table| table.schema.source == loaded.table);
-            let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
-            let range = table
-                .chunks
-                .get(loaded.chunk)
-                .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
-            let chunk =
-                Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
-            let mut now = GroupSums::new(table);
-            snapshot::read_source(reader, table, &chunk, &mut now, self.setting)?;
-            if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
-                .at(|| format!("chunk {}", loaded.chunk))
-                .at(|| format!("table {}", loaded.table))
-        })
-        .map(drop)
+    fn check_unchanged(self, loaded: &[LoadedChunk]) -> Result<()> {
+        touched::check_unchanged(self.inspected, &self.migrated.plan, loaded, self.setting)
     }
 
     fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
@@ -376,7 +351,7 @@ impl Run<'_> {
         let rows = |loaded: &[LoadedChunk]| loaded.iter().map(|chunk| chunk.sum.rows).sum::<u64>();
         let mut before = None;
         let mut stamp = self.inspected.stamp.clone();
-        let mut told = changed();
+        let mut told = touched::changed();
         for _ in 0..=RECHECKS_MAX {
             let loaded =
                 link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
@@ -391,8 +366,8 @@ impl Run<'_> {
                 Err(error) if error.class() == Class::SourceChanged => told = error,
                 Err(error) => return Err(error),
             }
-            // Touched, but perhaps only by a checkpoint: what is loaded tells.
-            self.check_loaded(&loaded?)?;
+            // Touched, but perhaps only by a checkpoint.
+            self.check_unchanged(&loaded?)?;
             stamp = now;
         }
         Err(told)
@@ -449,11 +424,6 @@ impl Run<'_> {
             ..Report::default()
         })
     }
-}
-
-fn changed() -> Error {
-    Error::new(Class::SourceChanged, "the source changed since this migration began")
-        .todo("stop what writes to it, drop what was created with the SQL that `liteferry plan` prints, and begin again")
 }
 
 /// Times phases.

@@ -21,8 +21,10 @@ pub enum RowRange {
 impl fmt::Display for RowRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rowids { first, last } => write!(f, "rowid {first} to {last}"),
-            Self::All => f.write_str("all rows"),
+            Self::Rowids { first: i64::MIN, last: i64::MAX } | Self::All => f.write_str("all rows"),
+            Self::Rowids { first: i64::MIN, last } => write!(f, "rowids to {last}"),
+            Self::Rowids { first, last: i64::MAX } => write!(f, "rowids from {first}"),
+            Self::Rowids { first, last } => write!(f, "rowids {first} to {last}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{RowRange, SourceTable};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +31,14 @@ pub struct TableEvidence {
 }
 
 /// A range of rows and what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
     /// Which rows.
     pub range: RowRange,
     /// Bytes of their values.
     pub bytes: u64,
+    /// blake3 of their values as SQLite gives them, in hexadecimal digits.
+    pub content: String,
 }
 
 /// Everything the census saw of one column.

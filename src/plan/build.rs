@@ -161,7 +161,8 @@ fn plan_table(
             warning: choice.warning,
         },
     );
-    Ok(PlannedTable { create, steps, identity, columns: columns.collect(), schema })
+    let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
+    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
 }
 
 fn unnameable(refusal: &Refusal) -> Error {
@@ -233,20 +234,23 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
 
 /// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
 fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
-    let mut chunks: Vec<Stretch> = Vec::new();
-    for &stretch in stretches {
+    let mut chunks: Vec<RowRange> = Vec::new();
+    let mut filled = 0;
+    for stretch in stretches {
         match (chunks.last_mut(), stretch.range) {
-            (
-                Some(Stretch { range: RowRange::Rowids { last, .. }, bytes }),
-                RowRange::Rowids { last: next_last, .. },
-            ) if *bytes + stretch.bytes <= chunk_bytes => {
+            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { last: next_last, .. })
+                if filled + stretch.bytes <= chunk_bytes =>
+            {
                 *last = next_last;
-                *bytes += stretch.bytes;
+                filled += stretch.bytes;
             }
-            _ => chunks.push(stretch),
+            _ => {
+                chunks.push(stretch.range);
+                filled = stretch.bytes;
+            }
         }
     }
-    chunks.into_iter().map(|chunk| chunk.range).collect()
+    chunks
 }
 
 fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
@@ -272,6 +276,7 @@ mod tests {
                     last: pair[1],
                 },
                 bytes: 8,
+                content: String::new(),
             })
             .collect();
         let chunks = chunks(&stretches, 16);

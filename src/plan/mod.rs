@@ -12,7 +12,7 @@ pub mod types;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::TableSchema;
+use crate::model::{Stretch, TableSchema};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -41,6 +41,8 @@ pub struct Plan {
 pub struct PlannedTable {
     /// The shape in which rows travel.
     pub schema: TableSchema,
+    /// What the census saw, by which a source that changed is told from one that was only touched.
+    pub stretches: Vec<Stretch>,
     /// CREATE TABLE, bare but for NOT NULL, defaults and identity.
     pub create: String,
     /// Keys, indexes and checks, in the order in which they are made after the load.

@@ -1,8 +1,10 @@
 //! The census: one pass over every value of a table, for the plan to choose types that carry every one of them.
 //!
-//! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made.
+//! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made, and hashes the
+//! content of each.
 
 use super::connection::refused;
+use super::content::ContentHasher;
 use super::read::{Reader, exact_double};
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -97,6 +99,7 @@ fn scan(
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
             let cell = row.get_ref(position).map_err(refused)?;
+            cutter.content.cell(cell);
             row_bytes += look_at(column, cell, probe);
         }
         evidence.rows += 1;
@@ -115,7 +118,8 @@ fn scan(
     Ok(evidence)
 }
 
-fn select(table: &SourceTable, range: RowRange) -> String {
+/// The columns in order, then the rowid where there is one, by a scan of the table itself.
+pub(super) fn select(table: &SourceTable, range: RowRange) -> String {
     let mut columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
     columns.extend(table.rowid_name.map(Into::into));
     let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
@@ -136,6 +140,8 @@ struct Cutter {
     /// Bytes after which a stretch ends.
     stretch_bytes: u64,
     bytes: u64,
+    /// What the current stretch holds.
+    content: ContentHasher,
 }
 
 impl Cutter {
@@ -144,7 +150,8 @@ impl Cutter {
             RowRange::Rowids { first, .. } => Some(first),
             RowRange::All => None,
         };
-        Self { stretches: Vec::new(), first, range, stretch_bytes, bytes: 0 }
+        let content = ContentHasher::default();
+        Self { stretches: Vec::new(), first, range, stretch_bytes, bytes: 0, content }
     }
 
     fn wants_cut(&mut self, row_bytes: u64) -> bool {
@@ -154,12 +161,8 @@ impl Cutter {
 
     fn cut_after(&mut self, rowid: i64) {
         if let (Some(first), Some(next)) = (self.first, rowid.checked_add(1)) {
-            self.stretches.push(Stretch {
-                range: RowRange::Rowids { first, last: rowid },
-                bytes: self.bytes,
-            });
+            self.end(RowRange::Rowids { first, last: rowid });
             self.first = Some(next);
-            self.bytes = 0;
         }
     }
 
@@ -172,8 +175,13 @@ impl Cutter {
             (RowRange::Rowids { .. }, _) => return self.stretches,
             (RowRange::All, _) => RowRange::All,
         };
-        self.stretches.push(Stretch { range, bytes: self.bytes });
+        self.end(range);
         self.stretches
+    }
+
+    fn end(&mut self, range: RowRange) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.stretches.push(Stretch { range, bytes, content: self.content.take() });
     }
 }
 

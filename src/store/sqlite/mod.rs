@@ -2,6 +2,7 @@
 
 pub mod census;
 pub mod connection;
+pub mod content;
 mod declaration;
 pub mod fill;
 pub mod introspect;

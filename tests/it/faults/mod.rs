@@ -4,6 +4,7 @@
 //! or cut off under it. Whatever happened, at the end the same command ends with 0, source and target are equal by the
 //! independent comparison, and the ledger says of every row once where it came from.
 
+mod changes;
 mod interrupts;
 mod kills;
 mod outages;

@@ -1,0 +1,81 @@
+//! Whether a source that was touched has changed: a checkpoint, a copy or a VACUUM changes the file and not its content.
+
+use super::{Setting, inspect::Inspected, snapshot};
+use crate::error::{Class, Error, Place, Result};
+use crate::model::{Chunk, SourceTable, Stretch};
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::GroupSums;
+use crate::store::postgres::ledger::LoadedChunk;
+use crate::store::sqlite::content;
+
+/// Reads the whole source again: it must be what the census saw, and what was loaded since.
+///
+/// Both are asked, because a change that was undone meanwhile may have been loaded in between.
+///
+/// # Errors
+///
+/// [`Class::SourceChanged`] with the table and the rows that changed.
+pub(super) fn check_unchanged(
+    inspected: &Inspected,
+    plan: &Plan,
+    loaded: &[LoadedChunk],
+    setting: Setting<'_>,
+) -> Result<()> {
+    setting.progress.tell(Event::Note(
+        "the source file was touched: it is compared with what the census saw".into(),
+    ));
+    compare_stretches(inspected, plan, setting)?;
+    compare_chunks(inspected, plan, loaded, setting)
+}
+
+/// That the source changed, and what to do.
+pub(super) fn changed() -> Error {
+    Error::new(Class::SourceChanged, "the source changed since this migration began")
+        .todo("stop what writes to it, drop what was created with the SQL that `liteferry plan` prints, and begin again")
+}
+
+fn compare_stretches(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -> Result<()> {
+    let mut jobs: Vec<(&SourceTable, &Stretch)> = Vec::new();
+    for planned in &plan.tables {
+        let tables = &inspected.schema.tables;
+        let table = tables
+            .iter()
+            .find(|table| table.name == planned.schema.source)
+            .ok_or_else(|| Error::internal("a table that is not in the source"))?;
+        jobs.extend(planned.stretches.iter().map(|stretch| (table, stretch)));
+    }
+    let readers = inspected.readers(setting.workers)?;
+    workers::over(&jobs, readers, setting.stop, |reader, &(table, stretch)| {
+        let now = content::of(reader, table, stretch.range, &mut || setting.stop.check())?;
+        if now == stretch.content { Ok(()) } else { Err(changed()) }
+            .at(|| stretch.range.to_string())
+            .at(|| format!("table {}", table.name))
+    })
+    .map(drop)
+}
+
+fn compare_chunks(
+    inspected: &Inspected,
+    plan: &Plan,
+    loaded: &[LoadedChunk],
+    setting: Setting<'_>,
+) -> Result<()> {
+    let readers = inspected.readers(setting.workers)?;
+    workers::over(loaded, readers, setting.stop, |reader, loaded| {
+        let number = plan.tables.iter().position(|table| table.schema.source == loaded.table);
+        let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
+        let range = table
+            .chunks
+            .get(loaded.chunk)
+            .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
+        let chunk =
+            Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
+        let mut now = GroupSums::new(table);
+        snapshot::read_source(reader, table, &chunk, &mut now, setting)?;
+        if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
+            .at(|| format!("chunk {}", loaded.chunk))
+            .at(|| format!("table {}", loaded.table))
+    })
+    .map(drop)
+}
