@@ -198,7 +198,7 @@ fn on_loopback_a_server_that_can_encrypt_does_unless_the_user_says_otherwise() {
     expect_encrypted(&user.arrives(&user.target(ANNA, ""), &[RIGHT]), true);
     let plain = |role| user.target(role, "sslmode=disable");
     expect_encrypted(&user.arrives(&plain(ANNA), &[RIGHT]), false);
-    user.refused(&plain(BERT), &[RIGHT], 77).saying(&["pg_hba.conf"]);
+    user.refused(&plain(BERT), &[RIGHT], 77).saying(&["pg_hba.conf", "encryption (sslmode)"]);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_certificate_opens_the_door_without_a_password() {
     let variables = [("PGSSLCERT", "papers.crt"), ("PGSSLKEY", "papers.key")];
     user.arrives(&bare, &variables);
 
-    user.refused(&bare, &[], 77).saying(&["valid client certificate"]);
+    user.refused(&bare, &[], 77).saying(&["valid client certificate", "sslcert"]);
     user.file(".postgresql/postgresql.crt", &papers.certificate, 0o644);
     user.file(".postgresql/postgresql.key", &papers.key, 0o600);
     user.arrives(&bare, &[]);
@@ -257,7 +257,8 @@ fn a_certificate_of_somebody_else_or_a_key_that_others_can_read_is_refused() {
     let other_role = SHARED.authority.role(ANNA);
     with(&other_role, 0o600).saying(&["certificate authentication failed"]);
     for name in ["authority", "stranger"] {
-        with(&Authority::new(name).role(CARL), 0o600);
+        let stranger = Authority::new(name).role(CARL);
+        with(&stranger, 0o600).saying(&["fatal alert", "ssl_ca_file", "sslcert=FILE"]);
     }
     let mine = SHARED.authority.role(CARL);
     with(&mine, 0o644).saying(&["mode 0644", "chmod 0600"]);
@@ -270,7 +271,8 @@ fn a_password_can_be_bound_to_the_encrypted_channel_and_to_no_other() {
     let user = User::of(&SHARED);
     let bound = |mode| user.target(ANNA, &format!("sslmode={mode} channel_binding=require"));
     expect_encrypted(&user.arrives(&bound("require"), &[RIGHT]), true);
-    user.refused(&bound("disable"), &[RIGHT], 77).saying(&["channel binding"]);
+    user.refused(&bound("disable"), &[RIGHT], 77)
+        .saying(&["channel binding", "sslmode=verify-full"]);
 }
 
 #[test]
