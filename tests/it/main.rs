@@ -8,6 +8,8 @@ mod cli;
 #[cfg(test)]
 mod comparison;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod encoders;
 #[cfg(test)]
 mod environment;
