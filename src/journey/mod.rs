@@ -6,6 +6,7 @@ mod index;
 pub mod inspect;
 pub mod plan;
 mod prove;
+mod reject;
 pub mod run;
 mod snapshot;
 pub mod target;

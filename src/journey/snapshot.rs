@@ -3,7 +3,7 @@
 
 use super::Setting;
 use crate::error::{Error, Place, Result};
-use crate::model::{Chunk, TableSchema};
+use crate::model::{Chunk, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -14,10 +14,10 @@ use crate::proof::GroupSums;
 use crate::row::{Row, RowVisitor, TupleEncoder};
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::write::{CopyWriter, load_chunk};
+use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
+use crate::store::sqlite::ReadBatch;
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
-use arrow_array::RecordBatch;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -110,11 +110,11 @@ fn move_chunk(
     chunk: &Chunk,
     copy: &mut CopyWriter<'_>,
     told: &mut Told<'_>,
-) -> Result<LoadedChunk> {
+) -> Result<Copied> {
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
-    stage::join(
+    let (misfits, rejected) = stage::join(
         BATCHES_QUEUED,
         move |outlet| {
             reader.read(table, chunk.range, |batch| {
@@ -129,38 +129,69 @@ fn move_chunk(
         },
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
     )?;
-    Ok(LoadedChunk {
-        table: table.source.clone(),
-        chunk: chunk.number,
-        sum: loading.sums.total(),
-        groups: loading.sums.to_bytes(),
-    })
+    let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
+    let (name, chunk) = (table.source.clone(), chunk.number);
+    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
+    Ok(Copied { loaded, sent: sum.rows, misfits })
 }
 
+/// Copies those rows of a chunk that are named in `rows`, and adds them to what was loaded `before`.
+pub(super) fn move_rows(
+    reader: &Reader,
+    table: &TableSchema,
+    chunk: &Chunk,
+    rows: &BTreeSet<Vec<u8>>,
+    before: &LoadedChunk,
+    copy: &mut CopyWriter<'_>,
+) -> Result<Copied> {
+    let transform = Transform::new(table)?;
+    let mut encoder = TupleEncoder::new(table)?;
+    let mut loading = Loading { sums: GroupSums::new(table), copy };
+    let (mut misfits, mut rejected) = (Vec::new(), 0);
+    reader.read_named::<Error>(table, chunk.range, rows, |batch| {
+        rejected += batch.rejected;
+        misfits.extend(batch.misfits);
+        encoder.encode(&transform.apply(&batch.records)?, &mut loading)
+    })?;
+    encoder.finish(&mut loading)?;
+    let mut sums = loading.sums;
+    let sent = sums.total().rows;
+    sums.merge_bytes(&before.groups)?;
+    let (sum, groups) = (sums.total(), sums.to_bytes());
+    let loaded = LoadedChunk { sum, groups, rejected, ..before.clone() };
+    Ok(Copied { loaded, sent, misfits })
+}
+
+/// Gives the cells that did not fit, and how many rows were set aside.
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
     visitor: &mut impl RowVisitor,
     told: &mut Told<'_>,
-) -> Result<()> {
+) -> Result<(Vec<Misfit>, u64)> {
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
+    let (mut misfits, mut rejected) = (Vec::new(), 0);
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch)?, visitor)?;
+        encoder.encode(&transform.apply(&batch.records)?, visitor)?;
         told.batch(&batch);
+        rejected += batch.rejected;
+        misfits.extend(batch.misfits);
     }
-    encoder.finish(visitor)
+    encoder.finish(visitor)?;
+    Ok((misfits, rejected))
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
 struct Queued<'q> {
-    batch: RecordBatch,
+    batch: ReadBatch,
     _permit: Permit<'q>,
 }
 
-fn size_of(batch: &RecordBatch) -> u64 {
-    batch.get_array_memory_size().try_into().unwrap_or(u64::MAX)
+fn size_of(batch: &ReadBatch) -> u64 {
+    let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
+    (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
 }
 
 /// Sums rows and sends their bytes.
@@ -192,8 +223,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn batch(&mut self, batch: &RecordBatch) {
-        let rows = batch.num_rows().try_into().unwrap_or(u64::MAX);
+    fn batch(&mut self, batch: &ReadBatch) {
+        let rows = batch.records.num_rows().try_into().unwrap_or(u64::MAX);
         let bytes = size_of(batch);
         self.tell(rows, bytes);
     }
@@ -218,20 +249,23 @@ impl Told<'_> {
     }
 }
 
-/// Visits the rows of a chunk as the source has them now.
+/// Visits the rows of a chunk as the source has them now, and gives how many are set aside.
 pub(super) fn read_source(
     reader: &Reader,
     table: &TableSchema,
     chunk: &Chunk,
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
-) -> Result<()> {
+) -> Result<u64> {
     let _permit = setting.reserve(table);
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
+    let mut rejected = 0;
     reader.read::<Error>(table, chunk.range, |batch| {
         setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch)?, visitor)
+        rejected += batch.rejected;
+        encoder.encode(&transform.apply(&batch.records)?, visitor)
     })?;
-    encoder.finish(visitor)
+    encoder.finish(visitor)?;
+    Ok(rejected)
 }

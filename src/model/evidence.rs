@@ -68,6 +68,8 @@ pub struct ColumnEvidence {
     pub with_nul: u64,
     /// TEXTs that are not UTF-8.
     pub not_utf8: u64,
+    /// TEXTs that PostgreSQL's text cannot hold, for one of these reasons or both.
+    pub unstorable: u64,
     /// Digits that the decimals need; [`Probe::Decimal`] only.
     pub decimal: DecimalSize,
     /// TEXTs that are no plain decimal; [`Probe::Decimal`] only.
@@ -146,6 +148,7 @@ impl ColumnEvidence {
         self.bytes_max = self.bytes_max.max(other.bytes_max);
         self.with_nul += other.with_nul;
         self.not_utf8 += other.not_utf8;
+        self.unstorable += other.unstorable;
         self.decimal = self.decimal.union(other.decimal);
         self.not_decimal += other.not_decimal;
         self.dates.date += other.dates.date;

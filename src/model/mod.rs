@@ -6,6 +6,7 @@ mod chunk;
 mod digest;
 mod evidence;
 pub mod identifier;
+mod misfit;
 mod schema;
 mod source;
 mod types;
@@ -13,6 +14,7 @@ mod types;
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
+pub use misfit::{Misfit, RawCell, Remedy, RowName};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,

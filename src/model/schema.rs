@@ -1,6 +1,6 @@
 //! A table as decided: how each cell is read, what it becomes, where it goes, and how its rows are grouped for proof.
 
-use super::{PgType, RowRange};
+use super::{PgType, RawCell, Remedy, RowRange};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -49,30 +49,44 @@ pub struct Column {
     pub not_null: bool,
     /// Whether all values are of storage class INTEGER or REAL.
     pub numbers_only: bool,
+    /// What is done about cells that the column cannot hold.
+    pub misfits: Remedy,
+    /// What takes their place where the remedy is [`Remedy::Default`].
+    pub default: Option<RawCell>,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CellShape {
-    /// INTEGER.
+    /// INTEGER, within the range of the target's type.
     Integer,
+    /// INTEGER 0 or 1, as a boolean.
+    ZeroOne,
+    /// INTEGER that counts from 1970-01-01 00:00 UTC, as a time.
+    Epoch(EpochUnit),
     /// REAL, or an INTEGER that a double holds exactly.
     Real,
     /// INTEGER, finite REAL by its shortest decimal, or TEXT that is a plain decimal.
     Decimal,
-    /// TEXT that is UTF-8 without NUL.
+    /// TEXT that is UTF-8 without NUL, and not longer than the target's type allows.
     Text,
-    /// TEXT as it is, INTEGER and REAL by their shortest decimal.
+    /// TEXT as it is, INTEGER and REAL by their shortest decimal, `Infinity`, `-Infinity` and `-0.0`.
     AnyText,
     /// BLOB.
     Blob,
+    /// BLOB as it is, TEXT as its bytes, INTEGER and REAL by their shortest decimal.
+    AnyBytes,
     /// TEXT like `2025-01-31`.
     IsoDate,
     /// TEXT like `2025-01-31 12:34:56.789`, without offset.
     IsoNaive,
+    /// The same, but only times that the clocks of the recast's zone showed.
+    IsoWall,
     /// TEXT like `2025-01-31T12:34:56Z` or with `+02:00`.
     IsoOffset,
+    /// Both kinds: times with an offset, and wall clocks of this IANA zone.
+    IsoEither(String),
 }
 
 /// What happens to a column between reading and writing.
@@ -81,10 +95,6 @@ pub enum CellShape {
 pub enum Recast {
     /// Nothing.
     Keep,
-    /// 0 and 1 become false and true.
-    ZeroOneToBool,
-    /// A count since 1970-01-01 00:00 UTC becomes an instant or, for `timestamp`, UTC's wall clock.
-    FromEpoch(EpochUnit),
     /// A wall clock in this IANA zone becomes an instant.
     Localize(String),
 }
@@ -134,14 +144,21 @@ impl EpochUnit {
 impl Column {
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
-        match self.read {
-            CellShape::Integer => DataType::Int64,
-            CellShape::Real => DataType::Float64,
-            CellShape::Decimal => self.pg.arrow(),
-            CellShape::Text | CellShape::AnyText => DataType::Utf8,
-            CellShape::Blob => DataType::Binary,
-            CellShape::IsoDate => DataType::Date32,
-            CellShape::IsoNaive => DataType::Timestamp(TimeUnit::Microsecond, None),
+        match &self.read {
+            CellShape::Integer
+            | CellShape::ZeroOne
+            | CellShape::Epoch(_)
+            | CellShape::Real
+            | CellShape::Decimal
+            | CellShape::Text
+            | CellShape::AnyText
+            | CellShape::Blob
+            | CellShape::AnyBytes
+            | CellShape::IsoDate
+            | CellShape::IsoEither(_) => self.pg.arrow(),
+            CellShape::IsoNaive | CellShape::IsoWall => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
             CellShape::IsoOffset => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }

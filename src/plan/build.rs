@@ -7,7 +7,8 @@ use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified, Refusal};
 use crate::model::{
-    Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
+    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
+    TableSchema,
 };
 
 /// What a plan is made from.
@@ -188,14 +189,17 @@ fn table_schema(
         .map(|(position, (column, choice))| Column {
             source: column.name.clone(),
             target: column.name.clone(),
-            read: choice.read,
+            read: choice.read.clone(),
             recast: choice.recast.clone(),
+            misfits: choice.misfits,
+            default: choice.default.clone(),
             pg: choice.pg,
             numbers_only: evidence
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
             not_null: nulls(position) == 0
+                && !(choice.strays > 0 && choice.misfits == Remedy::Null)
                 && (column.not_null || source.rowid_alias == Some(position)),
         })
         .collect();

@@ -241,12 +241,17 @@ impl TableKeys<'_> {
 /// Whether SQLite compares the stored values as PostgreSQL compares those of the target. Text that became decimals or
 /// times does not: `'10' < '9'` holds in SQLite, and times without seconds sort before those with.
 fn is_as_stored(column: &Column) -> bool {
-    match (column.read, &column.recast) {
+    match (&column.read, &column.recast) {
         (CellShape::Decimal, Recast::Keep) => column.numbers_only,
-        (CellShape::Integer, Recast::ZeroOneToBool) => true,
-        (read, Recast::Keep) => {
-            !matches!(read, CellShape::AnyText | CellShape::IsoNaive | CellShape::IsoOffset)
-        }
+        (read, Recast::Keep) => !matches!(
+            read,
+            CellShape::AnyText
+                | CellShape::AnyBytes
+                | CellShape::IsoNaive
+                | CellShape::IsoOffset
+                | CellShape::IsoEither(_)
+                | CellShape::Epoch(_)
+        ),
         _ => false,
     }
 }

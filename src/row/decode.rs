@@ -320,7 +320,9 @@ fn show_bytes(bytes: &[u8]) -> String {
 mod tests {
     use super::{TupleDecoder, digest_of, digest_of_patched};
     use crate::error::Result;
-    use crate::model::{CellShape, Column, Partition, PgType, Recast, RowDigest, TableSchema};
+    use crate::model::{
+        CellShape, Column, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
+    };
     use crate::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor};
 
     fn table() -> TableSchema {
@@ -332,6 +334,8 @@ mod tests {
             pg,
             not_null: false,
             numbers_only: true,
+            misfits: Remedy::Reject,
+            default: None,
         };
         TableSchema {
             source: "t".into(),

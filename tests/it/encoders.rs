@@ -13,7 +13,8 @@ use bytes::Bytes;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use liteferry::model::{
-    CellShape, Column, NumericSize, Partition, PgType, Recast, RowDigest, RowRange, TableSchema,
+    CellShape, Column, NumericSize, Partition, PgType, Recast, Remedy, RowDigest, RowRange,
+    TableSchema,
 };
 use liteferry::row::{
     COPY_HEADER, COPY_TRAILER, Row, RowVisitor, TupleDecoder, TupleEncoder, show_field,
@@ -286,6 +287,8 @@ fn table() -> TableSchema {
         pg,
         not_null: false,
         numbers_only: false,
+        misfits: Remedy::Reject,
+        default: None,
     };
     TableSchema {
         source: "sent".into(),

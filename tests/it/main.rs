@@ -22,6 +22,8 @@ mod house;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod rejects;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod shapes;

@@ -3,9 +3,10 @@
 //! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made, and hashes the
 //! content of each.
 
+use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
-use super::read::{Reader, exact_double};
+use super::read::Reader;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
@@ -224,11 +225,14 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
 
 fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
     column.bytes_max = column.bytes_max.max(length(bytes));
-    column.with_nul += u64::from(bytes.contains(&0));
+    let has_nul = bytes.contains(&0);
+    column.with_nul += u64::from(has_nul);
     let Ok(text) = std::str::from_utf8(bytes) else {
         column.not_utf8 += 1;
+        column.unstorable += 1;
         return;
     };
+    column.unstorable += u64::from(has_nul);
     // Counting characters is only worth it where there may be more of them than were seen.
     if length(bytes) > column.chars_max {
         column.chars_max =

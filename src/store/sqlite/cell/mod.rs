@@ -1,0 +1,85 @@
+//! One SQLite cell to one Arrow value, strictly: what has no exact counterpart is refused with the reason, never bent.
+
+mod number;
+mod text;
+mod time;
+
+pub(super) use number::exact_double;
+
+use crate::error::Result;
+use crate::model::{CellShape, Column};
+use arrow_array::ArrayRef;
+use number::NumberBuilder;
+use rusqlite::types::ValueRef;
+use text::TextBuilder;
+use time::TimeBuilder;
+
+/// Why a cell does not fit, lower case.
+pub(super) type Reason = &'static str;
+
+/// One column's values on their way into a batch.
+pub(super) enum CellBuilder {
+    Number(NumberBuilder),
+    Text(TextBuilder),
+    Time(TimeBuilder),
+}
+
+impl CellBuilder {
+    pub(super) fn new(column: &Column) -> Result<Self> {
+        Ok(match &column.read {
+            CellShape::Integer | CellShape::ZeroOne | CellShape::Real | CellShape::Decimal => {
+                Self::Number(NumberBuilder::new(column))
+            }
+            CellShape::Text | CellShape::AnyText | CellShape::Blob | CellShape::AnyBytes => {
+                Self::Text(TextBuilder::new(column))
+            }
+            CellShape::Epoch(_)
+            | CellShape::IsoDate
+            | CellShape::IsoNaive
+            | CellShape::IsoWall
+            | CellShape::IsoOffset
+            | CellShape::IsoEither(_) => Self::Time(TimeBuilder::new(column)?),
+        })
+    }
+
+    /// Appends one cell and gives its bytes.
+    #[inline]
+    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<usize, Reason> {
+        if cell == ValueRef::Null {
+            self.append_null();
+            return Ok(1);
+        }
+        match self {
+            Self::Number(builder) => builder.append(cell),
+            Self::Text(builder) => builder.append(cell),
+            Self::Time(builder) => builder.append(cell),
+        }
+    }
+
+    pub(super) fn append_null(&mut self) {
+        match self {
+            Self::Number(builder) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+            Self::Time(builder) => builder.append_null(),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Number(builder) => builder.finish(),
+            Self::Text(builder) => builder.finish(),
+            Self::Time(builder) => builder.finish(),
+        }
+    }
+}
+
+/// What is said of a cell of another storage class than its column's.
+fn stray(cell: ValueRef<'_>) -> Reason {
+    match cell {
+        ValueRef::Null => "a NULL stands among them",
+        ValueRef::Integer(_) => "an INTEGER is no value of this column",
+        ValueRef::Real(_) => "a REAL is no value of this column",
+        ValueRef::Text(_) => "a TEXT is no value of this column",
+        ValueRef::Blob(_) => "a BLOB is no value of this column",
+    }
+}
