@@ -173,7 +173,7 @@ fn a_column_that_shall_fail_ends_the_run_before_anything_is_loaded() {
     run(&env, "[tables.trades.columns.note]\nmisfits = 'fail'").expect(65).saying(&[
         "table trades",
         "column note",
-        "3 values",
+        "values that do not fit text: 3",
     ]);
     assert_eq!(
         env.value("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'liteferry')"),
