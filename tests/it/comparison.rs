@@ -18,6 +18,7 @@ pub(crate) struct Comparison {
     schema: Option<String>,
     zones: BTreeMap<(String, String), TimeZone>,
     ignored: BTreeSet<String>,
+    setting_aside: bool,
 }
 
 /// How much was compared.
@@ -25,6 +26,8 @@ pub(crate) struct Comparison {
 pub(crate) struct Compared {
     pub(crate) tables: usize,
     pub(crate) rows: usize,
+    /// Rows of the source with a value that the target's column cannot hold; they must not be in the target.
+    pub(crate) set_aside: usize,
 }
 
 impl Comparison {
@@ -48,6 +51,12 @@ impl Comparison {
     /// A table of the target that is not from the source.
     pub(crate) fn ignoring(mut self, table: &str) -> Self {
         self.ignored.insert(table.into());
+        self
+    }
+
+    /// Rows whose values the target's columns cannot hold may be missing, and only those.
+    pub(crate) fn setting_aside(mut self) -> Self {
+        self.setting_aside = true;
         self
     }
 
@@ -79,9 +88,11 @@ impl Comparison {
                     ));
                 }
                 Some(types) => {
-                    let (rows, found) = self.compare_table(&sqlite, target, table, types);
+                    let (rows, set_aside, found) =
+                        self.compare_table(&sqlite, target, table, types);
                     compared.tables += 1;
                     compared.rows += rows;
+                    compared.set_aside += set_aside;
                     differences.extend(found);
                 }
             }
@@ -125,11 +136,11 @@ impl Comparison {
         target: &Session,
         table: &str,
         types: &BTreeMap<String, String>,
-    ) -> (usize, Vec<String>) {
+    ) -> (usize, usize, Vec<String>) {
         // Rows of the source count up, rows of the target down.
         let mut balance: HashMap<Vec<String>, i64> = HashMap::new();
         let mut differences = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut set_aside) = (0, 0);
         let names: Vec<_> = types.keys().map(|name| quoted(name)).collect();
         let sql = format!("SELECT {} FROM main.{}", names.join(", "), quoted(table));
         let mut statement = sqlite.prepare(&sql).unwrap();
@@ -139,12 +150,14 @@ impl Comparison {
             let cells = types.iter().enumerate().map(|(at, (name, kind))| {
                 let zone = self.zones.get(&(table.into(), name.clone()));
                 let value = row.get_ref(at).unwrap();
-                expected(value, kind, zone).unwrap_or_else(|why| {
-                    differences.push(format!("table {table}: column {name}: {why}"));
-                    "?".into()
-                })
+                expected(value, kind, zone)
+                    .map_err(|why| format!("table {table}: column {name}: {why}"))
             });
-            *balance.entry(cells.collect()).or_default() += 1;
+            match cells.collect::<Result<_, _>>() {
+                Ok(cells) => *balance.entry(cells).or_default() += 1,
+                Err(_why) if self.setting_aside => set_aside += 1,
+                Err(why) => differences.push(why),
+            }
         }
         for row in self.target_rows(target, table, types) {
             *balance.entry(row).or_default() -= 1;
@@ -164,7 +177,7 @@ impl Comparison {
         }
         differences.sort();
         differences.truncate(10);
-        (rows, differences)
+        (rows, set_aside, differences)
     }
 
     fn target_rows(
@@ -255,6 +268,7 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
         (ValueRef::Text(bytes), _) => {
             let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
             match kind {
+                "text" | "character varying" if text.contains('\0') => wrong(),
                 "text" | "character varying" => Ok(text.into()),
                 "numeric" => decimal(text).map_or_else(wrong, Ok),
                 "date" if is_date(text) => Ok(text.into()),
@@ -396,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_judge_finds_equal_what_is_equal() {
-        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5 });
+        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5, set_aside: 0 });
         assert_eq!(judged("UPDATE a SET n = 1.5000 WHERE id = 1").unwrap().rows, 5);
     }
 

@@ -1,5 +1,6 @@
 //! Values that no column holds: their rows are set aside with their exact bytes, the others arrive, and the user decides.
 
+use crate::comparison::Comparison;
 use crate::environment::{Done, Environment};
 
 const SOURCE: &str = "
@@ -68,6 +69,8 @@ fn rows_that_do_not_fit_are_set_aside_and_the_others_arrive() {
         ["7", "9000", "20000"]
     );
     assert_eq!(env.column("SELECT word FROM pairs ORDER BY 1"), ["a", "c"]);
+    let judge = Comparison::new().setting_aside();
+    assert_eq!(judge.assert_equal(&env.source(), &env.connect()).set_aside, 4);
     // Again is no better, and does nothing twice; a look at both ends says the same.
     run(&env, "").expect(65);
     assert_eq!(env.column(REJECTS), ALL_REJECTED);
