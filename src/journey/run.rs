@@ -384,7 +384,7 @@ impl Run<'_> {
         };
         let tables = self.migrated.plan.tables.iter();
         let tables = tables
-            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.source)));
+            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.target)));
         Ok(Report {
             command: "run",
             phase: phase.into(),

@@ -112,7 +112,7 @@ impl Step {
 impl Rename {
     fn in_words(&self) -> String {
         let Self { kind, table, source, target, reason } = self;
-        let place = if kind == "table" { String::new() } else { format!("table {table}: ") };
+        let place = if kind == "table" { String::new() } else { format!("table {table:?}: ") };
         format!("{place}{kind} {source:?} becomes {target:?}: {reason}")
     }
 }

@@ -163,7 +163,9 @@ mod tests {
     use super::{Names, give, is_legal};
     use crate::config::Identifiers::{self, Lower, Preserve};
     use crate::model::identifier::{Ident, replacements};
-    use crate::model::{SourceSchema, SourceTable};
+    use crate::model::{
+        CellShape, Column, Partition, PgType, Recast, SourceSchema, SourceTable, TableSchema,
+    };
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -222,6 +224,42 @@ mod tests {
         assert_eq!(names.make("a", None, "pkey"), "a_pkey2");
         assert_eq!(names.table("a_pkey"), "a_pkey");
         assert!(names.into_renames().is_empty());
+    }
+
+    #[test]
+    fn a_check_is_never_called_like_the_not_null_of_a_newer_server() {
+        let schema = SourceSchema { tables: vec![table("t")], ..SourceSchema::default() };
+        let column = |name: &str| Column {
+            source: name.into(),
+            target: name.into(),
+            read: CellShape::Integer,
+            recast: Recast::Keep,
+            pg: PgType::Int8,
+            not_null: true,
+            numbers_only: true,
+        };
+        let shape = TableSchema {
+            source: "t".into(),
+            target_schema: "public".into(),
+            target: "t".into(),
+            rowid_name: None,
+            columns: vec![column("a"), column(&"b".repeat(63))],
+            key: Vec::new(),
+            partition: Partition::Buckets { count: 1 },
+            chunks: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            largest_row_bytes: 0,
+        };
+        let mut names = Names::new(&schema, Preserve);
+        let cut = format!("t_{}_not_null", "b".repeat(52));
+        for name in ["t_a_not_null", &cut] {
+            let given = names.check(&shape, name);
+            assert!(given != name && given.starts_with("t_"), "{given}");
+        }
+        assert_eq!(names.check(&shape, "t_c_not_null"), "t_c_not_null");
+        assert_ne!(names.check(&shape, "t_c_not_null"), "t_c_not_null");
+        assert_eq!(names.into_renames().len(), 3);
     }
 
     proptest! {
