@@ -228,12 +228,12 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let what = format!(
-        "the target's schema {} has these relations already: {}",
+        "the target's schema {} has relations or types of these names already: {}",
         plan.target_schema,
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
+        .todo("loading into existing tables is not supported yet: rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
 /// The SQL that drops exactly what a run creates.

@@ -137,8 +137,28 @@ fn a_relation_that_has_the_name_of_a_planned_sequence_is_in_the_way() {
     env.sqlite("CREATE TABLE a (id INTEGER PRIMARY KEY, CONSTRAINT a_rule CHECK (id > 0))");
     env.query("CREATE TABLE a_rule (a int); CREATE SEQUENCE a_id_seq");
     // The name of a CHECK is no relation's.
-    let done = env.run(&[]).expect(78).saying(&["relations already: a_id_seq"]);
+    let done = env.run(&[]).expect(78).saying(&["names already: a_id_seq"]);
     assert!(!done.says("a_rule"), "{done}");
+}
+
+#[test]
+fn a_type_of_the_target_that_is_called_like_a_table_is_in_the_way_and_an_array_is_not() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE mood (a); CREATE TABLE positive (a); CREATE TABLE _mood (a); CREATE TABLE other (a)");
+    env.query("CREATE TYPE mood AS ENUM ('fine'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)");
+    for command in ["plan", "run"] {
+        let more: &[&str] = if command == "run" { &["--no-capture"] } else { &[] };
+        env.liteferry(&env.ends(command, more))
+            .expect(78)
+            .saying(&["names already: mood, positive"]);
+    }
+    // The type of arrays of `moo` is `_moo`, until a table is called so.
+    env.query(
+        "DROP DOMAIN positive; ALTER TYPE mood RENAME TO temper; CREATE TYPE moo AS ENUM ('x')",
+    );
+    env.sqlite("CREATE TABLE _moo (a)");
+    env.run(&[]).expect(0);
+    assert_eq!(relations(&env, "r"), ["_moo", "_mood", "mood", "other", "positive"]);
 }
 
 /// Words that PostgreSQL reserves, SQLite reserves, or types are called.
@@ -322,5 +342,21 @@ fn control_characters_in_names_are_escaped_wherever_people_read_them() {
             assert!(!text.contains(steers) && !text.contains("two\n"), "{done}\n{text:?}");
         }
         assert!(done.says("\\u{1b}[2J") || done.says("migration"), "{done}");
+    }
+}
+
+#[test]
+fn names_that_are_no_utf_8_end_the_run_before_anything_is_created() {
+    for table in ["aaaa", "bbbb"] {
+        let env = Environment::new();
+        env.sqlite("CREATE TABLE aaaa (bbbb)");
+        let whole = std::fs::read(env.source()).unwrap();
+        let mut bytes = whole.clone();
+        while let Some(at) = bytes.windows(4).position(|four| four == table.as_bytes()) {
+            bytes[at..at + 4].copy_from_slice(b"gr\xfc\xdf");
+        }
+        std::fs::write(env.source(), bytes).unwrap();
+        env.run(&[]).expect(65).saying(&["cannot read the schema", "utf-8"]);
+        assert_eq!(env.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"), "0");
     }
 }
