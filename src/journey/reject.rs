@@ -129,13 +129,13 @@ fn decided<'l>(
     for (number, table) in plan.tables.iter().enumerate() {
         let schema = &table.schema;
         let open = misfits.iter().any(|misfit| {
-            let column = schema.columns.iter().find(|column| column.source == misfit.column);
-            misfit.table == schema.source
+            let column = schema.columns.iter().find(|column| column.target == misfit.column);
+            misfit.table == schema.target
                 && misfit.policy == Remedy::Reject.name()
                 && column.is_some_and(|column| column.misfits != Remedy::Reject)
         });
         for before in
-            loaded.iter().filter(|chunk| open && chunk.table == schema.source && chunk.rejected > 0)
+            loaded.iter().filter(|chunk| open && chunk.table == schema.target && chunk.rejected > 0)
         {
             let range = *schema
                 .chunks

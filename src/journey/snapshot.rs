@@ -76,7 +76,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
         });
         let before: u64 = loaded
             .iter()
-            .filter(|chunk| chunk.table == schema.source)
+            .filter(|chunk| chunk.table == schema.target)
             .map(|chunk| chunk.sum.rows)
             .sum();
         if before > 0 {
@@ -88,7 +88,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
             });
         }
         for (position, &range) in schema.chunks.iter().enumerate() {
-            if !done.contains(&(schema.source.as_str(), position)) {
+            if !done.contains(&(schema.target.as_str(), position)) {
                 chunks.push(Chunk { table: number, number: position, range });
             }
         }
@@ -130,7 +130,7 @@ fn move_chunk(
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
     )?;
     let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
-    let (name, chunk) = (table.source.clone(), chunk.number);
+    let (name, chunk) = (table.target.clone(), chunk.number);
     let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
     Ok(Copied { loaded, sent: sum.rows, misfits })
 }

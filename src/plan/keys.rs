@@ -1,34 +1,13 @@
 //! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
 
 use super::expression::{self, ColumnRef};
+use super::names::Names;
 use super::{LeftBehind, PlannedTable, Step, StepKind};
-use crate::model::identifier::{Ident, Qualified, quoted, shortened};
+use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
     CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
     SourceIndexColumn, SourceTable, TableSchema,
 };
-use std::collections::BTreeSet;
-
-/// The names of the target's relations, so that no two are the same: tables, indexes and sequences share one space.
-#[derive(Debug)]
-pub(super) struct Names(BTreeSet<String>);
-
-impl Names {
-    pub(super) fn new(taken: impl IntoIterator<Item = String>) -> Self {
-        Self(taken.into_iter().collect())
-    }
-
-    pub(super) fn reserve(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
-    }
-
-    /// A legal name like `wanted` that nothing else has.
-    fn give(&mut self, wanted: &str) -> String {
-        let name = shortened(wanted, &|name| self.0.contains(name));
-        self.0.insert(name.clone());
-        name
-    }
-}
 
 /// Keys, indexes and checks of one table.
 pub(super) fn steps(
@@ -117,7 +96,7 @@ impl TableKeys<'_> {
         } else {
             (StepKind::PrimaryKey, "PRIMARY KEY", "pkey")
         };
-        let name = names.give(&format!("{}_{suffix}", self.schema.target));
+        let name = names.make(&self.schema.target, None, suffix);
         let sql = format!(
             "ALTER TABLE {} ADD CONSTRAINT {} {words} ({columns})",
             self.target,
@@ -150,7 +129,7 @@ impl TableKeys<'_> {
     fn unique(&self, index: &SourceIndex, names: &mut Names) -> Step {
         let positions: Vec<_> =
             index.columns.iter().filter_map(|column| column.key.as_ref().ok().copied()).collect();
-        let name = names.give(&self.name_of(index));
+        let name = self.name_of(index, names);
         let columns = self.columns(&positions);
         let sql = format!(
             "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({columns})",
@@ -177,7 +156,7 @@ impl TableKeys<'_> {
         };
         let (kind, unique) =
             if index.unique { (StepKind::Unique, "UNIQUE ") } else { (StepKind::Index, "") };
-        let name = names.give(&self.name_of(index));
+        let name = self.name_of(index, names);
         let sql = format!(
             "CREATE {unique}INDEX {} ON {} ({}){predicate}",
             quoted(&name),
@@ -212,22 +191,25 @@ impl TableKeys<'_> {
     }
 
     /// An index keeps its name; one behind a constraint gets a name as PostgreSQL would give it.
-    fn name_of(&self, index: &SourceIndex) -> String {
+    fn name_of(&self, index: &SourceIndex, names: &mut Names) -> String {
         if index.origin == IndexOrigin::Create {
-            return index.name.clone();
+            return names.index(&self.source.name, &index.name);
         }
         let columns = index
             .columns
             .iter()
             .filter_map(|column| self.schema.columns.get(*column.key.as_ref().ok()?));
         let columns: Vec<_> = columns.map(|column| column.target.as_str()).collect();
-        format!("{}_{}_key", self.schema.target, columns.join("_"))
+        names.make(&self.schema.target, Some(&columns.join("_")), "key")
     }
 
     fn check(&self, name: Option<&str>, sql: &str, names: &mut Names) -> Result<Step, String> {
         let translated = expression::translate_predicate(sql, &|name| self.resolve(name))
             .map_err(|untranslatable| untranslatable.to_string())?;
-        let name = names.give(name.unwrap_or(&format!("{}_check", self.schema.target)));
+        let name = match name {
+            Some(name) => names.check(self.schema, name),
+            None => names.make(&self.schema.target, None, "check"),
+        };
         let quoted = quoted(&name);
         let sql = format!(
             "ALTER TABLE {} ADD CONSTRAINT {quoted} CHECK ({translated}) NOT VALID",
@@ -271,7 +253,7 @@ pub(super) fn foreign_keys(
     let mut steps = Vec::new();
     for (source, table) in sources.iter().zip(tables) {
         for key in &source.foreign_keys {
-            match foreign_key(source, table, key, sources, tables, names) {
+            match foreign_key(table, key, sources, tables, names) {
                 Ok(step) => steps.push(step),
                 Err(reason) => left_behind.push(LeftBehind {
                     kind: "foreign key".into(),
@@ -286,7 +268,6 @@ pub(super) fn foreign_keys(
 }
 
 fn foreign_key(
-    source: &SourceTable,
     table: &PlannedTable,
     key: &SourceForeignKey,
     sources: &[SourceTable],
@@ -322,10 +303,9 @@ fn foreign_key(
         let columns = positions.iter().filter_map(|&position| table.schema.columns.get(position));
         columns.map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
     };
-    let columns: Vec<_> =
-        key.columns.iter().filter_map(|&position| source.columns.get(position)).collect();
-    let columns: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    let name = names.give(&format!("{}_{}_fkey", table.schema.target, columns.join("_")));
+    let columns = key.columns.iter().filter_map(|&position| table.schema.columns.get(position));
+    let columns: Vec<_> = columns.map(|column| column.target.as_str()).collect();
+    let name = names.make(&table.schema.target, Some(&columns.join("_")), "fkey");
     let child = relation(table);
     let deferral = match key.deferral {
         Deferral::Immediate => "",

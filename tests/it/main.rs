@@ -20,6 +20,8 @@ mod faults;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod rejects;

@@ -27,7 +27,7 @@ pub fn load_chunk(
 ) -> Result<bool> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    if !ledger::claim_chunk(session, lease, &table.source, chunk)? {
+    if !ledger::claim_chunk(session, lease, &table.target, chunk)? {
         session.batch("roll back", "ROLLBACK")?;
         return Ok(false);
     }
@@ -53,11 +53,11 @@ pub fn load_rejected(
 ) -> Result<()> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    let rows = ledger::rejected_rows(session, lease, &table.source, chunk)?;
+    let rows = ledger::rejected_rows(session, lease, &table.target, chunk)?;
     if rows.is_empty() {
         return session.batch("roll back", "ROLLBACK");
     }
-    ledger::forget_rejected(session, lease, &table.source, chunk, &rows)?;
+    ledger::forget_rejected(session, lease, &table.target, chunk, &rows)?;
     copy_all(session, lease, table, |writer| copy(writer, &rows))?;
     reach(Step::RejectsLoaded);
     session.batch("commit", "COMMIT")

@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_na
 /// The misfits of one column that have one reason and one remedy.
 #[derive(Debug, Clone)]
 pub struct MisfitCount {
-    /// The source table's name.
+    /// The target table's name.
     pub table: String,
     /// The column's name.
     pub column: String,
@@ -53,7 +53,7 @@ pub fn note_misfits(
     misfits: &[Misfit],
 ) -> Result<()> {
     for some in slices(misfits) {
-        let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.source.as_str());
+        let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.target.as_str());
         let keys: Vec<_> = some.iter().map(|misfit| misfit.row.to_bytes()).collect();
         let rows: Vec<_> = some.iter().map(|misfit| shown(&misfit.row)).collect();
         let columns: Vec<_> =
@@ -70,7 +70,7 @@ pub fn note_misfits(
                 ($4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[])",
             &[
                 &lease.migration,
-                &table.source,
+                &table.target,
                 &number(chunk)?,
                 &keys,
                 &rows,
