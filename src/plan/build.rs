@@ -191,6 +191,7 @@ fn table_schema(
             read: choice.read,
             recast: choice.recast.clone(),
             pg: choice.pg,
+            enum_type: None,
             numbers_only: evidence
                 .columns
                 .get(position)

@@ -46,7 +46,7 @@ impl Choice {
 /// A zone that is not known.
 pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
     let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
-    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
+    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(PgType::parse);
     match said_kind {
         Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
             return Ok(Probe::Temporal(zone));
@@ -109,7 +109,7 @@ impl Declared {
             Affinity::Blob if name.trim().is_empty() => Self::Nothing,
             Affinity::Blob => Self::Bytes,
             Affinity::Numeric if name.contains("DATE") || name.contains("TIME") => Self::Temporal,
-            Affinity::Numeric => Self::Decimal(numeric_size(&name)),
+            Affinity::Numeric => Self::Decimal(NumericSize::declared(&arguments(&name))),
         }
     }
 }
@@ -121,18 +121,6 @@ fn arguments(declared: &str) -> Vec<u32> {
         .and_then(|(_, rest)| rest.split_once(')'))
         .map_or("", |(inside, _)| inside);
     inside.split(',').map_while(|number| number.trim().parse().ok()).collect()
-}
-
-fn numeric_size(declared: &str) -> Option<NumericSize> {
-    let (precision, scale) = match *arguments(declared).as_slice() {
-        [precision] => (precision, 0),
-        [precision, scale] => (precision, scale),
-        _ => return None,
-    };
-    let size = NumericSize { precision: precision.try_into().ok()?, scale: scale.try_into().ok()? };
-    let legal =
-        (1..=NumericSize::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
-    legal.then_some(size)
 }
 
 /// Refuses what no type here can hold.
@@ -331,7 +319,7 @@ fn as_said(
 ) -> Result<Choice> {
     let undecided = |what: String| Error::new(Class::Undecided, what);
     let pg = match &said.kind {
-        Some(kind) => parse_type(kind).ok_or_else(|| {
+        Some(kind) => PgType::parse(kind).ok_or_else(|| {
             undecided(format!("the pipeline file's type `{kind}` is not supported"))
                 .todo("use bool, int8, float8, numeric, numeric(p, s), text, varchar(n), bytea, date, timestamp or timestamptz")
         })?,
@@ -394,6 +382,8 @@ fn said_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> O
             }
             _ => None,
         },
+        // No cell is read as one of these yet.
+        _ => None,
     }
 }
 
@@ -462,24 +452,4 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
         parts.push(format!("up to {} characters", evidence.chars_max));
     }
     if parts.is_empty() { "no values".into() } else { parts.join(", ") }
-}
-
-/// Reads a type as the pipeline file writes it.
-pub fn parse_type(written: &str) -> Option<PgType> {
-    let name = written.trim().to_ascii_lowercase();
-    let base = name.split('(').next().unwrap_or_default().trim();
-    match (base, arguments(&name).as_slice()) {
-        ("bool" | "boolean", []) => Some(PgType::Bool),
-        ("int8" | "bigint", []) => Some(PgType::Int8),
-        ("float8" | "double precision", []) => Some(PgType::Float8),
-        ("numeric" | "decimal", []) => Some(PgType::Numeric(None)),
-        ("numeric" | "decimal", _) => numeric_size(&name).map(|size| PgType::Numeric(Some(size))),
-        ("text", []) => Some(PgType::Text),
-        ("varchar", [chars @ 1..=10_485_760]) => Some(PgType::Varchar(*chars)),
-        ("bytea", []) => Some(PgType::Bytea),
-        ("date", []) => Some(PgType::Date),
-        ("timestamp", []) => Some(PgType::Timestamp),
-        ("timestamptz", []) => Some(PgType::Timestamptz),
-        _ => None,
-    }
 }

@@ -284,6 +284,7 @@ fn table() -> TableSchema {
         read: CellShape::Text,
         recast: Recast::Keep,
         pg,
+        enum_type: None,
         not_null: false,
         numbers_only: false,
     };
