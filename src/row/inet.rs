@@ -25,6 +25,10 @@ pub fn parse(text: &str) -> Option<(Vec<u8>, bool)> {
 /// Reads a `cidr`, none of whose bits behind the network's are set; with it, whether the server shows the very text
 /// again.
 pub fn parse_cidr(text: &str) -> Option<(Vec<u8>, bool)> {
+    // A point behind the last octet is overlooked in an `inet` only.
+    if text.ends_with('.') || text.contains("./") {
+        return None;
+    }
     let inet = Inet::read(text).filter(|inet| inet.is_network())?;
     Some((inet.body(true), inet.show(true) == text))
 }
@@ -243,7 +247,9 @@ mod tests {
         assert_eq!(parse_cidr("10.0.0.0/8"), Some((vec![2, 8, 1, 4, 10, 0, 0, 0], true)));
         assert_eq!(parse_cidr("1.2.3.4"), Some((vec![2, 32, 1, 4, 1, 2, 3, 4], false)));
         assert!(parse_cidr("::/0").unwrap().1);
-        for text in ["10.0.0.1/8", "1.2.3.5/31", "0.0.0.1/0", "::1/127", "192.168"] {
+        for text in
+            ["10.0.0.1/8", "1.2.3.5/31", "0.0.0.1/0", "::1/127", "192.168", "1.2.3.4.", "10./8"]
+        {
             assert_eq!(parse_cidr(text), None, "{text}");
         }
     }

@@ -20,9 +20,19 @@ pub fn canonical_jsonb(text: &str) -> Option<String> {
 
 /// Appends [`canonical_jsonb`]; where that is none, what was appended means nothing.
 pub(in crate::row) fn push_canonical(text: &str, out: &mut Vec<u8>) -> Option<()> {
-    let start = out.len();
-    let mut writer =
-        Writer { out, start, open: Vec::new(), members: Vec::new(), names: Vec::new(), size: 0 };
+    push_within(SIZE_MAX, text, out)
+}
+
+fn push_within(size_max: usize, text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let mut writer = Writer {
+        size_max,
+        size: 0,
+        start: out.len(),
+        out,
+        open: Vec::new(),
+        members: Vec::new(),
+        names: Vec::new(),
+    };
     walk(text, &mut writer)
 }
 
@@ -38,6 +48,8 @@ struct Writer<'o> {
     names: Vec<u8>,
     /// No fewer bytes than the server needs for what was written.
     size: usize,
+    /// What this and the text may be at most.
+    size_max: usize,
 }
 
 /// An array or an object whose end has not come.
@@ -108,7 +120,7 @@ impl Events for Writer<'_> {
         // Groups of four digits take two bytes, and the first and the last may not be full.
         self.grow(16 + (self.out.len() - before) / 2)?;
         // A few written digits may be many.
-        (self.out.len() - self.start <= SIZE_MAX).then_some(())
+        (self.out.len() - self.start <= self.size_max).then_some(())
     }
 
     fn word(&mut self, word: &str) -> Option<()> {
@@ -142,7 +154,7 @@ impl Writer<'_> {
     /// Counts the bytes of a value and of its place in the table of what holds it.
     fn grow(&mut self, bytes: usize) -> Option<()> {
         self.size += bytes + 4;
-        (self.size <= SIZE_MAX).then_some(())
+        (self.size <= self.size_max).then_some(())
     }
 
     /// Sorts the members of the object that ends by the length of their names, then by their bytes, and keeps the last
@@ -248,7 +260,7 @@ fn push_string(text: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical_jsonb;
+    use super::{canonical_jsonb, push_within};
 
     #[test]
     fn a_document_is_written_as_the_server_writes_it() {
@@ -300,9 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_few_digits_cannot_fill_the_memory() {
-        let many = format!("[{}1]", "1e131071,".repeat(10_000));
-        assert_eq!(canonical_jsonb(&many), None);
+    fn neither_a_few_digits_nor_many_values_fill_the_memory() {
+        let within = |size_max, text: &str| push_within(size_max, text, &mut Vec::new()).is_some();
+        assert!(within(300_000, "[1e131071,1e131071]"));
+        assert!(!within(300_000, "[1e131071,1e131071,1e131071]"));
+        assert!(within(4096, &format!("[{}]", "0,".repeat(100) + "0")));
+        assert!(!within(4096, &format!("[{}]", "0,".repeat(1000) + "0")));
+        assert!(!within(4096, &format!("{{{}}}", "\"\":null,".repeat(1000) + "\"\":null")));
+        assert!(!within(4096, &"[".repeat(1000)));
     }
 
     #[test]

@@ -23,19 +23,21 @@ pub(super) fn push_number(written: &str, out: &mut Vec<u8>) -> Option<()> {
         return None;
     }
     let digits = || whole.bytes().chain(fraction.bytes());
-    let Some(zeros) = digits().position(|digit| digit != b'0') else {
-        push(&mut std::iter::empty(), 0, scale, out);
-        return Some(());
-    };
-    // Digits that stand before the point; where it is negative, zeros stand between the point and the digits.
-    let before = i64::try_from(whole.len()).ok()? - i64::try_from(zeros).ok()? + exponent;
-    if before > WHOLE_MAX {
-        return None;
-    }
-    if negative {
+    // Zero has no sign.
+    let zeros = digits().position(|digit| digit != b'0');
+    if negative && zeros.is_some() {
         out.push(b'-');
     }
-    push(&mut digits().skip(zeros), before, scale, out);
+    // Digits that stand before the point; where it is negative, zeros stand between the point and the digits.
+    let length = |digits: usize| i64::try_from(digits).ok();
+    let before = length(whole.len())? - length(zeros.unwrap_or_default())? + exponent;
+    match zeros {
+        Some(_) if before > WHOLE_MAX => return None,
+        // Plain already: most numbers are.
+        _ if exponent == 0 => out.extend_from_slice(mantissa.as_bytes()),
+        Some(zeros) => push(&mut digits().skip(zeros), before, scale, out),
+        None => push(&mut std::iter::empty(), 0, scale, out),
+    }
     Some(())
 }
 
