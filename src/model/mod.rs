@@ -20,4 +20,4 @@ pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
     SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
 };
-pub use types::{NumericSize, PgType};
+pub use types::{EnumType, NumericSize, PgType};

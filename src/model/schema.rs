@@ -1,6 +1,7 @@
 //! A table as decided: how each cell is read, what it becomes, where it goes, and how its rows are grouped for proof.
 
-use super::{PgType, RawCell, Remedy, RowRange};
+use super::identifier::quoted;
+use super::{EnumType, PgType, RawCell, Remedy, RowRange};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub struct Column {
     pub recast: Recast,
     /// The target's type.
     pub pg: PgType,
+    /// Which enum, where the type is one.
+    #[serde(default)]
+    pub enum_type: Option<EnumType>,
     /// Whether the target says NOT NULL.
     pub not_null: bool,
     /// Whether all values are of storage class INTEGER or REAL.
@@ -142,6 +146,14 @@ impl EpochUnit {
 }
 
 impl Column {
+    /// The type as it stands in SQL.
+    pub fn sql_type(&self) -> String {
+        match &self.enum_type {
+            Some(named) => format!("{}.{}", quoted(&named.schema), quoted(&named.name)),
+            None => self.pg.to_string(),
+        }
+    }
+
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
         match &self.read {

@@ -193,6 +193,7 @@ fn table_schema(
             misfits: choice.misfits,
             default: choice.default.clone(),
             pg: choice.pg,
+            enum_type: None,
             numbers_only: evidence
                 .columns
                 .get(position)

@@ -239,6 +239,7 @@ mod tests {
             numbers_only: true,
             misfits: crate::model::Remedy::Reject,
             default: None,
+            enum_type: None,
         };
         let shape = TableSchema {
             source: "t".into(),

@@ -13,7 +13,7 @@ use crate::model::{
     CellShape, ColumnEvidence, NumericSize, PgType, Probe, RawCell, Recast, Remedy, SourceColumn,
 };
 use crate::row::zone;
-use declared::{Declared, arguments, numeric_size};
+use declared::Declared;
 
 /// What was chosen for a column, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Choice {
 /// A zone that is not known.
 pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
     let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
-    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
+    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(PgType::parse);
     match said_kind {
         Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
             return Ok(Probe::Temporal(zone));
@@ -356,24 +356,4 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
         parts.push(format!("up to {} characters", evidence.chars_max));
     }
     if parts.is_empty() { "no values".into() } else { parts.join(", ") }
-}
-
-/// Reads a type as the pipeline file writes it.
-pub fn parse_type(written: &str) -> Option<PgType> {
-    let name = written.trim().to_ascii_lowercase();
-    let base = name.split('(').next().unwrap_or_default().trim();
-    match (base, arguments(&name).as_slice()) {
-        ("bool" | "boolean", []) => Some(PgType::Bool),
-        ("int8" | "bigint", []) => Some(PgType::Int8),
-        ("float8" | "double precision", []) => Some(PgType::Float8),
-        ("numeric" | "decimal", []) => Some(PgType::Numeric(None)),
-        ("numeric" | "decimal", _) => numeric_size(&name).map(|size| PgType::Numeric(Some(size))),
-        ("text", []) => Some(PgType::Text),
-        ("varchar", [chars @ 1..=10_485_760]) => Some(PgType::Varchar(*chars)),
-        ("bytea", []) => Some(PgType::Bytea),
-        ("date", []) => Some(PgType::Date),
-        ("timestamp", []) => Some(PgType::Timestamp),
-        ("timestamptz", []) => Some(PgType::Timestamptz),
-        _ => None,
-    }
 }

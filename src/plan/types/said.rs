@@ -1,7 +1,7 @@
 //! The type that the pipeline file asks for, and what it leaves open.
 
 use super::declared::Declared;
-use super::{Choice, by_evidence, parse_type, shown, strays};
+use super::{Choice, by_evidence, shown, strays};
 use crate::config::{ColumnSection, DefaultValue, TimeSource};
 use crate::error::{Class, Error, Result};
 use crate::model::{CellShape, ColumnEvidence, EpochUnit, PgType, RawCell, Recast, SourceColumn};
@@ -17,7 +17,7 @@ pub(super) fn choose(
     said: &ColumnSection,
 ) -> Result<Choice> {
     let pg = match &said.kind {
-        Some(kind) => parse_type(kind).ok_or_else(|| {
+        Some(kind) => PgType::parse(kind).ok_or_else(|| {
             undecided(format!("the pipeline file's type `{kind}` is not supported"))
                 .todo("use bool, int8, float8, numeric, numeric(p, s), text, varchar(n), bytea, date, timestamp or timestamptz")
         })?,
@@ -66,6 +66,7 @@ fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result
         PgType::Bytea => CellShape::Blob,
         PgType::Date => CellShape::IsoDate,
         PgType::Timestamp | PgType::Timestamptz => return time(pg, evidence, said),
+        _ => return Err(undecided(format!("{pg} is not supported yet"))),
     };
     Ok(Choice::new(read, pg, SAID))
 }
