@@ -5,14 +5,19 @@
 mod chunk;
 mod digest;
 mod evidence;
+mod form;
 pub mod identifier;
-mod schema;
+pub(crate) mod schema;
 mod source;
 mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
+pub use form::{
+    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, Mark,
+    NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator, UtcName,
+};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,

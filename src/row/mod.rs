@@ -3,8 +3,12 @@
 //! These bytes are the canonical form of a row: what is loaded is what is hashed, and what the server gives back
 //! for equal values is the same bytes. The layouts are those of PostgreSQL's `typsend` functions.
 
+pub mod boolean;
 mod decode;
 mod encode;
+pub mod epoch;
+pub mod form;
+pub mod number;
 pub mod numeric;
 pub mod temporal;
 mod visit;

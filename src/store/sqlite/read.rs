@@ -375,7 +375,7 @@ pub(super) fn storable_text(bytes: &[u8]) -> Option<&str> {
 }
 
 fn iso(bytes: &[u8]) -> Option<IsoText> {
-    IsoText::parse(std::str::from_utf8(bytes).ok()?)
+    IsoText::parse(bytes).ok().map(|(value, _)| value)
 }
 
 fn scaled(cell: ValueRef<'_>, precision: u8, scale: i8) -> Option<i128> {
