@@ -49,16 +49,15 @@ impl EpochUnit {
 
     /// A REAL as microseconds since 1970, if PostgreSQL can hold them and [`real`](Self::real) gives this very double.
     ///
-    /// Doubles of Julian days have steps of 40 microseconds: they are whole milliseconds, as for SQLite, where the
-    /// millisecond goes back.
+    /// Doubles of Julian days have steps of 40 microseconds, those of far seconds of two: of the microseconds that give
+    /// such a double a whole millisecond is taken, which SQLite's own functions meant.
     pub fn micros_of_real(self, value: f64) -> Option<i64> {
         let nearest = self.nearest_micros(value)?;
         let goes_back = |&micros: &i64| self.real(micros).to_bits() == value.to_bits();
-        let milliseconds = (self == Self::JulianDays).then(|| {
-            (nearest + MICROS_A_MILLISECOND / 2).div_euclid(MICROS_A_MILLISECOND)
-                * MICROS_A_MILLISECOND
-        });
-        milliseconds.filter(goes_back).or_else(|| Some(nearest).filter(goes_back))
+        let millisecond = nearest
+            .checked_add(MICROS_A_MILLISECOND / 2)
+            .map(|micros| micros - micros.rem_euclid(MICROS_A_MILLISECOND));
+        millisecond.filter(goes_back).or_else(|| Some(nearest).filter(goes_back))
     }
 
     /// The microsecond since 1970 that is nearest to a REAL, whether or not it goes back; none for what PostgreSQL

@@ -48,7 +48,8 @@ pub enum Refusal {
     Shape,
     /// The calendar has no such day: 2025-02-30, 0000-00-00, or the year 0.
     Day,
-    /// No clock shows it: 24:00, 12:60, or a leap second. PostgreSQL would take the next day or minute.
+    /// No clock shows it: 24:00, 12:60, or a leap second. PostgreSQL would take the next day or minute, and keep 24:00
+    /// as a `time`.
     Clock,
     /// It needs more than six digits of a second. PostgreSQL would round.
     Fraction,

@@ -230,11 +230,22 @@ fn push_offset(offset: OffsetForm, out: &mut String) {
     push_digits(minutes, 2, out);
 }
 
-/// Appends the last `digits` digits of a number that is not negative.
+/// Appends the last `digits` digits of a number that is not negative, two at a time.
+#[inline]
 fn push_digits(number: i64, digits: u8, out: &mut String) {
-    let mut unit = 10_i64.pow(u32::from(digits));
-    while unit > 1 {
+    let number = u32::try_from(number).unwrap_or(0);
+    let mut unit = 10_u32.pow(u32::from(digits));
+    if !digits.is_multiple_of(2) {
         unit /= 10;
         out.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or(0)));
     }
+    while unit > 1 {
+        unit /= 100;
+        let at = usize::try_from(number / unit % 100 * 2).unwrap_or(0);
+        out.push_str(PAIRS.get(at..at + 2).unwrap_or_default());
+    }
 }
+
+/// 00 to 99.
+const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+    5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
