@@ -5,15 +5,20 @@
 mod chunk;
 mod digest;
 mod evidence;
+mod form;
 pub mod identifier;
 mod misfit;
-mod schema;
+pub(crate) mod schema;
 mod source;
 mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
+pub use form::{
+    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, Mark,
+    NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator, UtcName,
+};
 pub use misfit::{Misfit, RawCell, Remedy, RowName};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{

@@ -103,16 +103,24 @@ pub enum Recast {
     Localize(String),
 }
 
-/// What an epoch counts.
+/// What an epoch counts, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Seconds.
+    /// Seconds since 1970-01-01 00:00 UTC.
     Seconds,
-    /// Milliseconds.
+    /// Milliseconds since then.
     Milliseconds,
-    /// Microseconds.
+    /// Microseconds since then.
     Microseconds,
+    /// Nanoseconds since then.
+    Nanoseconds,
+    /// Days since noon UTC of 4714-11-24 BC, as SQLite's julianday().
+    JulianDays,
+    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
+    CoreData,
+    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
+    Webkit,
 }
 
 /// How the rows of a table are grouped, on both sides alike, so that a difference can be narrowed down.
@@ -132,18 +140,33 @@ pub enum Partition {
 }
 
 impl EpochUnit {
-    /// So many of these since 1970 in microseconds; none where PostgreSQL cannot hold that time.
+    /// So many of these in microseconds since 1970; none where that is no whole microsecond, or no time that PostgreSQL
+    /// can hold.
     pub fn micros(self, count: i64) -> Option<i64> {
-        // In 4714 BC. The last one, in the year 294276, lies beyond what 64 bits count from 1970.
-        const FIRST_STORABLE: i64 = -210_866_803_200_000_000;
-        let factor = match self {
-            Self::Seconds => 1_000_000,
-            Self::Milliseconds => 1_000,
-            Self::Microseconds => 1,
-        };
-        count.checked_mul(factor).filter(|&micros| micros >= FIRST_STORABLE)
+        let (factor, divisor, zero) = self.scale();
+        let product = i128::from(count) * i128::from(factor);
+        let micros = (product % i128::from(divisor) == 0)
+            .then(|| product / i128::from(divisor) + i128::from(zero))?;
+        i64::try_from(micros).ok().filter(|&micros| micros >= FIRST_STORABLE)
+    }
+
+    /// What one of these is in microseconds, as a fraction, and when its zero was in microseconds since 1970.
+    pub(crate) fn scale(self) -> (i64, i64, i64) {
+        match self {
+            Self::Seconds => (1_000_000, 1, 0),
+            Self::Milliseconds => (1_000, 1, 0),
+            Self::Microseconds => (1, 1, 0),
+            Self::Nanoseconds => (1, 1_000, 0),
+            Self::JulianDays => (86_400_000_000, 1, -210_866_760_000_000_000),
+            Self::CoreData => (1_000_000, 1, 978_307_200_000_000),
+            Self::Webkit => (1, 1, -11_644_473_600_000_000),
+        }
     }
 }
+
+/// The first time that PostgreSQL holds, in 4714 BC. The last one, in the year 294276, lies beyond what 64 bits count
+/// from 1970.
+pub(crate) const FIRST_STORABLE: i64 = -210_866_803_200_000_000;
 
 impl Column {
     /// The type as it stands in SQL.

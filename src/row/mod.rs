@@ -4,11 +4,15 @@
 //! for equal values is the same bytes. The layouts are those of PostgreSQL's `typsend` functions. A `jsonb` is written as
 //! the server would write it, whatever text it comes as; so its digest is that of its content.
 
+pub mod boolean;
 mod cells;
 mod decode;
 mod encode;
+pub mod epoch;
+pub mod form;
 pub mod inet;
 pub mod json;
+pub mod number;
 pub mod numeric;
 mod show;
 pub mod temporal;

@@ -30,6 +30,8 @@ mod resume;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
+mod temporal;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod zoo;

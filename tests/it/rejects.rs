@@ -222,7 +222,7 @@ fn values_that_fit_a_type_the_user_asks_for_are_loaded_and_the_rest_is_set_aside
         [
             "rowid 2 at: the zone's clocks never showed this time",
             "rowid 2 n: a TEXT is no value of this column",
-            "rowid 3 at: it is no date or time of a known shape",
+            "rowid 3 at: an empty text",
             "rowid 3 n: a TEXT is no value of this column",
             "rowid 3 short: it has more characters than the target's type allows",
             "rowid 4 flag: it is neither 0 nor 1",

@@ -251,25 +251,25 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
 fn look_at_date(column: &mut ColumnEvidence, text: &str, zone: Option<&TimeZone>) {
     let dates = &mut column.dates;
     let wall = match IsoText::parse(text) {
-        Some(IsoText::Date(days)) => {
+        Ok((IsoText::Date(days), _)) => {
             dates.date += 1;
             i64::from(days) * 86_400_000_000
         }
-        Some(IsoText::Naive(wall)) => {
+        Ok((IsoText::Naive(wall), _)) => {
             dates.naive += 1;
             wall
         }
-        Some(IsoText::Instant(_)) => {
+        Ok((IsoText::Instant(_), _)) => {
             dates.offset += 1;
             return;
         }
-        None => {
+        Ok((IsoText::Time(_), _)) | Err(_) => {
             dates.other += 1;
             return;
         }
     };
     match zone.map(|zone| zone::meaning(wall, zone)) {
-        Some(Meaning::Twice(_)) => dates.twice += 1,
+        Some(Meaning::Twice(..)) => dates.twice += 1,
         Some(Meaning::Never) => dates.never += 1,
         Some(Meaning::Once(_)) | None => {}
     }

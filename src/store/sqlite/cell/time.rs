@@ -3,7 +3,7 @@
 use super::{Reason, stray};
 use crate::error::Result;
 use crate::model::{CellShape, Column, EpochUnit, Recast};
-use crate::row::temporal::IsoText;
+use crate::row::temporal::{IsoText, Refusal};
 use crate::row::zone::{self, Meaning};
 use arrow_array::ArrayRef;
 use arrow_array::builder::{Date32Builder, TimestampMicrosecondBuilder};
@@ -49,7 +49,7 @@ impl TimeBuilder {
         match self {
             Self::Date(builder) => match iso(cell)? {
                 IsoText::Date(days) => builder.append_value(days),
-                IsoText::Naive(_) | IsoText::Instant(_) => return Err("it has a time of day"),
+                _ => return Err("it is no date alone"),
             },
             Self::Micros(builder, clock) => builder.append_value(clock.micros(cell)?),
         }
@@ -90,12 +90,12 @@ impl Clock {
             }
             Self::Offset => match iso(cell)? {
                 IsoText::Instant(micros) => Ok(micros),
-                IsoText::Date(_) | IsoText::Naive(_) => Err("it has no offset"),
+                _ => Err("it has no offset"),
             },
             Self::Either(zone) => match iso(cell)? {
                 IsoText::Instant(micros) => Ok(micros),
                 on_wall => match wall(on_wall).map(|wall| zone::meaning(wall, zone)) {
-                    Some(Meaning::Once(instant) | Meaning::Twice(instant)) => Ok(instant),
+                    Some(Meaning::Once(instant) | Meaning::Twice(instant, _)) => Ok(instant),
                     Some(Meaning::Never) | None => Err(NEVER),
                 },
             },
@@ -105,8 +105,7 @@ impl Clock {
 
 fn iso(cell: ValueRef<'_>) -> Result<IsoText, Reason> {
     let ValueRef::Text(bytes) = cell else { return Err(stray(cell)) };
-    let text = std::str::from_utf8(bytes).map_err(|_broken| "it is not UTF-8")?;
-    IsoText::parse(text).ok_or("it is no date or time of a known shape")
+    IsoText::parse(bytes).map(|(value, _form)| value).map_err(Refusal::reason)
 }
 
 /// Microseconds on a wall clock; a date alone means its midnight.
@@ -114,6 +113,6 @@ fn wall(text: IsoText) -> Option<i64> {
     match text {
         IsoText::Naive(micros) => Some(micros),
         IsoText::Date(days) => Some(i64::from(days) * 86_400_000_000),
-        IsoText::Instant(_) => None,
+        IsoText::Instant(_) | IsoText::Time(_) => None,
     }
 }
