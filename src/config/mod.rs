@@ -173,6 +173,39 @@ pub enum TimeSource {
     UnixMs,
     /// Microseconds since then.
     UnixUs,
+    /// Nanoseconds since then.
+    UnixNs,
+    /// Julian days, as SQLite's julianday().
+    Julian,
+    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
+    CoreData,
+    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
+    Webkit,
+    /// Text like `31/01/2025`, the day first.
+    Dmy,
+    /// Text like `01/31/2025`, the month first.
+    Mdy,
+    /// Digits like `20250131`.
+    Yyyymmdd,
+}
+
+impl TimeSource {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iso8601 => "iso8601",
+            Self::UnixS => "unix_s",
+            Self::UnixMs => "unix_ms",
+            Self::UnixUs => "unix_us",
+            Self::UnixNs => "unix_ns",
+            Self::Julian => "julian",
+            Self::CoreData => "core_data",
+            Self::Webkit => "webkit",
+            Self::Dmy => "dmy",
+            Self::Mdy => "mdy",
+            Self::Yyyymmdd => "yyyymmdd",
+        }
+    }
 }
 
 fn public() -> String {

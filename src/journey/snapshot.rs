@@ -3,7 +3,7 @@
 
 use super::Setting;
 use crate::error::{Error, Place, Result};
-use crate::model::{Chunk, Misfit, TableSchema};
+use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -114,7 +114,9 @@ fn move_chunk(
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
-    let (misfits, rejected) = stage::join(
+    let mut told_of = Aside::default();
+    let aside = &mut told_of;
+    stage::join(
         BATCHES_QUEUED,
         move |outlet| {
             reader.read(table, chunk.range, |batch| {
@@ -127,12 +129,13 @@ fn move_chunk(
                 Ok(())
             })
         },
-        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
+        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
     let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
     let (name, chunk) = (table.target.clone(), chunk.number);
+    let Aside { misfits, exceptions, rejected } = told_of;
     let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
-    Ok(Copied { loaded, sent: sum.rows, misfits })
+    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
 }
 
 /// Copies those rows of a chunk that are named in `rows`, and adds them to what was loaded `before`.
@@ -147,40 +150,54 @@ pub(super) fn move_rows(
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
     let mut loading = Loading { sums: GroupSums::new(table), copy };
-    let (mut misfits, mut rejected) = (Vec::new(), 0);
+    let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
-        rejected += batch.rejected;
-        misfits.extend(batch.misfits);
-        encoder.encode(&transform.apply(&batch.records)?, &mut loading)
+        encoder.encode(&transform.apply(&batch.records)?, &mut loading)?;
+        aside.add(batch);
+        Ok(())
     })?;
     encoder.finish(&mut loading)?;
     let mut sums = loading.sums;
     let sent = sums.total().rows;
     sums.merge_bytes(&before.groups)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
+    let Aside { misfits, exceptions, rejected } = aside;
     let loaded = LoadedChunk { sum, groups, rejected, ..before.clone() };
-    Ok(Copied { loaded, sent, misfits })
+    Ok(Copied { loaded, sent, misfits, exceptions })
 }
 
-/// Gives the cells that did not fit, and how many rows were set aside.
+/// What the ledger keeps of a chunk beside its sums.
+#[derive(Default)]
+struct Aside {
+    misfits: Vec<Misfit>,
+    exceptions: Vec<FormException>,
+    rejected: u64,
+}
+
+impl Aside {
+    fn add(&mut self, batch: ReadBatch) {
+        self.misfits.extend(batch.misfits);
+        self.exceptions.extend(batch.exceptions);
+        self.rejected += batch.rejected;
+    }
+}
+
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
     visitor: &mut impl RowVisitor,
+    aside: &mut Aside,
     told: &mut Told<'_>,
-) -> Result<(Vec<Misfit>, u64)> {
+) -> Result<()> {
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
-    let (mut misfits, mut rejected) = (Vec::new(), 0);
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
         encoder.encode(&transform.apply(&batch.records)?, visitor)?;
         told.batch(&batch);
-        rejected += batch.rejected;
-        misfits.extend(batch.misfits);
+        aside.add(batch);
     }
-    encoder.finish(visitor)?;
-    Ok((misfits, rejected))
+    encoder.finish(visitor)
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.

@@ -12,6 +12,7 @@
 
 use super::EpochUnit;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How the cells of a column are written.
@@ -34,6 +35,12 @@ pub enum Form {
     Number(NumberForm),
     /// Booleans.
     Bool(BoolForm),
+    /// UUIDs as TEXT.
+    Uuid(UuidForm),
+    /// UUIDs as BLOBs of 16 bytes.
+    UuidBytes,
+    /// JSON documents that the server writes anew.
+    Json(JsonForm),
 }
 
 /// Dates and times of a column as text.
@@ -213,6 +220,41 @@ pub enum NumberForm {
     TextScale(u16),
 }
 
+/// How a UUID is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UuidForm {
+    /// What stands around and between the digits.
+    pub shape: UuidShape,
+    /// Whether the letters among the digits are upper case.
+    pub upper: bool,
+}
+
+/// What stands around and between a UUID's 32 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UuidShape {
+    /// `550e8400-e29b-41d4-a716-446655440000`
+    #[default]
+    Hyphenated,
+    /// `550e8400e29b41d4a716446655440000`
+    Plain,
+    /// `{550e8400-e29b-41d4-a716-446655440000}`
+    Braced,
+    /// `urn:uuid:550e8400-e29b-41d4-a716-446655440000`
+    Urn,
+}
+
+/// How documents are written whose members stand in the server's order, and whose numbers and strings are as it
+/// writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JsonForm {
+    /// `{"a": 1, "b": [1, 2]}`, as the server writes.
+    Spaced,
+    /// `{"a":1,"b":[1,2]}`
+    Compact,
+}
+
 /// How booleans are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -264,6 +306,15 @@ pub enum BoolWords {
     /// `1` and `0`
     #[serde(rename = "1/0")]
     OneZero,
+}
+
+/// The forms of a column's dates and times, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IsoTally {
+    /// Each text's own form and the shortest that its time could have, which together say which rules it follows.
+    pub(crate) counts: BTreeMap<(IsoForm, ClockForm), u64>,
+    /// A run of texts of the same kind, which are nearly all: it is added when another comes.
+    pub(crate) run: Option<((IsoForm, ClockForm), u64)>,
 }
 
 impl DateForm {

@@ -14,12 +14,15 @@ mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
-pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
-pub use form::{
-    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, Mark,
-    NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator, UtcName,
+pub use evidence::{
+    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextProbe,
 };
-pub use misfit::{Misfit, RawCell, Remedy, RowName};
+pub use form::{
+    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, IsoTally,
+    JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator,
+    UtcName, UuidForm, UuidShape,
+};
+pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,

@@ -1,7 +1,7 @@
 //! A table as decided: how each cell is read, what it becomes, where it goes, and how its rows are grouped for proof.
 
 use super::identifier::quoted;
-use super::{EnumType, PgType, RawCell, Remedy, RowRange};
+use super::{BoolForm, DateOrder, EnumType, Form, PgType, RawCell, Remedy, RowRange};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct Column {
     pub misfits: Remedy,
     /// What takes their place where the remedy is [`Remedy::Default`].
     pub default: Option<RawCell>,
+    /// How the source writes the values; cells that it writes otherwise are kept one by one.
+    pub form: Form,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
@@ -65,9 +67,9 @@ pub struct Column {
 pub enum CellShape {
     /// INTEGER, within the range of the target's type.
     Integer,
-    /// INTEGER 0 or 1, as a boolean.
-    ZeroOne,
-    /// INTEGER that counts from 1970-01-01 00:00 UTC, as a time.
+    /// The two values of a boolean.
+    Bool(BoolForm),
+    /// INTEGER or REAL that counts from some day, as a time.
     Epoch(EpochUnit),
     /// REAL, or an INTEGER that a double holds exactly.
     Real,
@@ -83,6 +85,8 @@ pub enum CellShape {
     AnyBytes,
     /// TEXT like `2025-01-31`.
     IsoDate,
+    /// TEXT like `12:34:56.789`.
+    IsoTime,
     /// TEXT like `2025-01-31 12:34:56.789`, without offset.
     IsoNaive,
     /// The same, but only times that the clocks of the recast's zone showed.
@@ -91,6 +95,18 @@ pub enum CellShape {
     IsoOffset,
     /// Both kinds: times with an offset, and wall clocks of this IANA zone.
     IsoEither(String),
+    /// TEXT like `31/01/2025`, in this order, and perhaps a time.
+    Ordered(DateOrder),
+    /// TEXT or INTEGER like `20250131`, and perhaps a time.
+    Compact,
+    /// TEXT that is a UUID, or BLOB of its 16 bytes.
+    Uuid,
+    /// TEXT that is an address, or for `cidr` a network.
+    Inet,
+    /// TEXT that is a JSON document which the target's type takes.
+    Json,
+    /// TEXT that is one of the labels of the column's enum.
+    Label,
 }
 
 /// What happens to a column between reading and writing.
@@ -179,22 +195,9 @@ impl Column {
 
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
-        match &self.read {
-            CellShape::Integer
-            | CellShape::ZeroOne
-            | CellShape::Epoch(_)
-            | CellShape::Real
-            | CellShape::Decimal
-            | CellShape::Text
-            | CellShape::AnyText
-            | CellShape::Blob
-            | CellShape::AnyBytes
-            | CellShape::IsoDate
-            | CellShape::IsoEither(_) => self.pg.arrow(),
-            CellShape::IsoNaive | CellShape::IsoWall => {
-                DataType::Timestamp(TimeUnit::Microsecond, None)
-            }
-            CellShape::IsoOffset => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        match self.recast {
+            Recast::Keep => self.pg.arrow(),
+            Recast::Localize(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         }
     }
 }

@@ -192,6 +192,7 @@ fn table_schema(
             recast: choice.recast.clone(),
             misfits: choice.misfits,
             default: choice.default.clone(),
+            form: choice.form.clone(),
             pg: choice.pg,
             enum_type: None,
             numbers_only: evidence

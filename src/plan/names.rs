@@ -239,6 +239,7 @@ mod tests {
             numbers_only: true,
             misfits: crate::model::Remedy::Reject,
             default: None,
+            form: crate::model::Form::Plain,
             enum_type: None,
         };
         let shape = TableSchema {

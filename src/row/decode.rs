@@ -248,7 +248,7 @@ mod tests {
     use super::{TupleDecoder, digest_of, digest_of_patched};
     use crate::error::Result;
     use crate::model::{
-        CellShape, Column, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
+        CellShape, Column, Form, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
     };
     use crate::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor};
 
@@ -264,6 +264,7 @@ mod tests {
             numbers_only: true,
             misfits: Remedy::Reject,
             default: None,
+            form: Form::Plain,
         };
         TableSchema {
             source: "t".into(),

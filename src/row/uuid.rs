@@ -3,31 +3,7 @@
 //! A column's UUIDs are mostly written in one form. A value's form says how to write exactly its text again; a UUID of
 //! 16 bytes in a BLOB has none of these.
 
-use serde::{Deserialize, Serialize};
-
-/// How a UUID is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct UuidForm {
-    /// What stands around and between the digits.
-    pub shape: UuidShape,
-    /// Whether the letters among the digits are upper case.
-    pub upper: bool,
-}
-
-/// What stands around and between a UUID's 32 digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UuidShape {
-    /// `550e8400-e29b-41d4-a716-446655440000`
-    #[default]
-    Hyphenated,
-    /// `550e8400e29b41d4a716446655440000`
-    Plain,
-    /// `{550e8400-e29b-41d4-a716-446655440000}`
-    Braced,
-    /// `urn:uuid:550e8400-e29b-41d4-a716-446655440000`
-    Urn,
-}
+pub use crate::model::{UuidForm, UuidShape};
 
 const URN: &str = "urn:uuid:";
 

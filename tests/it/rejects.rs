@@ -225,7 +225,7 @@ fn values_that_fit_a_type_the_user_asks_for_are_loaded_and_the_rest_is_set_aside
             "rowid 3 at: an empty text",
             "rowid 3 n: a TEXT is no value of this column",
             "rowid 3 short: it has more characters than the target's type allows",
-            "rowid 4 flag: it is neither 0 nor 1",
+            "rowid 4 flag: it is no value of a boolean",
         ]
     );
     let rows = env.column("SELECT id || ' ' || coalesce(n, 0) || ' ' || coalesce((at AT TIME ZONE 'UTC')::text, '-') FROM t ORDER BY id");

@@ -13,6 +13,10 @@ pub(super) enum Declared {
     /// Characters, where a length is declared.
     Text(Option<u32>),
     Bytes,
+    Uuid,
+    Inet,
+    Json,
+    Jsonb,
     Nothing,
 }
 
@@ -21,6 +25,10 @@ impl Declared {
         let name = column.declared.to_ascii_uppercase();
         match Affinity::of(&column.declared) {
             _ if name.contains("BOOL") => Self::Boolean,
+            _ if name.contains("UUID") || name.contains("GUID") => Self::Uuid,
+            _ if name.contains("JSONB") => Self::Jsonb,
+            _ if name.contains("JSON") => Self::Json,
+            _ if name.trim() == "INET" => Self::Inet,
             Affinity::Text => Self::Text(
                 arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n)),
             ),

@@ -1,17 +1,6 @@
 //! How a document of a `jsonb` column was written, where all that differs from PostgreSQL's text is blanks.
 
-use serde::{Deserialize, Serialize};
-
-/// How documents are written whose members stand in the server's order, and whose numbers and strings are as it
-/// writes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JsonForm {
-    /// `{"a": 1, "b": [1, 2]}`, as the server writes.
-    Spaced,
-    /// `{"a":1,"b":[1,2]}`
-    Compact,
-}
+pub use crate::model::JsonForm;
 
 impl JsonForm {
     /// The form in which `canonical` becomes `text`; none where neither does.

@@ -1,18 +1,11 @@
 //! Counts how the dates of a column are written, and finds the form that most of them have.
 
 use super::IsoText;
+pub use crate::model::IsoTally;
 use crate::model::{ClockForm, IsoForm};
 use std::collections::BTreeMap;
 
-/// The forms of a column's texts, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IsoTally {
-    counts: BTreeMap<Kind, u64>,
-    /// A run of texts of the same kind, which are nearly all: it is added when another comes.
-    run: Option<(Kind, u64)>,
-}
-
-/// A text's own form, and the shortest that its time could have: together they say which rules the text follows.
+/// A text's own form, and the shortest that its time could have.
 type Kind = (IsoForm, ClockForm);
 
 /// The rules in the order in which they are preferred where several write all the same texts.

@@ -4,7 +4,7 @@ use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
-use crate::model::{Misfit, TableSchema};
+use crate::model::{FormException, Misfit, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub struct Copied {
     pub sent: u64,
     /// Cells that did not fit.
     pub misfits: Vec<Misfit>,
+    /// Cells that are written otherwise than their columns' forms say.
+    pub exceptions: Vec<FormException>,
 }
 
 /// Copies rows, and completes their chunk in the ledger.
@@ -83,13 +85,14 @@ fn copy_all(
 ) -> Result<()> {
     let mut writer = CopyWriter::begin(session, table)?;
     reach(Step::CopyBegun);
-    let Copied { loaded, sent, misfits } = copy(&mut writer)?;
+    let Copied { loaded, sent, misfits, exceptions } = copy(&mut writer)?;
     let taken = writer.finish()?;
     reach(Step::CopyEnded);
     if taken != sent {
         return Err(Error::internal(format!("{sent} rows were sent, the server took {taken}")));
     }
     ledger::note_misfits(session, lease, table, loaded.chunk, &misfits)?;
+    ledger::note_exceptions(session, lease, table, loaded.chunk, &exceptions)?;
     ledger::complete_chunk(session, lease, &loaded)
 }
 

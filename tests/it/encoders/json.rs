@@ -151,6 +151,7 @@ fn table() -> TableSchema {
         enum_type: None,
         misfits: liteferry::model::Remedy::Reject,
         default: None,
+        form: liteferry::model::Form::Plain,
         not_null: false,
         numbers_only: false,
     };

@@ -374,6 +374,7 @@ pub(super) fn table() -> TableSchema {
         enum_type: (pg == PgType::Enum).then(named_enum),
         misfits: liteferry::model::Remedy::Reject,
         default: None,
+        form: liteferry::model::Form::Plain,
         not_null: false,
         numbers_only: false,
     };

@@ -52,7 +52,7 @@ pub fn note_misfits(
     chunk: usize,
     misfits: &[Misfit],
 ) -> Result<()> {
-    for some in slices(misfits) {
+    for some in super::slices(misfits, ROWS_AT_ONCE, BYTES_AT_ONCE, |one| one.cell.bytes.len()) {
         let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.target.as_str());
         let keys: Vec<_> = some.iter().map(|misfit| misfit.row.to_bytes()).collect();
         let rows: Vec<_> = some.iter().map(|misfit| shown(&misfit.row)).collect();
@@ -88,23 +88,6 @@ pub fn note_misfits(
 /// Misfits in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 1000;
 const BYTES_AT_ONCE: usize = 1024 * 1024;
-
-/// Cuts misfits so that no statement is large.
-fn slices(misfits: &[Misfit]) -> Vec<&[Misfit]> {
-    let mut slices = Vec::new();
-    let mut rest = misfits;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = rest.iter().take(ROWS_AT_ONCE).take_while(|misfit| {
-            bytes += misfit.cell.bytes.len();
-            bytes <= BYTES_AT_ONCE
-        });
-        let (some, more) = rest.split_at(fits.count().max(1).min(rest.len()));
-        slices.push(some);
-        rest = more;
-    }
-    slices
-}
 
 /// A row's name as text that the server can hold.
 fn shown(row: &RowName) -> String {
