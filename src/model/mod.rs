@@ -16,7 +16,7 @@ pub use digest::{DigestSum, RowDigest};
 pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
 pub use form::{
     BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, Mark,
-    NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator, UtcName,
+    NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding, Separator, UtcName,
 };
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
