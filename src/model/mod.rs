@@ -7,7 +7,7 @@ mod digest;
 mod evidence;
 mod form;
 pub mod identifier;
-pub(crate) mod schema;
+mod schema;
 mod source;
 mod types;
 
@@ -18,6 +18,7 @@ pub use form::{
     BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, Mark,
     NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding, Separator, UtcName,
 };
+pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
