@@ -78,13 +78,15 @@ pub enum IsoForm {
     },
 }
 
-/// The text of a date: four digits of a year, two of a month, two of a day.
+/// The text of a date: four digits of a year, two of a month and of a day, or one where they are not padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DateForm {
     /// Which comes first.
     pub order: DateOrder,
     /// What stands between them.
     pub mark: Mark,
+    /// What is filled up with zeros; all of it where the year comes first.
+    pub padding: Padding,
 }
 
 /// The order of a date's parts.
@@ -110,6 +112,20 @@ pub enum Mark {
     /// `.`
     Dot,
     /// Nothing: ISO's basic format, in which the time has no colons either.
+    Nothing,
+}
+
+/// Which numbers below ten have a zero in front. Minutes and seconds always have.
+///
+/// A text's own form has the first of these that writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// Month, day and hour: `08/05/2015 09:30`.
+    All,
+    /// The hour: `8/5/2015 09:30`.
+    Hour,
+    /// None of them: `8/5/2015 9:30`.
     Nothing,
 }
 
@@ -311,17 +327,32 @@ pub enum BoolWords {
 /// The forms of a column's dates and times, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IsoTally {
-    /// Each text's own form and the shortest that its time could have, which together say which rules it follows.
-    pub(crate) counts: BTreeMap<(IsoForm, ClockForm), u64>,
+    /// Each text's own form, the shortest that its time could have, and which of its numbers a padding could show in:
+    /// together they say which rules it follows.
+    pub(crate) counts: BTreeMap<(IsoForm, ClockForm, BelowTen), u64>,
     /// A run of texts of the same kind, which are nearly all: it is added when another comes.
-    pub(crate) run: Option<((IsoForm, ClockForm), u64)>,
+    pub(crate) run: Option<((IsoForm, ClockForm, BelowTen), u64)>,
+}
+
+/// Which numbers of a date and a time a padding can show in: those below ten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BelowTen {
+    /// The month or the day.
+    pub(crate) date: bool,
+    /// The hour.
+    pub(crate) hour: bool,
 }
 
 impl DateForm {
     /// `YYYY-MM-DD`
-    pub const ISO: Self = Self { order: DateOrder::Ymd, mark: Mark::Dash };
+    pub const ISO: Self = Self::year_first(Mark::Dash);
     /// `YYYYMMDD`
-    pub const COMPACT: Self = Self { order: DateOrder::Ymd, mark: Mark::Nothing };
+    pub const COMPACT: Self = Self::year_first(Mark::Nothing);
+
+    /// A date with its year first.
+    pub const fn year_first(mark: Mark) -> Self {
+        Self { order: DateOrder::Ymd, mark, padding: Padding::All }
+    }
 }
 
 impl Mark {
@@ -366,10 +397,11 @@ impl fmt::Display for IsoForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Date(date) => date.fmt(f),
-            Self::Time(clock) => clock.pattern(":", f),
+            Self::Time(clock) => clock.pattern("HH", ":", f),
             Self::DateTime { date, separator, clock, offset } => {
                 write!(f, "{date}{}", separator.text())?;
-                clock.pattern(if date.mark == Mark::Nothing { "" } else { ":" }, f)?;
+                let hour = if date.padding == Padding::Nothing { "H" } else { "HH" };
+                clock.pattern(hour, if date.mark == Mark::Nothing { "" } else { ":" }, f)?;
                 offset.map_or(Ok(()), |offset| offset.fmt(f))
             }
         }
@@ -379,17 +411,18 @@ impl fmt::Display for IsoForm {
 impl fmt::Display for DateForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = self.mark.text();
+        let (month, day) = if self.padding == Padding::All { ("MM", "DD") } else { ("M", "D") };
         match self.order {
-            DateOrder::Ymd => write!(f, "YYYY{mark}MM{mark}DD"),
-            DateOrder::Dmy => write!(f, "DD{mark}MM{mark}YYYY"),
-            DateOrder::Mdy => write!(f, "MM{mark}DD{mark}YYYY"),
+            DateOrder::Ymd => write!(f, "YYYY{mark}{month}{mark}{day}"),
+            DateOrder::Dmy => write!(f, "{day}{mark}{month}{mark}YYYY"),
+            DateOrder::Mdy => write!(f, "{month}{mark}{day}{mark}YYYY"),
         }
     }
 }
 
 impl ClockForm {
-    fn pattern(self, colon: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HH{colon}MM")?;
+    fn pattern(self, hour: &str, colon: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{hour}{colon}MM")?;
         match self {
             Self::Minutes => Ok(()),
             Self::Seconds => write!(f, "{colon}SS"),

@@ -8,7 +8,7 @@ mod evidence;
 mod form;
 pub mod identifier;
 mod misfit;
-pub(crate) mod schema;
+mod schema;
 mod source;
 mod types;
 
@@ -17,12 +17,14 @@ pub use digest::{DigestSum, RowDigest};
 pub use evidence::{
     ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextProbe,
 };
+pub(crate) use form::BelowTen;
 pub use form::{
     BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, IsoTally,
-    JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Separator,
-    UtcName, UuidForm, UuidShape,
+    JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
+    Separator, UtcName, UuidForm, UuidShape,
 };
 pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName};
+pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,

@@ -4,8 +4,7 @@
 //! that nothing of it is lost. A double of unix seconds has steps of a quarter of a microsecond today: what a program
 //! computed from nanoseconds mostly lies between two microseconds, and is refused.
 
-use crate::model::schema::FIRST_STORABLE;
-use crate::model::{EpochUnit, NumberClass};
+use crate::model::{EpochUnit, FIRST_STORABLE, NumberClass};
 
 /// Names in the pipeline file.
 const NAMES: [(&str, EpochUnit); 7] = [

@@ -123,7 +123,7 @@ fn in_zone(
 /// Microseconds since 1970, UTC where it is an instant.
 fn micros(value: IsoText) -> Option<i64> {
     match value {
-        IsoText::Date(days) => Some(i64::from(days) * 86_400_000_000),
+        IsoText::Date(days) => i64::from(days).checked_mul(86_400_000_000),
         IsoText::Naive(micros) | IsoText::Instant(micros) => Some(micros),
         IsoText::Time(_) => None,
     }

@@ -49,9 +49,12 @@ fn every_text_that_is_refused_is_refused_or_bent_by_postgres_in_a_stated_way() {
 fn dates_in_an_order_that_was_asked_for_mean_the_same_to_postgres_in_that_order() {
     for (style, order) in [("ISO, DMY", DateOrder::Dmy), ("ISO, MDY", DateOrder::Mdy)] {
         let judge = Judge::new(style);
-        let parts =
-            ("0[1-9]|1[0-2]", "[./-]", "0[1-9]|1[0-2]", "20[0-9]{2}( [01][0-9]:[0-5][0-9])?");
-        let text = parts.prop_map(|(a, mark, b, rest)| format!("{a}{mark}{b}{mark}{rest}"));
+        let numbers = (1..13, 1..13, any::<bool>());
+        let parts = (numbers, "[./-]", "20[0-9]{2}", "( [01][0-9]:[0-5][0-9])?");
+        let text = parts.prop_map(|((a, b, padded), mark, year, time)| {
+            let width = if padded { 2 } else { 1 };
+            format!("{a:0width$}{mark}{b:0width$}{mark}{year}{time}")
+        });
         check(&proptest::collection::vec(text, TEXTS), |texts| {
             let read = texts.into_iter().map(|text| match IsoText::parse_ordered(&text, order) {
                 Ok((value, _)) => Ok((text, value)),

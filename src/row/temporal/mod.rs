@@ -6,6 +6,8 @@
 
 mod calendar;
 mod ordered;
+#[cfg(test)]
+mod properties;
 mod read;
 mod tally;
 #[cfg(test)]

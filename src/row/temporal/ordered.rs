@@ -2,7 +2,7 @@
 
 use super::read::{dated, days, with_time};
 use super::{IsoText, Refusal};
-use crate::model::{DateForm, DateOrder, IsoForm};
+use crate::model::{DateForm, DateOrder, IsoForm, Padding};
 
 /// The orders in which a text, or every text of a column, is a date with the year last.
 ///
@@ -22,7 +22,7 @@ impl Orders {
     /// Those in which this text is a date: `31/01/2025`, with `/`, `.` or `-`, and perhaps a time.
     pub fn of(text: impl AsRef<[u8]>) -> Self {
         let text = text.as_ref();
-        let is = |order| dated(text, order).is_ok();
+        let is = |order| IsoText::parse_ordered(text, order).is_ok();
         Self { dmy: is(DateOrder::Dmy), mdy: is(DateOrder::Mdy) }
     }
 
@@ -45,6 +45,8 @@ impl Orders {
 impl IsoText {
     /// Reads a date in this order, marked by `-`, `/` or `.`, and what [`parse`](Self::parse) takes after a date.
     ///
+    /// Where the year is last, day, month and hour may lack the zero in front, as in `8/31/2015 9:30`.
+    ///
     /// # Errors
     ///
     /// What keeps everything else from being stored as it is.
@@ -52,7 +54,12 @@ impl IsoText {
         text: impl AsRef<[u8]>,
         order: DateOrder,
     ) -> Result<(Self, IsoForm), Refusal> {
-        dated(text.as_ref(), order).map_err(|refusal| or_empty(text.as_ref(), refusal))
+        let text = text.as_ref();
+        match dated(text, order) {
+            Err(Refusal::Shape) if order != DateOrder::Ymd => unpadded(text, order),
+            read => read,
+        }
+        .map_err(|refusal| or_empty(text, refusal))
     }
 
     /// Reads `YYYYMMDD`, `YYYYMMDDHHMMSS[.f…]`, or with a separator `HHMM[SS[.f…]]` and perhaps an offset.
@@ -93,6 +100,76 @@ impl IsoText {
     }
 }
 
+/// More than the longest text that is a date and a time.
+const LONGEST: usize = 48;
+
+/// Reads a date, and perhaps a time, of which some number lacks the zero in front: by putting the zeros there.
+fn unpadded(text: &[u8], order: DateOrder) -> Result<(IsoText, IsoForm), Refusal> {
+    let mut padded = [0; LONGEST];
+    let mut length = 0;
+    let mut push = |bytes: &[u8]| {
+        let slot = padded.get_mut(length..length + bytes.len()).ok_or(Refusal::Shape)?;
+        slot.copy_from_slice(bytes);
+        length += bytes.len();
+        Ok(())
+    };
+    let (first, rest) = Small::split(text)?;
+    let (mark, rest) = rest.split_at_checked(1).ok_or(Refusal::Shape)?;
+    let (second, rest) = Small::split(rest)?;
+    let (year, rest) = rest.split_at_checked(5).ok_or(Refusal::Shape)?;
+    for part in [&first.digits, mark, &second.digits, year] {
+        push(part)?;
+    }
+    let mut hour = Padded::Needless;
+    if let Some((separator, time)) = rest.split_at_checked(1).filter(|(_, time)| !time.is_empty()) {
+        let (number, rest) = Small::split(time)?;
+        hour = number.padded;
+        for part in [separator, &number.digits, rest] {
+            push(part)?;
+        }
+    } else {
+        push(rest)?;
+    }
+    let date = [first.padded, second.padded];
+    if date.contains(&Padded::Yes) && (date.contains(&Padded::No) || hour == Padded::No) {
+        return Err(Refusal::Shape);
+    }
+    let padding = if hour == Padded::No { Padding::Nothing } else { Padding::Hour };
+    let (value, form) = dated(padded.get(..length).unwrap_or_default(), order)?;
+    Ok((value, form.with_padding(padding)))
+}
+
+/// A number of one or two digits.
+struct Small {
+    digits: [u8; 2],
+    padded: Padded,
+}
+
+/// Whether a number has a zero in front.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Padded {
+    Yes,
+    No,
+    /// It is ten or more.
+    Needless,
+}
+
+impl Small {
+    /// The number that a text begins with, and what follows.
+    fn split(text: &[u8]) -> Result<(Self, &[u8]), Refusal> {
+        match text {
+            [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+                let padded = if *tens == b'0' { Padded::Yes } else { Padded::Needless };
+                Ok((Self { digits: [*tens, *ones], padded }, rest))
+            }
+            [ones @ b'0'..=b'9', rest @ ..] => {
+                Ok((Self { digits: [b'0', *ones], padded: Padded::No }, rest))
+            }
+            _ => Err(Refusal::Shape),
+        }
+    }
+}
+
 fn or_empty(text: &[u8], refusal: Refusal) -> Refusal {
     if text.trim_ascii().is_empty() { Refusal::Empty } else { refusal }
 }
@@ -121,15 +198,41 @@ mod tests {
         for (text, refusal) in [
             ("31/01/2025", Refusal::Day),
             ("01/31.2025", Refusal::Shape),
-            ("1/31/2025", Refusal::Shape),
+            ("1/031/2025", Refusal::Shape),
+            ("1/02/2025", Refusal::Shape),
+            ("01/2/2025", Refusal::Shape),
+            ("01/02/2025 9:30", Refusal::Shape),
+            ("1/2/25", Refusal::Shape),
+            ("1/2/2025 ", Refusal::Shape),
+            ("1/2", Refusal::Shape),
+            ("2/30/2025", Refusal::Day),
+            ("1/2/2025 9:60", Refusal::Clock),
             ("01/31/25", Refusal::Shape),
             ("01/31/2025 24:00", Refusal::Clock),
             ("", Refusal::Empty),
         ] {
             assert_eq!(IsoText::parse_ordered(text, DateOrder::Mdy), Err(refusal), "{text}");
         }
+        let endless = format!("1/2/2025 9:30:00.{}", "0".repeat(100));
+        assert_eq!(IsoText::parse_ordered(endless, DateOrder::Mdy), Err(Refusal::Shape));
         // Without being asked for neither order is taken.
         assert_eq!(IsoText::parse("03/04/2025"), Err(Refusal::Shape));
+    }
+
+    #[test]
+    fn numbers_without_the_zero_in_front_have_a_form_of_their_own() {
+        for (text, same, pattern) in [
+            ("8/5/2015", "2015-08-05", "M/D/YYYY"),
+            ("8/31/2015 23:39", "2015-08-31 23:39", "M/D/YYYY HH:MM"),
+            ("8/31/2015 09:39", "2015-08-31 09:39", "M/D/YYYY HH:MM"),
+            ("8/31/2015 9:39:05", "2015-08-31 09:39:05", "M/D/YYYY H:MM:SS"),
+            ("10/31/2015 9:39", "2015-10-31 09:39", "M/D/YYYY H:MM"),
+            ("10/31/2015 12:39", "2015-10-31 12:39", "MM/DD/YYYY HH:MM"),
+        ] {
+            let (value, form) = IsoText::parse_ordered(text, DateOrder::Mdy).unwrap();
+            assert_eq!((value, form.to_string().as_str()), (iso(same), pattern), "{text}");
+        }
+        assert_eq!(Orders::of("8/31/2015 9:30").only(), Some(DateOrder::Mdy));
     }
 
     #[test]

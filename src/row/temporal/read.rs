@@ -4,7 +4,7 @@
 
 use super::{IsoText, MICROS_A_DAY, MICROS_A_MINUTE, MICROS_A_SECOND, Refusal, calendar};
 use crate::model::{
-    ClockForm, DateForm, DateOrder, IsoForm, Mark, OffsetDigits, OffsetForm, OffsetLayout,
+    ClockForm, DateForm, DateOrder, IsoForm, Mark, OffsetDigits, OffsetForm, OffsetLayout, Padding,
     Separator, UtcName,
 };
 
@@ -53,7 +53,7 @@ pub(super) fn dated(text: &[u8], order: DateOrder) -> Result<(IsoText, IsoForm),
         _ => return Err(Refusal::Shape),
     };
     let days = days(order, year, rest_of_date)?;
-    let form = DateForm { order, mark };
+    let form = DateForm { order, mark, padding: Padding::All };
     with_time(days, form, rest)
 }
 

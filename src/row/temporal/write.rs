@@ -1,8 +1,9 @@
 //! Writes dates and times in a form: the very text that was read, or what a column's form says of a value.
 
 use super::{IsoText, MICROS_A_DAY, MICROS_A_MINUTE, MICROS_A_SECOND, calendar};
+use crate::model::BelowTen;
 use crate::model::{
-    ClockForm, DateForm, DateOrder, IsoForm, Mark, OffsetDigits, OffsetForm, OffsetLayout,
+    ClockForm, DateForm, DateOrder, IsoForm, Mark, OffsetDigits, OffsetForm, OffsetLayout, Padding,
     Separator,
 };
 
@@ -13,32 +14,24 @@ impl IsoForm {
     /// What the form would leave out of a value (seconds in `HH:MM`, more digits than `Fixed` has, the time in a date)
     /// is written too, so that the text always says this value.
     pub fn write(&self, value: IsoText, out: &mut String) -> Option<()> {
-        match (self.of(value)?, value) {
-            (Self::Date(form), IsoText::Date(days)) => push_date(form, days, out),
-            (Self::Date(form), IsoText::Naive(wall)) => push_date(form, day_of(wall)?, out),
-            (Self::Time(clock), IsoText::Time(micros)) => {
-                push_clock(clock, ":", micros, out);
+        let form = self.of(value)?;
+        match form {
+            Self::Date(date) => push_date(date, day_of(form.wall(value)?)?, out),
+            Self::Time(clock) => {
+                push_clock(clock, Padding::All, ":", form.wall(value)?, out);
                 Some(())
             }
-            (Self::DateTime { date, separator, clock, offset }, value) => {
-                let wall = match (value, offset) {
-                    (IsoText::Date(days), None) => i64::from(days) * MICROS_A_DAY,
-                    (IsoText::Naive(wall), None) => wall,
-                    (IsoText::Instant(instant), Some(offset)) => {
-                        instant.checked_add(offset.minutes_east() * MICROS_A_MINUTE)?
-                    }
-                    _ => return None,
-                };
+            Self::DateTime { date, separator, clock, offset } => {
+                let wall = form.wall(value)?;
                 push_date(date, day_of(wall)?, out)?;
                 out.push_str(separator.text());
                 let colon = if date.mark == Mark::Nothing { "" } else { ":" };
-                push_clock(clock, colon, wall.rem_euclid(MICROS_A_DAY), out);
+                push_clock(clock, date.padding, colon, wall.rem_euclid(MICROS_A_DAY), out);
                 if let Some(offset) = offset {
                     push_offset(offset, out);
                 }
                 Some(())
             }
-            _ => None,
         }
     }
 
@@ -66,9 +59,18 @@ impl IsoForm {
         }
     }
 
-    /// The form of this value's own text: what the rule says for it, and what must be written beyond the rule.
+    /// The form of this value's own text: what the rules say for it, and what must be written beyond the rules.
     #[inline]
     fn of(&self, value: IsoText) -> Option<Self> {
+        let form = self.with_clock_of(value)?;
+        Some(match form.padding() {
+            Padding::All => form,
+            padding => form.with_padding(padding.applied(form.below_ten(value)?)),
+        })
+    }
+
+    #[inline]
+    fn with_clock_of(&self, value: IsoText) -> Option<Self> {
         let applied = |form: Self, micros| Some(form.applied(ClockForm::least(micros)));
         match (*self, value) {
             (form @ Self::Date(_), IsoText::Date(_)) => Some(form),
@@ -111,6 +113,53 @@ impl IsoForm {
         }
     }
 
+    /// Which of a value's numbers are below ten, in this form's offset.
+    pub(super) fn below_ten(&self, value: IsoText) -> Option<BelowTen> {
+        let wall = self.wall(value)?;
+        let (_, month, day) = calendar::date(day_of(wall)?)?;
+        let has_hour = matches!(self, Self::DateTime { .. });
+        Some(BelowTen {
+            date: month < 10 || day < 10,
+            hour: has_hour && wall.rem_euclid(MICROS_A_DAY) < 600 * MICROS_A_MINUTE,
+        })
+    }
+
+    /// What a clock shows that has this form's offset, or that no offset is known of: microseconds since 1970, or since
+    /// midnight.
+    fn wall(&self, value: IsoText) -> Option<i64> {
+        match (value, self) {
+            (IsoText::Date(days), _) => i64::from(days).checked_mul(MICROS_A_DAY),
+            (IsoText::Instant(instant), Self::DateTime { offset: Some(offset), .. }) => {
+                instant.checked_add(offset.minutes_east() * MICROS_A_MINUTE)
+            }
+            (IsoText::Time(wall) | IsoText::Naive(wall) | IsoText::Instant(wall), _) => Some(wall),
+        }
+    }
+
+    /// The padding of the date, where there is one.
+    pub(super) fn padding(&self) -> Padding {
+        match self {
+            Self::Date(date) | Self::DateTime { date, .. } => date.padding,
+            Self::Time(_) => Padding::All,
+        }
+    }
+
+    /// Whether nothing in it may lack a zero: the year of its date comes first, or it has no date.
+    pub(super) fn year_first(&self) -> bool {
+        match self {
+            Self::Date(date) | Self::DateTime { date, .. } => date.order == DateOrder::Ymd,
+            Self::Time(_) => true,
+        }
+    }
+
+    /// The same form with another padding, where it has a date.
+    pub(super) fn with_padding(mut self, padding: Padding) -> Self {
+        if let Self::Date(date) | Self::DateTime { date, .. } = &mut self {
+            date.padding = padding;
+        }
+        self
+    }
+
     /// The same form with another clock, where it has one.
     pub(super) fn with_clock(self, clock: ClockForm) -> Self {
         match self {
@@ -119,6 +168,17 @@ impl IsoForm {
             Self::DateTime { date, separator, offset, .. } => {
                 Self::DateTime { date, separator, clock, offset }
             }
+        }
+    }
+}
+
+impl Padding {
+    /// The first padding that writes the same text as this one does.
+    pub(super) fn applied(self, below_ten: BelowTen) -> Self {
+        match (self, below_ten) {
+            (Self::Nothing, BelowTen { hour: true, .. }) => Self::Nothing,
+            (Self::Hour | Self::Nothing, BelowTen { date: true, .. }) => Self::Hour,
+            _ => Self::All,
         }
     }
 }
@@ -176,10 +236,12 @@ fn day_of(wall: i64) -> Option<i32> {
 fn push_date(form: DateForm, days: i32, out: &mut String) -> Option<()> {
     let (year, month, day) = calendar::date(days)?;
     let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
+    let digits = |number| if form.padding == Padding::All || number > 9 { 2 } else { 1 };
+    let (month, day) = ((month, digits(month)), (day, digits(day)));
     let parts = match form.order {
-        DateOrder::Ymd => [(year, 4), (month, 2), (day, 2)],
-        DateOrder::Dmy => [(day, 2), (month, 2), (year, 4)],
-        DateOrder::Mdy => [(month, 2), (day, 2), (year, 4)],
+        DateOrder::Ymd => [(year, 4), month, day],
+        DateOrder::Dmy => [day, month, (year, 4)],
+        DateOrder::Mdy => [month, day, (year, 4)],
     };
     for (at, (number, digits)) in parts.into_iter().enumerate() {
         if at > 0 {
@@ -190,9 +252,10 @@ fn push_date(form: DateForm, days: i32, out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn push_clock(form: ClockForm, colon: &str, micros: i64, out: &mut String) {
+fn push_clock(form: ClockForm, padding: Padding, colon: &str, micros: i64, out: &mut String) {
     let seconds = micros / MICROS_A_SECOND;
-    push_digits(seconds / 3600, 2, out);
+    let hour = seconds / 3600;
+    push_digits(hour, if padding == Padding::Nothing && hour < 10 { 1 } else { 2 }, out);
     out.push_str(colon);
     push_digits(seconds / 60 % 60, 2, out);
     if form == ClockForm::Minutes {
