@@ -57,7 +57,7 @@ fn misfits(report: &Report) -> String {
             name(&misfit.table),
             name(&misfit.column),
             misfit.values.to_string(),
-            misfit.reason.clone(),
+            legible(&misfit.reason).into_owned(),
             misfit.policy.clone(),
             name(&misfit.example),
         ]);

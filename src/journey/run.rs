@@ -426,7 +426,7 @@ impl Run<'_> {
             tables: tables.collect(),
             phases: clock.laps(),
             copied_rows,
-            misfits: reject::misfits(link, self.lease.migration)?,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }
@@ -458,7 +458,7 @@ impl Run<'_> {
             phase: if ok { "proved" } else { "not equal" }.into(),
             tables: tables.collect(),
             differences,
-            misfits: reject::misfits(link, self.lease.migration)?,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }

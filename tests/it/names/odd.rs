@@ -2,7 +2,7 @@
 
 use super::{columns, drops_everything, moved, pipeline, quoted, relations, run};
 use crate::comparison::Comparison;
-use crate::environment::Environment;
+use crate::environment::{Done, Environment};
 use serde_json::Value;
 
 /// 64 bytes: one more than PostgreSQL keeps.
@@ -279,6 +279,31 @@ fn names_longer_than_an_index_of_the_ledger_holds_are_moved() {
     ));
     assert_eq!(relations(&env, "i").len(), 2);
     drops_everything(&env);
+}
+
+#[test]
+fn rows_of_renamed_tables_are_set_aside_and_loaded_under_the_names_of_the_source() {
+    let env = Environment::new();
+    env.sqlite(&format!(
+        "CREATE TABLE \"{OVER}\" (id INTEGER PRIMARY KEY, xmin); CREATE TABLE \"\" (a);
+         INSERT INTO \"{OVER}\" VALUES (1, 5), (2, 'N/A'), (3, 7); INSERT INTO \"\" VALUES (1);"
+    ));
+    let said = |more: &str| {
+        pipeline(&env, &format!("[tables.{OVER}.columns]\nxmin = {{ type = 'int8'{more} }}"))
+    };
+    let done = run(&env, &said("")).expect(65);
+    let misfit = &done.json()["misfits"][0];
+    assert_eq!((&misfit["table"], &misfit["column"]), (&OVER.into(), &"xmin".into()), "{done}");
+    let rejected =
+        |done: &Done| [0, 1].map(|table| done.json()["tables"][table]["rejected"].clone());
+    assert_eq!(rejected(&done), [0, 1], "{done}");
+    let target = quoted(&relations(&env, "r")[0]);
+    assert_eq!(env.value(&format!("SELECT count(*) FROM {target}")), "2");
+    let null = said(", misfits = 'null'");
+    let done = run(&env, &null).expect(0);
+    assert_eq!(rejected(&done), [0, 0], "{done}");
+    assert_eq!(env.value(&format!("SELECT count(*) || ' ' || sum(xmin_) FROM {target}")), "3 12");
+    env.liteferry(&["verify", &null]).expect(0);
 }
 
 #[test]
