@@ -1,8 +1,8 @@
 //! Internet addresses and networks: text to PostgreSQL's binary form of `inet` and `cidr`, and back.
 //!
 //! The form is `family, bits, is_cidr, length` (a byte each) and the address. What is read here is what the server
-//! reads, to the letter, but for two things that nobody writes: a colon too many before `/bits` of IPv6, and more than
-//! nine digits of bits. Abbreviated networks without bits (`cidr` of `192.168`) are not read either.
+//! reads, but for what nobody writes: in IPv6 a colon before `/bits` and octets that lack some of the four, in IPv4 a
+//! count of bits that overflows. Abbreviated networks without bits (`cidr` of `192.168`) are not read either.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
