@@ -2,7 +2,7 @@
 //! transaction with its ledger row.
 
 use super::Setting;
-use crate::error::{Error, Place, Result};
+use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
@@ -49,6 +49,7 @@ pub(super) fn copy(
             })
         });
         let first = moved
+            .map_err(|error| with_advice(error, table))
             .at(|| format!("chunk {}", chunk.number))
             .at(|| format!("table {}", table.source))?;
         if !first {
@@ -58,6 +59,19 @@ pub(super) fn copy(
         Ok(())
     })
     .map(drop)
+}
+
+/// What a user can do where the server takes no rows of a table of which it computes columns.
+fn with_advice(error: Error, table: &TableSchema) -> Error {
+    let computes = table.columns.iter().any(|column| column.computed);
+    if error.class() != Class::Data || !computes {
+        return error;
+    }
+    error.todo(format!(
+        "perhaps PostgreSQL cannot compute a generated column of some row: give `[tables.{:?}] generated = \"values\"` in a \
+         pipeline file, drop what was created with the SQL that `liteferry plan` prints, and begin again",
+        table.source
+    ))
 }
 
 /// The chunks still to load, the largest table's first, and what the screen shall expect.
@@ -140,17 +154,36 @@ fn move_chunk(
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
-    visitor: &mut impl RowVisitor,
+    loading: &mut Loading<'_, '_>,
     told: &mut Told<'_>,
 ) -> Result<()> {
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
+    let loaded = table.loaded();
+    // What the target computes is hashed, and not sent.
+    let mut sent = match &loaded {
+        Some((positions, shape)) => Some((positions, TupleEncoder::new(shape)?)),
+        None => None,
+    };
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch)?, visitor)?;
+        let rows = transform.apply(&batch)?;
+        match &mut sent {
+            None => encoder.encode(&rows, loading)?,
+            Some((positions, sent)) => {
+                encoder.encode(&rows, &mut loading.sums)?;
+                let part = rows.project(positions).map_err(|error| {
+                    Error::internal("a batch lacks columns of its table").because(error)
+                })?;
+                sent.encode(&part, &mut Sending(loading.copy))?;
+            }
+        }
         told.batch(&batch);
     }
-    encoder.finish(visitor)
+    match sent {
+        None => encoder.finish(loading),
+        Some((_, mut sent)) => sent.finish(&mut Sending(loading.copy)),
+    }
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
@@ -176,6 +209,21 @@ impl RowVisitor for Loading<'_, '_> {
 
     fn bytes(&mut self, piece: Bytes) -> Result<()> {
         self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
+    }
+}
+
+/// Sends rows that are summed elsewhere.
+struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
+
+impl RowVisitor for Sending<'_, '_> {
+    fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.0.write(piece)?;
         reach(Step::PieceSent);
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
 use super::keys::{self, Names};
+use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
+use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified, Refusal};
@@ -146,13 +147,20 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
-    let schema = table_schema(facts, source, evidence, &choices);
+    let mut schema = table_schema(facts, source, evidence, &choices);
     let identity = identity(source, &schema);
     if let Some(identity) = &identity {
         names.reserve(&format!("{}_{}_seq", schema.target, identity.column));
     }
-    let create = ddl::create_table(&target, source, &schema, identity.as_ref(), left_behind);
-    let steps = keys::steps(&target, source, &schema, names, left_behind);
+    let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    let as_values = facts.pipeline.generated_as_values(&source.name);
+    let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
+    for (column, expression) in schema.columns.iter_mut().zip(&computed) {
+        column.computed = expression.is_some();
+    }
+    let create =
+        ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
+    let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
     let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
         |((column, seen), choice)| ColumnReport {
             declared: column.declared.clone(),
@@ -162,7 +170,22 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
+    Ok(PlannedTable { schema, stretches, create, steps, identity, columns, notes })
+}
+
+/// Refuses rows that surely do not fit a page, and notes those that may not.
+fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+    match limits::width(schema, evidence) {
+        Width::Fits => Ok(Vec::new()),
+        Width::Unknown(bytes) => Ok(vec![format!(
+            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
+        )]),
+        Width::TooWide(bytes) => Err(Error::new(
+            Class::Undecided,
+            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
+        )
+        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
+    }
 }
 
 fn unnameable(refusal: &Refusal) -> Error {
@@ -195,6 +218,7 @@ fn table_schema(
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
+            computed: false,
             not_null: nulls(position) == 0
                 && (column.not_null || source.rowid_alias == Some(position)),
         })

@@ -60,7 +60,17 @@ pub fn translate_predicate(sql: &str, columns: Columns<'_>) -> Result<String, Un
     translated(sql, columns)?.truth()
 }
 
-/// An expression with its type: the key of an index. NOCASE keys are folded.
+/// An expression with its type: the value of a generated column. It stands as an operand.
+pub fn translate_value(
+    sql: &str,
+    columns: Columns<'_>,
+) -> Result<(String, ExprType), Untranslatable> {
+    let typed = translated(sql, columns)?;
+    let kind = typed.faithful()?.kind;
+    Ok((format!("({})", typed.sql), kind))
+}
+
+/// An expression with its type: the key of an index. NOCASE and RTRIM keys are folded.
 pub fn translate_scalar(
     sql: &str,
     columns: Columns<'_>,
@@ -175,11 +185,7 @@ impl Translator<'_> {
             return Err(Untranslatable::new(format!("{name:?} is no column that can be named")));
         };
         let typed = Typed::new(column.target.to_string(), column.kind.into());
-        let collation = match column.collation.as_str() {
-            "BINARY" => Some(Collation::Binary),
-            "NOCASE" => Some(Collation::NoCase),
-            _ => None,
-        };
+        let collation = Collation::named(&column.collation);
         Ok(Typed {
             collated: collation.map_or(Collated::No, Collated::Column),
             as_stored: column.as_stored && (collation.is_some() || typed.kind != ExprType::Text),
@@ -414,10 +420,8 @@ fn cast(operand: Typed, to: Option<&Type<'_>>) -> Result<Typed, Untranslatable> 
 
 fn collate(operand: Typed, name: &str) -> Result<Typed, Untranslatable> {
     operand.only(ExprType::Text)?;
-    let collation = match name.to_ascii_uppercase().as_str() {
-        "BINARY" => Collation::Binary,
-        "NOCASE" => Collation::NoCase,
-        _ => return Err(Untranslatable::new(format!("the collation {name:?} has no counterpart"))),
+    let Some(collation) = Collation::named(name) else {
+        return Err(Untranslatable::new(format!("the collation {name:?} has no counterpart")));
     };
     Ok(Typed { collated: Collated::Explicit(collation), ..operand })
 }
@@ -624,9 +628,10 @@ mod tests {
             ("s = u", r#"("s" = "u")"#),
             ("u COLLATE BINARY = s", r#"("u" = "s")"#),
             ("u < 'A'", &format!(r#"(({u} COLLATE "C") < {a})"#)),
+            ("s = v COLLATE RTRIM", r#"(rtrim("s", ' ') = rtrim("v", ' '))"#),
         ]);
         refuses(&[
-            ("s = 'a' COLLATE RTRIM", "RTRIM"),
+            ("s = 'a' COLLATE UNICASE", "UNICASE"),
             ("lower(s COLLATE NOCASE) = v", "COLLATE stands within"),
             ("CASE WHEN s = 'a' COLLATE NOCASE THEN s ELSE v END = 'x'", "COLLATE stands within"),
         ]);

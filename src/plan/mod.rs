@@ -6,7 +6,10 @@
 mod build;
 mod ddl;
 pub mod expression;
+mod generated;
 mod keys;
+mod limits;
+mod offenders;
 pub mod types;
 
 pub use build::{Facts, build};
@@ -51,6 +54,9 @@ pub struct PlannedTable {
     pub identity: Option<Identity>,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
+    /// What the user should know of the table.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One statement after the load; done once, and noted in the ledger in the same transaction.
@@ -66,6 +72,15 @@ pub struct Step {
     pub sql: String,
     /// A statement that checks the rows that are there, in a transaction of its own.
     pub validate: Option<String>,
+    /// A query for the rows that the check does not allow: their number, and the keys of the first ones.
+    #[serde(default)]
+    pub offenders: Option<String>,
+    /// Statements that make something like it where values are too long for an index; none where there is nothing like it.
+    #[serde(default)]
+    pub instead: Vec<String>,
+    /// What the user should know of it before it is made.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What a step makes.
@@ -203,9 +218,18 @@ impl Plan {
                 )
             })
         });
+        let of_table = |table: &str, note: &str| format!("table {table}: {note}");
+        let tables = self
+            .tables
+            .iter()
+            .flat_map(|table| table.notes.iter().map(|note| of_table(&table.schema.source, note)));
+        let steps = self.steps().filter_map(|step| {
+            let note = format!("{}: {}", step.full_name(), step.note.as_ref()?);
+            Some(of_table(&step.table, &note))
+        });
         let left = self.left_behind.iter().map(|left| {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
-        columns.chain(left).collect()
+        columns.chain(tables).chain(steps).chain(left).collect()
     }
 }

@@ -100,6 +100,7 @@ impl Declared {
     fn of(column: &SourceColumn) -> Self {
         let name = column.declared.to_ascii_uppercase();
         match Affinity::of(&column.declared) {
+            _ if column.any => Self::Nothing,
             _ if name.contains("BOOL") => Self::Boolean,
             Affinity::Text => Self::Text(
                 arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n)),

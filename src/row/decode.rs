@@ -332,6 +332,7 @@ mod tests {
             pg,
             not_null: false,
             numbers_only: true,
+            computed: false,
         };
         TableSchema {
             source: "t".into(),

@@ -286,6 +286,7 @@ fn table() -> TableSchema {
         pg,
         not_null: false,
         numbers_only: false,
+        computed: false,
     };
     TableSchema {
         source: "sent".into(),
