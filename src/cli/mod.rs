@@ -9,6 +9,7 @@ mod run;
 mod screen;
 mod show;
 mod status;
+mod text;
 mod verify;
 
 use crate::error::{Class, Error, Result};
@@ -141,7 +142,7 @@ fn judge(report: &Report) -> Result<()> {
         .tables
         .iter()
         .filter(|table| table.equal == Some(false))
-        .map(|table| table.name.as_str())
+        .map(|table| text::name(&table.name))
         .collect();
     Err(Error::new(Class::NotEqual, format!("source and target are not equal in {}", tables.join(", ")))
         .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"))

@@ -45,6 +45,30 @@ pub struct TargetSection {
     /// The schema that the tables are created in.
     #[serde(default = "public")]
     pub schema: String,
+    /// What becomes of the case of names.
+    #[serde(default)]
+    pub identifiers: Identifiers,
+}
+
+/// What becomes of the case of the names of tables, columns, indexes and constraints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identifiers {
+    /// Names stay as the source has them.
+    #[default]
+    Preserve,
+    /// The letters of ASCII lose their case, as in names that PostgreSQL reads without quotes.
+    Lower,
+}
+
+impl Identifiers {
+    /// The name that this asks for.
+    pub fn fold(self, name: &str) -> String {
+        match self {
+            Self::Preserve => name.into(),
+            Self::Lower => name.to_ascii_lowercase(),
+        }
+    }
 }
 
 /// `[snapshot]`
@@ -157,7 +181,11 @@ impl Pipeline {
         Self {
             name: None,
             source: SourceSection { path: source.into() },
-            target: TargetSection { url: target.into(), schema: public() },
+            target: TargetSection {
+                url: target.into(),
+                schema: public(),
+                identifiers: Identifiers::default(),
+            },
             snapshot: SnapshotSection::default(),
             tables: BTreeMap::new(),
         }
@@ -172,9 +200,10 @@ impl Pipeline {
     /// blake3 of what is said about tables, chunks and names: a migration that has begun cannot go on under other settings.
     pub fn settings_hash(&self) -> String {
         let said = format!(
-            "{:?} {} {:?} {:?}",
+            "{:?} {} {:?} {:?} {:?}",
             self.name(),
             self.target.schema,
+            self.target.identifiers,
             self.snapshot,
             self.tables
         );
@@ -229,6 +258,23 @@ mod tests {
         for refused in ["0", "4095", "1073741825", "-1", "'1 MB'"] {
             assert_eq!(parse(refused).unwrap_err().class().exit_code(), 2, "{refused}");
         }
+    }
+
+    #[test]
+    fn another_case_of_names_is_another_setting() {
+        let parse = |said: &str| {
+            let text = format!("[source]\npath = 'a.db'\n[target]\nurl = 'local'\n{said}");
+            Pipeline::parse(&text)
+        };
+        let (nothing, preserve, lower) = (
+            parse("").unwrap(),
+            parse("identifiers = 'preserve'").unwrap(),
+            parse("identifiers = 'lower'").unwrap(),
+        );
+        assert_eq!(nothing.settings_hash(), preserve.settings_hash());
+        assert_ne!(preserve.settings_hash(), lower.settings_hash());
+        assert_eq!(lower.target.identifiers.fold("Größe ÄÖ_X"), "größe ÄÖ_x");
+        assert_eq!(parse("identifiers = 'upper'").unwrap_err().class().exit_code(), 2);
     }
 
     #[test]

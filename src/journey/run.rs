@@ -223,9 +223,7 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
 ///
 /// [`Class::Undecided`] naming what is in the way.
 pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
-    let tables = plan.tables.iter().map(|table| table.schema.target.clone());
-    let names: Vec<_> = tables.chain(plan.steps().map(|step| step.name.clone())).collect();
-    let taken = define::relations_in_the_way(session, &plan.target_schema, &names)?;
+    let taken = define::relations_in_the_way(session, &plan.target_schema, &plan.relations())?;
     if taken.is_empty() {
         return Ok(());
     }
@@ -386,7 +384,7 @@ impl Run<'_> {
         };
         let tables = self.migrated.plan.tables.iter();
         let tables = tables
-            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.source)));
+            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.target)));
         Ok(Report {
             command: "run",
             phase: phase.into(),

@@ -90,7 +90,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
         });
         let before: u64 = loaded
             .iter()
-            .filter(|chunk| chunk.table == schema.source)
+            .filter(|chunk| chunk.table == schema.target)
             .map(|chunk| chunk.sum.rows)
             .sum();
         if before > 0 {
@@ -102,7 +102,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
             });
         }
         for (position, &range) in schema.chunks.iter().enumerate() {
-            if !done.contains(&(schema.source.as_str(), position)) {
+            if !done.contains(&(schema.target.as_str(), position)) {
                 chunks.push(Chunk { table: number, number: position, range });
             }
         }
@@ -144,7 +144,7 @@ fn move_chunk(
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
     )?;
     Ok(LoadedChunk {
-        table: table.source.clone(),
+        table: table.target.clone(),
         chunk: chunk.number,
         sum: loading.sums.total(),
         groups: loading.sums.to_bytes(),

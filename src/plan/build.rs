@@ -1,12 +1,14 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::keys::{self, Names};
 use super::limits::{self, ROW_BYTES_MAX, Width};
+use super::names::Names;
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated};
+use super::{
+    ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys, references,
+};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::identifier::{Ident, Qualified, Refusal};
+use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
     Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
 };
@@ -35,9 +37,9 @@ const BUCKETS_MAX: u64 = 1024;
 /// [`Class::Undecided`] with one line for each thing that must be decided first.
 pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     let mut refusals = unknown_settings(facts);
-    refusals.extend(reserved_schema(&facts.pipeline.target.schema));
+    refusals.extend(unusable_schema(&facts.pipeline.target.schema));
     let mut left_behind: Vec<_> = facts.schema.left_behind.iter().map(not_moved).collect();
-    let mut names = Names::new(facts.schema.tables.iter().map(|table| table.name.clone()));
+    let mut names = Names::new(facts.schema, facts.pipeline.target.identifiers);
     let mut tables = Vec::new();
     for (source, evidence) in facts.schema.tables.iter().zip(facts.evidence) {
         match plan_table(facts, source, evidence, &mut names, &mut left_behind) {
@@ -49,7 +51,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         return Err(undecided(refusals));
     }
     let foreign_keys =
-        keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+        references::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -59,6 +61,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         tables,
         foreign_keys,
         left_behind,
+        renames: names.into_renames(),
     })
 }
 
@@ -82,14 +85,17 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     refusals
 }
 
-/// Schemas that are not for tables.
-fn reserved_schema(schema: &str) -> Option<Error> {
+/// Schemas that are not for tables, or cannot be.
+fn unusable_schema(schema: &str) -> Option<Error> {
     let reserved =
         schema.starts_with("pg_") || ["liteferry", "information_schema"].contains(&schema);
-    reserved.then(|| {
-        Error::new(Class::Undecided, format!("the target's schema {schema} is reserved"))
-            .todo("give another `schema` in the pipeline file")
-    })
+    let reason = match Ident::new(schema) {
+        Ok(_) if reserved => "it is reserved".into(),
+        Ok(_) => return None,
+        Err(refusal) => refusal.to_string(),
+    };
+    let what = format!("the target's schema {schema:?} cannot be used: {reason}");
+    Some(Error::new(Class::Undecided, what).todo("give another `schema` in the pipeline file"))
 }
 
 fn undecided(mut refusals: Vec<Error>) -> Error {
@@ -124,13 +130,12 @@ fn plan_table(
 ) -> Result<PlannedTable, Vec<Error>> {
     let at = |error: Error| error.at(format!("table {}", source.name));
     let mut refusals = Vec::new();
-    let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
-        .map_err(|refusal| vec![at(unnameable(&refusal))])?;
+    let target = Qualified::new(&facts.pipeline.target.schema, &names.table(&source.name))
+        .map_err(|_schema_is_refused_already| Vec::new())?;
     let mut choices = Vec::new();
     for (column, seen) in source.columns.iter().zip(&evidence.columns) {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
-        match name.and_then(|_| types::choose(column, seen, said)) {
+        match types::choose(column, seen, said) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -147,11 +152,9 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
-    let mut schema = table_schema(facts, source, evidence, &choices);
-    let identity = identity(source, &schema);
-    if let Some(identity) = &identity {
-        names.reserve(&format!("{}_{}_seq", schema.target, identity.column));
-    }
+    let columns = names.columns(source);
+    let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    let identity = identity(source, &schema, names);
     let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
     let as_values = facts.pipeline.generated_as_values(&source.name);
     let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
@@ -188,11 +191,6 @@ fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<Strin
     }
 }
 
-fn unnameable(refusal: &Refusal) -> Error {
-    Error::new(Class::Undecided, refusal.to_string())
-        .todo("giving another name is not supported yet: rename it in a copy of the source")
-}
-
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
 
@@ -201,16 +199,18 @@ fn table_schema(
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
+    (target, names): (&Qualified, Vec<String>),
 ) -> TableSchema {
     let nulls = |position: usize| evidence.columns.get(position).map_or(0, |seen| seen.nulls);
     let columns: Vec<_> = source
         .columns
         .iter()
         .zip(choices)
+        .zip(names)
         .enumerate()
-        .map(|(position, (column, choice))| Column {
+        .map(|(position, ((column, choice), name))| Column {
             source: column.name.clone(),
-            target: column.name.clone(),
+            target: name,
             read: choice.read,
             recast: choice.recast.clone(),
             pg: choice.pg,
@@ -230,8 +230,8 @@ fn table_schema(
     };
     TableSchema {
         source: source.name.clone(),
-        target_schema: facts.pipeline.target.schema.clone(),
-        target: source.name.clone(),
+        target_schema: target.schema.as_str().into(),
+        target: target.name.as_str().into(),
         rowid_name: source.rowid_name.map(Into::into),
         partition: partition(source, &columns, evidence.rows),
         columns,
@@ -277,10 +277,13 @@ fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     chunks
 }
 
-fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
+fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
     let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == crate::model::PgType::Int8)
-        .then(|| Identity { column: column.target.clone(), given_out: source.sequence })
+    (column.pg == crate::model::PgType::Int8).then(|| Identity {
+        column: column.target.clone(),
+        sequence: names.make(&schema.target, Some(&column.target), "seq"),
+        given_out: source.sequence,
+    })
 }
 
 #[cfg(test)]

@@ -1,36 +1,14 @@
-//! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
+//! What comes after the load: primary keys, UNIQUE constraints, indexes and CHECKs.
 
 use super::expression::{self, ColumnRef, ExprType};
 use super::limits::{self, Content, INDEX_COLUMNS_MAX, KeyPart, Wanted};
-use super::offenders::{self, Reference};
-use super::{LeftBehind, PlannedTable, Step, StepKind};
-use crate::model::identifier::{Ident, Qualified, quoted, shortened};
+use super::names::Names;
+use super::{LeftBehind, Step, StepKind, offenders};
+use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
-    CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
-    SourceIndexColumn, SourceTable, TableEvidence, TableSchema,
+    CellShape, Column, IndexOrigin, PgType, Recast, SourceIndex, SourceIndexColumn, SourceTable,
+    TableEvidence, TableSchema,
 };
-use std::collections::BTreeSet;
-
-/// The names of the target's relations, so that no two are the same: tables, indexes and sequences share one space.
-#[derive(Debug)]
-pub(super) struct Names(BTreeSet<String>);
-
-impl Names {
-    pub(super) fn new(taken: impl IntoIterator<Item = String>) -> Self {
-        Self(taken.into_iter().collect())
-    }
-
-    pub(super) fn reserve(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
-    }
-
-    /// A legal name like `wanted` that nothing else has.
-    fn give(&mut self, wanted: &str) -> String {
-        let name = shortened(wanted, &|name| self.0.contains(name));
-        self.0.insert(name.clone());
-        name
-    }
-}
 
 /// Keys, indexes and checks of one table.
 pub(super) fn steps(
@@ -124,8 +102,8 @@ impl TableKeys<'_> {
         } else {
             (StepKind::PrimaryKey, "PRIMARY KEY", "pkey")
         };
-        let name = format!("{}_{suffix}", self.schema.target);
-        let mut step = self.constraint(kind, words, &key, names.give(&name))?;
+        let name = names.make(&self.schema.target, None, suffix);
+        let mut step = self.constraint(kind, words, &key, name)?;
         if nullable {
             let nulls = "the source's primary key holds NULLs, which PostgreSQL's cannot: it becomes UNIQUE";
             step.note = joined([Some(nulls.into()), step.note]);
@@ -218,7 +196,7 @@ impl TableKeys<'_> {
             return Ok(None);
         }
         constrained.push(sorted);
-        let name = names.give(&self.name_of(index));
+        let name = self.name_of(index, names);
         self.constraint(StepKind::Unique, "UNIQUE", &positions, name).map(Some)
     }
 
@@ -244,7 +222,7 @@ impl TableKeys<'_> {
         };
         let (kind, unique) =
             if index.unique { (StepKind::Unique, "UNIQUE ") } else { (StepKind::Index, "") };
-        let name = names.give(&self.name_of(index));
+        let name = self.name_of(index, names);
         let keys: Vec<_> = parts.iter().map(KeyPart::sorted).collect();
         let sql = format!(
             "CREATE {unique}INDEX {} ON {} ({}){predicate}",
@@ -308,22 +286,25 @@ impl TableKeys<'_> {
     }
 
     /// An index keeps its name; one behind a constraint gets a name as PostgreSQL would give it.
-    fn name_of(&self, index: &SourceIndex) -> String {
+    fn name_of(&self, index: &SourceIndex, names: &mut Names) -> String {
         if index.origin == IndexOrigin::Create {
-            return index.name.clone();
+            return names.index(&self.source.name, &index.name);
         }
         let columns = index
             .columns
             .iter()
             .filter_map(|column| self.schema.columns.get(*column.key.as_ref().ok()?));
         let columns: Vec<_> = columns.map(|column| column.target.as_str()).collect();
-        format!("{}_{}_key", self.schema.target, columns.join("_"))
+        names.make(&self.schema.target, Some(&columns.join("_")), "key")
     }
 
     fn check(&self, name: Option<&str>, sql: &str, names: &mut Names) -> Result<Step, String> {
         let translated = expression::translate_predicate(sql, &|name| self.resolve(name))
             .map_err(|untranslatable| untranslatable.to_string())?;
-        let name = names.give(name.unwrap_or(&format!("{}_check", self.schema.target)));
+        let name = match name {
+            Some(name) => names.check(self.schema, name),
+            None => names.make(&self.schema.target, None, "check"),
+        };
         let quoted = quoted(&name);
         let sql = format!(
             "ALTER TABLE {} ADD CONSTRAINT {quoted} CHECK ({translated}) NOT VALID",
@@ -392,163 +373,4 @@ fn is_as_stored(column: &Column) -> bool {
 /// Equal for texts that SQLite's NOCASE holds equal: only the letters of ASCII lose their case.
 fn folded(column: &str) -> String {
     format!("translate({column}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
-}
-
-/// Foreign keys between planned tables, those that PostgreSQL can hold.
-pub(super) fn foreign_keys(
-    sources: &[SourceTable],
-    tables: &[PlannedTable],
-    names: &mut Names,
-    left_behind: &mut Vec<LeftBehind>,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (source, table) in sources.iter().zip(tables) {
-        for key in &source.foreign_keys {
-            match foreign_key(source, table, key, sources, tables, names) {
-                Ok(step) => steps.push(step),
-                Err(reason) => left_behind.push(LeftBehind {
-                    kind: "foreign key".into(),
-                    name: format!("of table {} to {}", source.name, key.parent),
-                    reason,
-                    sql: String::new(),
-                }),
-            }
-        }
-    }
-    steps
-}
-
-fn foreign_key(
-    source: &SourceTable,
-    table: &PlannedTable,
-    key: &SourceForeignKey,
-    sources: &[SourceTable],
-    tables: &[PlannedTable],
-    names: &mut Names,
-) -> Result<Step, String> {
-    let parent = sources
-        .iter()
-        .zip(tables)
-        .find(|(parent, _)| parent.name.eq_ignore_ascii_case(&key.parent));
-    let (parent_source, parent) =
-        parent.ok_or_else(|| format!("there is no table {}", key.parent))?;
-    let parent_columns = parent_columns(key, parent_source)?;
-    if parent_columns.len() != key.columns.len() {
-        return Err("its columns and its parent's columns differ in number".into());
-    }
-    if !is_unique(parent_source, parent, &parent_columns) {
-        return Err(format!("its parent's columns are not unique in {}", parent_source.name));
-    }
-    let pairs = key.columns.iter().zip(&parent_columns);
-    for (&child, &parent_column) in pairs {
-        let kinds = (table.schema.columns.get(child), parent.schema.columns.get(parent_column));
-        if let (Some(child), Some(parent)) = kinds
-            && !comparable(child.pg, parent.pg)
-        {
-            return Err(format!(
-                "column {} is {}, its parent's is {}",
-                child.source, child.pg, parent.pg
-            ));
-        }
-    }
-    let listed = |table: &PlannedTable, positions: &[usize]| {
-        let columns = positions.iter().filter_map(|&position| table.schema.columns.get(position));
-        columns.map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
-    };
-    let columns: Vec<_> =
-        key.columns.iter().filter_map(|&position| source.columns.get(position)).collect();
-    let columns: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    let name = names.give(&format!("{}_{}_fkey", table.schema.target, columns.join("_")));
-    let child = relation(table);
-    let deferral = match key.deferral {
-        Deferral::Immediate => "",
-        Deferral::Deferred => " DEFERRABLE INITIALLY DEFERRED",
-    };
-    let sql = format!(
-        "ALTER TABLE {child} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE {} ON DELETE {}{deferral} NOT VALID",
-        quoted(&name),
-        listed(table, &key.columns),
-        relation(parent),
-        listed(parent, &parent_columns),
-        key.on_update.sql(),
-        key.on_delete.sql(),
-    );
-    let validate = Some(format!("ALTER TABLE {child} VALIDATE CONSTRAINT {}", quoted(&name)));
-    let reference =
-        Reference { child: table, columns: &key.columns, parent, parent_columns: &parent_columns };
-    Ok(Step {
-        kind: StepKind::ForeignKey,
-        name,
-        table: table.schema.target.clone(),
-        sql,
-        validate,
-        offenders: Some(offenders::of_foreign_key(&reference)),
-        instead: Vec::new(),
-        note: by_collation(parent_source, parent, &parent_columns),
-    })
-}
-
-/// SQLite compares a child with its parent by the parent's collation, PostgreSQL as it is.
-fn by_collation(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> Option<String> {
-    let collated = columns.iter().filter(|&&position| is_text(planned, position));
-    let mut collations = collated.filter_map(|&position| {
-        source.columns.get(position).map(|column| column.collation.as_str())
-    });
-    let collation = collations.find(|&collation| collation != "BINARY")?;
-    Some(format!(
-        "SQLite finds the parent by the collation {collation}; PostgreSQL wants it written alike"
-    ))
-}
-
-fn relation(table: &PlannedTable) -> String {
-    format!("{}.{}", quoted(&table.schema.target_schema), quoted(&table.schema.target))
-}
-
-/// The parent's columns as positions; its primary key where none are written.
-fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<usize>, String> {
-    if key.parent_columns.is_empty() {
-        if parent.primary_key.is_empty() {
-            return Err(format!("{} has no primary key", parent.name));
-        }
-        return Ok(parent.primary_key.clone());
-    }
-    let position = |name: &String| {
-        let found = parent.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-        found.ok_or_else(|| format!("{} has no column {name}", parent.name))
-    };
-    key.parent_columns.iter().map(position).collect()
-}
-
-/// Whether the target will have a key over exactly these columns.
-fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
-    let same = |positions: &[usize]| {
-        positions.len() == columns.len()
-            && positions.iter().all(|position| columns.contains(position))
-    };
-    let plain = |column: &SourceIndexColumn| match column.key {
-        Ok(position) if column.collation == "BINARY" || !is_text(planned, position) => {
-            Some(position)
-        }
-        _ => None,
-    };
-    same(&source.primary_key)
-        || source.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).any(
-            |index| {
-                let positions: Option<Vec<_>> = index.columns.iter().map(plain).collect();
-                positions.is_some_and(|positions| same(&positions))
-            },
-        )
-}
-
-fn is_text(planned: &PlannedTable, position: usize) -> bool {
-    planned.schema.columns.get(position).is_some_and(|column| column.pg.is_text())
-}
-
-/// Whether PostgreSQL compares both types in a foreign key without a cast that changes values.
-fn comparable(child: PgType, parent: PgType) -> bool {
-    match (child, parent) {
-        (PgType::Numeric(_) | PgType::Int8, PgType::Numeric(_)) => true,
-        (child, parent) if child.is_text() && parent.is_text() => true,
-        (child, parent) => child == parent,
-    }
 }

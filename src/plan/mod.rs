@@ -9,7 +9,9 @@ pub mod expression;
 mod generated;
 mod keys;
 mod limits;
+mod names;
 mod offenders;
+mod references;
 pub mod types;
 
 pub use build::{Facts, build};
@@ -37,6 +39,23 @@ pub struct Plan {
     pub foreign_keys: Vec<Step>,
     /// What the target will not have, each with the reason and the SQL.
     pub left_behind: Vec<LeftBehind>,
+    /// What has another name than in the source, folded names not counted.
+    pub renames: Vec<Rename>,
+}
+
+/// A name of the source that the target could not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    /// `table`, `column`, `index` or `check`.
+    pub kind: String,
+    /// The source table.
+    pub table: String,
+    /// The name in the source.
+    pub source: String,
+    /// The name in the target.
+    pub target: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One table with all its DDL.
@@ -106,6 +125,14 @@ impl Step {
     }
 }
 
+impl Rename {
+    fn in_words(&self) -> String {
+        let Self { kind, table, source, target, reason } = self;
+        let place = if kind == "table" { String::new() } else { format!("table {table:?}: ") };
+        format!("{place}{kind} {source:?} becomes {target:?}: {reason}")
+    }
+}
+
 impl StepKind {
     /// The words for messages.
     pub fn name(self) -> &'static str {
@@ -124,6 +151,8 @@ impl StepKind {
 pub struct Identity {
     /// The target column.
     pub column: String,
+    /// The sequence's name.
+    pub sequence: String,
     /// The highest value that the source ever gave out, where it remembers.
     pub given_out: Option<i64>,
 }
@@ -195,6 +224,17 @@ impl Plan {
         self.tables.iter().flat_map(|table| &table.steps).chain(&self.foreign_keys)
     }
 
+    /// The names of all relations that this plan creates: tables, sequences and indexes.
+    pub fn relations(&self) -> Vec<String> {
+        let sequences = self.tables.iter().filter_map(|table| table.identity.as_ref());
+        let indexes = self
+            .steps()
+            .filter(|step| !matches!(step.kind, StepKind::Check | StepKind::ForeignKey));
+        let tables = self.tables.iter().map(|table| &table.schema.target);
+        let all = tables.chain(sequences.map(|identity| &identity.sequence));
+        all.chain(indexes.map(|step| &step.name)).cloned().collect()
+    }
+
     /// The SQL that drops the tables that this plan creates, and nothing else.
     pub fn drop_tables(&self) -> String {
         ddl::drop_tables(self)
@@ -230,6 +270,7 @@ impl Plan {
         let left = self.left_behind.iter().map(|left| {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
-        columns.chain(tables).chain(steps).chain(left).collect()
+        let renames = self.renames.iter().map(Rename::in_words);
+        renames.chain(columns).chain(tables).chain(steps).chain(left).collect()
     }
 }

@@ -32,7 +32,8 @@ const LOOKS: usize = 36_000;
 static SHARED: LazyLock<Scoped> = LazyLock::new(|| start_server(&[]));
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-fn start_server(settings: &[(&str, &str)]) -> Scoped {
+/// A server with settings beside those of all test servers.
+pub(crate) fn start_server(settings: &[(&str, &str)]) -> Scoped {
     let mut options = ServerOptions::scratch();
     // Each test has a few connections, and there are as many tests at once as processors.
     let all = [("max_connections", "500")].iter().chain(settings);
@@ -226,7 +227,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn open(url: &str) -> Self {
+    /// Connects as the server's superuser.
+    pub(crate) fn open(url: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls)).unwrap();
         drop(runtime.spawn(connection));

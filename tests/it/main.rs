@@ -8,6 +8,8 @@ mod cli;
 #[cfg(test)]
 mod comparison;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod encoders;
 #[cfg(test)]
 mod environment;
@@ -17,6 +19,8 @@ mod environment;
 mod faults;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]

@@ -17,8 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::{Conninfo, Host};
 use super::failure::{
-    Moment, because, classify_connect, failed, is_connection_lost, is_password_missing,
-    is_tls_missing, of_certificate,
+    Moment, because, classify_connect, failed, is_connection_lost, is_identity_refused,
+    is_password_missing, is_tls_missing, is_unbound, of_certificate,
 };
 use super::tls::{self, SslMode};
 use crate::error::{Class, Error, Result};
@@ -227,11 +227,23 @@ fn advice(conninfo: &Conninfo, class: Class, error: &tokio_postgres::Error) -> O
     if let Some(fault) = of_certificate(error) {
         return advice_on_certificate(fault);
     }
+    if is_identity_refused(error) {
+        let advice = "show a certificate of an authority that the server trusts (its ssl_ca_file): \
+                      sslcert=FILE and sslkey=FILE";
+        return Some(advice.to_owned());
+    }
+    if is_unbound(error) {
+        let advice = "channel_binding=require needs encryption (sslmode=verify-full), \
+                      and scram-sha-256 in pg_hba.conf";
+        return Some(advice.to_owned());
+    }
+    let origin = &conninfo.password.origin;
     match error.code().map(SqlState::code) {
-        Some("28P01" | "28000") => {
-            let origin = &conninfo.password.origin;
-            Some(format!("check the role, its password and pg_hba.conf: {origin}"))
-        }
+        Some("28P01") => Some(format!("check the role, its password and pg_hba.conf: {origin}")),
+        Some("28000") => Some(format!(
+            "check the role, and what pg_hba.conf asks of it: encryption (sslmode), \
+             a certificate (sslcert and sslkey) or a password ({origin})"
+        )),
         Some("3D000") => Some(format!(
             "CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0, or name another",
             quoted(&conninfo.database)

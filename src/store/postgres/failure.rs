@@ -172,12 +172,38 @@ pub(super) fn is_tls_missing(error: &tokio_postgres::Error) -> bool {
         && error.source().is_some_and(|cause| cause.to_string() == "server does not support TLS")
 }
 
+/// Whether a password would have gone over a channel that it is not bound to.
+pub(super) fn is_unbound(error: &tokio_postgres::Error) -> bool {
+    phase(error) == Phase::Authentication
+        && error.source().is_some_and(|cause| cause.to_string().ends_with("channel binding"))
+}
+
 /// The certificate's fault, if it is one.
 pub(super) fn of_certificate(error: &tokio_postgres::Error) -> Option<&rustls::CertificateError> {
     match of_tls(error) {
         Some(rustls::Error::InvalidCertificate(fault)) => Some(fault),
         _ => None,
     }
+}
+
+/// Whether the server does not accept the certificate by which liteferry shows who it is. A signature that does not
+/// fit the authority's key is told as an error of decryption.
+pub(super) fn is_identity_refused(error: &tokio_postgres::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        of_tls(error),
+        Some(rustls::Error::AlertReceived(
+            Alert::AccessDenied
+                | Alert::BadCertificate
+                | Alert::CertificateExpired
+                | Alert::CertificateRequired
+                | Alert::CertificateRevoked
+                | Alert::CertificateUnknown
+                | Alert::DecryptError
+                | Alert::UnknownCA
+                | Alert::UnsupportedCertificate
+        ))
+    )
 }
 
 /// What the server said, without the rows that it quotes, and without control characters.

@@ -26,7 +26,7 @@ pub fn load_chunk(
 ) -> Result<bool> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    if !ledger::claim_chunk(session, lease, &table.source, chunk)? {
+    if !ledger::claim_chunk(session, lease, &table.target, chunk)? {
         session.batch("roll back", "ROLLBACK")?;
         return Ok(false);
     }

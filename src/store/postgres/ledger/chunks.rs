@@ -1,0 +1,97 @@
+//! The chunks that are loaded, each with its sums.
+
+use super::super::session::Session;
+use super::{Lease, column, damaged};
+use crate::error::{Error, Result};
+use crate::model::DigestSum;
+
+/// One chunk that is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadedChunk {
+    /// The target table's name: the source's may be longer than an index of the ledger holds.
+    pub table: String,
+    /// The chunk's number.
+    pub chunk: usize,
+    /// Its rows and their sum.
+    pub sum: DigestSum,
+    /// The sums of its groups.
+    pub groups: Vec<u8>,
+}
+
+/// Claims a chunk in the caller's transaction; false if it is loaded already.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn claim_chunk(session: &Session, lease: Lease, table: &str, chunk: usize) -> Result<bool> {
+    let claimed = session.execute(
+        "claim a chunk",
+        "INSERT INTO liteferry.chunk (migration, table_name, chunk, epoch) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+        &[&lease.migration, &table, &number(chunk)?, &lease.epoch],
+    )?;
+    Ok(claimed == 1)
+}
+
+/// Completes a claimed chunk in the same transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> Result<()> {
+    let rows = i64::try_from(loaded.sum.rows)
+        .map_err(|error| Error::internal("too many rows").because(error))?;
+    let completed = session.execute(
+        "note a chunk as loaded",
+        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6
+         WHERE migration = $1 AND table_name = $2 AND chunk = $3",
+        &[
+            &lease.migration,
+            &loaded.table,
+            &number(loaded.chunk)?,
+            &rows,
+            &loaded.sum.bytes().as_slice(),
+            &loaded.groups,
+        ],
+    )?;
+    if completed == 1 {
+        Ok(())
+    } else {
+        Err(Error::internal("a claimed chunk is gone from the ledger"))
+    }
+}
+
+/// All chunks that are loaded.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChunk>> {
+    let sql =
+        "SELECT table_name, chunk, rows, digest, groups FROM liteferry.chunk WHERE migration = $1
+               ORDER BY table_name, chunk";
+    let rows = session.query("read the ledger", sql, &[&migration])?;
+    rows.iter()
+        .map(|row| {
+            let row = Some(row);
+            let digest: Vec<u8> = column(row, 3)?;
+            let digest =
+                digest.try_into().map_err(|_other_length| damaged("a digest of a wrong length"))?;
+            Ok(LoadedChunk {
+                table: column(row, 0)?,
+                chunk: usize::try_from(column::<i32>(row, 1)?)
+                    .map_err(|_out_of_range| damaged("a negative chunk"))?,
+                sum: DigestSum::from_parts(
+                    u64::try_from(column::<i64>(row, 2)?)
+                        .map_err(|_out_of_range| damaged("negative rows"))?,
+                    digest,
+                ),
+                groups: column(row, 4)?,
+            })
+        })
+        .collect()
+}
+
+fn number(chunk: usize) -> Result<i32> {
+    i32::try_from(chunk).map_err(|error| Error::internal("too many chunks").because(error))
+}
