@@ -40,7 +40,8 @@ pub(super) fn steps(
         match step {
             Ok(step) => steps.extend(step),
             Err(reason) => {
-                left("index", index.name.clone(), reason, index.sql.as_deref().unwrap_or_default());
+                let sql = index.sql.clone().unwrap_or_else(|| declared(index, source));
+                left("index", index.name.clone(), reason, &sql);
             }
         }
     }
@@ -315,6 +316,21 @@ impl TableKeys<'_> {
             Some(offenders::of_check(&self.target.to_string(), self.schema, &translated));
         Ok(Step { validate, offenders, ..self.step(StepKind::Check, name, sql) })
     }
+}
+
+/// The constraint behind an index in SQLite's words.
+fn declared(index: &SourceIndex, source: &SourceTable) -> String {
+    let words = match index.origin {
+        IndexOrigin::PrimaryKey => "PRIMARY KEY",
+        IndexOrigin::Unique | IndexOrigin::Create => "UNIQUE",
+    };
+    let columns = index.columns.iter().map(|column| {
+        let position = column.key.as_ref().ok();
+        let name = position.and_then(|&position| source.columns.get(position));
+        let name = name.map(|column| quoted(&column.name)).unwrap_or_default();
+        format!("{name} COLLATE {}", quoted(&column.collation))
+    });
+    format!("{words} ({})", columns.collect::<Vec<_>>().join(", "))
 }
 
 /// What a column's name means in an expression.

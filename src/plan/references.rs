@@ -4,7 +4,10 @@ use super::names::Names;
 use super::offenders::{self, Reference};
 use super::{LeftBehind, PlannedTable, Step, StepKind};
 use crate::model::identifier::quoted;
-use crate::model::{Deferral, PgType, SourceForeignKey, SourceIndexColumn, SourceTable};
+use crate::model::{
+    Deferral, ForeignKeyAction, PgType, SourceForeignKey, SourceIndexColumn, SourceTable,
+};
+use std::collections::BTreeSet;
 
 /// Foreign keys between planned tables, those that PostgreSQL can hold.
 pub(super) fn foreign_keys(
@@ -22,12 +25,28 @@ pub(super) fn foreign_keys(
                     kind: "foreign key".into(),
                     name: format!("of table {} to {}", source.name, key.parent),
                     reason,
-                    sql: String::new(),
+                    sql: declared(source, key),
                 }),
             }
         }
     }
     steps
+}
+
+/// The foreign key in SQLite's words.
+fn declared(source: &SourceTable, key: &SourceForeignKey) -> String {
+    let columns = key.columns.iter().filter_map(|&position| source.columns.get(position));
+    let columns: Vec<_> = columns.map(|column| quoted(&column.name)).collect();
+    let parents: Vec<_> = key.parent_columns.iter().map(|name| quoted(name)).collect();
+    let parents =
+        if parents.is_empty() { String::new() } else { format!(" ({})", parents.join(", ")) };
+    format!(
+        "FOREIGN KEY ({}) REFERENCES {}{parents} ON UPDATE {} ON DELETE {}",
+        columns.join(", "),
+        quoted(&key.parent),
+        key.on_update.sql(),
+        key.on_delete.sql()
+    )
 }
 
 fn foreign_key(
@@ -49,6 +68,9 @@ fn foreign_key(
     }
     if !is_unique(parent_source, parent, &parent_columns) {
         return Err(format!("its parent's columns are not unique in {}", parent_source.name));
+    }
+    if let Some(reason) = acts_on_computed(table, key) {
+        return Err(reason);
     }
     let pairs = key.columns.iter().zip(&parent_columns);
     for (&child, &parent_column) in pairs {
@@ -98,6 +120,16 @@ fn foreign_key(
     })
 }
 
+/// PostgreSQL refuses an action that would write what it computes; in SQLite it fails when it comes to that.
+fn acts_on_computed(table: &PlannedTable, key: &SourceForeignKey) -> Option<String> {
+    use ForeignKeyAction::{Cascade, SetDefault, SetNull};
+    let writes = matches!(key.on_update, Cascade | SetNull | SetDefault)
+        || matches!(key.on_delete, SetNull | SetDefault);
+    let mut columns = key.columns.iter().filter_map(|&position| table.schema.columns.get(position));
+    let computed = columns.find(|column| column.computed).filter(|_| writes)?;
+    Some(format!("its action would write the generated column {}", computed.source))
+}
+
 /// SQLite compares a child with its parent by the parent's collation, PostgreSQL as it is.
 fn by_collation(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> Option<String> {
     let collated = columns.iter().filter(|&&position| is_text(planned, position));
@@ -131,10 +163,10 @@ fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<us
 
 /// Whether the target will have a key over exactly these columns.
 fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
-    let same = |positions: &[usize]| {
-        positions.len() == columns.len()
-            && positions.iter().all(|position| columns.contains(position))
-    };
+    // A column that stands twice in a key stands once in the target's; a parent's column must stand once.
+    let once = |positions: &[usize]| positions.iter().copied().collect::<BTreeSet<_>>();
+    let wanted = once(columns);
+    let same = |positions: &[usize]| wanted.len() == columns.len() && once(positions) == wanted;
     let plain = |column: &SourceIndexColumn| match column.key {
         Ok(position) if column.collation == "BINARY" || !is_text(planned, position) => {
             Some(position)

@@ -1,6 +1,7 @@
 //! The SQLite side: the only room that knows rusqlite.
 
 pub mod census;
+mod collation;
 pub mod connection;
 pub mod content;
 mod declaration;
