@@ -65,9 +65,8 @@ pub fn translate_value(
     sql: &str,
     columns: Columns<'_>,
 ) -> Result<(String, ExprType), Untranslatable> {
-    let typed = translated(sql, columns)?;
-    let kind = typed.faithful()?.kind;
-    Ok((format!("({})", typed.sql), kind))
+    let typed = standing_alone(translated(sql, columns)?)?;
+    Ok((format!("({})", typed.sql), typed.kind))
 }
 
 /// An expression with its type: the key of an index. NOCASE and RTRIM keys are folded.
@@ -75,10 +74,19 @@ pub fn translate_scalar(
     sql: &str,
     columns: Columns<'_>,
 ) -> Result<(String, ExprType), Untranslatable> {
-    let typed = translated(sql, columns)?;
-    match typed.faithful()?.kind {
+    let typed = standing_alone(translated(sql, columns)?)?;
+    match typed.kind {
         ExprType::Text => Ok((folded(&typed.sql, collation_of(&typed, &typed)), ExprType::Text)),
         kind => Ok((typed.sql, kind)),
+    }
+}
+
+/// The same where nothing around it tells PostgreSQL the type of a string.
+fn standing_alone(typed: Typed) -> Result<Typed, Untranslatable> {
+    match (&typed.faithful()?.constant, typed.kind) {
+        (_, ExprType::Null) => Err(Untranslatable::new("NULL has no type")),
+        (Some(_), ExprType::Text) => Ok(Typed { sql: format!("{}::text", typed.sql), ..typed }),
+        _ => Ok(typed),
     }
 }
 
@@ -334,7 +342,10 @@ fn in_list(value: &Typed, list: &[Typed], not: bool) -> Result<Typed, Untranslat
             return Err(Untranslatable::new("IN is translated for lists of constants"));
         }
         let (left, right) = comparable(value, element)?;
-        one = left;
+        // Beside NULL nothing is folded.
+        if one.is_empty() || element.kind != ExprType::Null {
+            one = left;
+        }
         others.push(right);
     }
     let not = if not { "NOT " } else { "" };
@@ -628,6 +639,7 @@ mod tests {
             ("s = u", r#"("s" = "u")"#),
             ("u COLLATE BINARY = s", r#"("u" = "s")"#),
             ("u < 'A'", &format!(r#"(({u} COLLATE "C") < {a})"#)),
+            ("u IN ('A', NULL)", &format!("({u} IN ({a}, NULL))")),
             ("s = v COLLATE RTRIM", r#"(rtrim("s", ' ') = rtrim("v", ' '))"#),
         ]);
         refuses(&[
