@@ -249,6 +249,10 @@ impl Translator<'_> {
             results.push(self.expression(otherwise, depth)?);
         }
         let (texts, kind) = united(&results)?;
+        if kind == ExprType::Null {
+            // PostgreSQL would take it for a text.
+            return Typed::constant(Constant::Null);
+        }
         let mut sql = vec!["(CASE".to_owned()];
         for (condition, text) in conditions.iter().zip(&texts) {
             sql.push(format!("WHEN {condition} THEN {text}"));
@@ -546,6 +550,8 @@ mod tests {
             ("d >= '2024-01-31'", r#"("d" >= '2024-01-31'::date)"#),
             ("t <= t2", r#"("t" <= "t2")"#),
             ("CASE i WHEN 1 THEN f > 0 END", r#"(CASE WHEN ("i" = 1) THEN ("f" > 0) END)"#),
+            ("CASE WHEN i THEN NULL END", "NULL::boolean"),
+            ("coalesce(NULL, NULL) OR b", r#"(NULL::boolean OR "b")"#),
         ]);
     }
 

@@ -28,6 +28,8 @@ mod pipelines;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod verify;
