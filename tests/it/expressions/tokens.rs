@@ -80,12 +80,9 @@ fn one<'a>(text: &'a str, columns: &BTreeSet<String>) -> Result<&'a str, String>
             Err(format!("the name {name:?}"))
         };
     }
-    let word: String = text
-        .chars()
-        .take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.'))
-        .collect();
+    let in_word = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.');
+    let (word, rest) = text.split_at(text.find(|char| !in_word(char)).unwrap_or(text.len()));
     if !word.is_empty() {
-        let rest = &text[word.len()..];
         let lower = word.to_ascii_lowercase();
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let is_call = FUNCTIONS.contains(&lower.as_str()) && rest.starts_with('(');
@@ -107,15 +104,14 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), String> {
     let mut inside = String::new();
     let mut rest = text;
     loop {
-        let at = rest.find(quote).ok_or("a quote that does not end")?;
-        inside.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        match rest.strip_prefix(quote) {
+        let (before, after) = rest.split_once(quote).ok_or("a quote that does not end")?;
+        inside.push_str(before);
+        match after.strip_prefix(quote) {
             Some(after) => {
                 inside.push(quote);
                 rest = after;
             }
-            None => return Ok((inside, rest)),
+            None => return Ok((inside, after)),
         }
     }
 }

@@ -94,19 +94,12 @@ fn outside_quotes(sql: &str) -> (String, BTreeSet<String>) {
             None => outside.push(char),
         }
     }
-    let mut calls = BTreeSet::new();
-    for (at, _) in outside.match_indices('(') {
-        let before = &outside[..at];
-        let name: String = before
-            .chars()
-            .rev()
-            .take_while(|char| char.is_ascii_alphanumeric() || *char == '_')
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
-        calls.insert(name.to_ascii_lowercase());
-    }
+    let in_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let mut before: Vec<_> = outside.split('(').collect();
+    before.pop();
+    let names =
+        before.iter().map(|text| text.rsplit(|char| !in_name(char)).next().unwrap_or_default());
+    let calls = names.map(str::to_ascii_lowercase).collect();
     (outside, calls)
 }
 
@@ -162,7 +155,7 @@ fn no_text_of_a_hostile_schema_is_executed() {
     ]);
     env.query("CREATE TABLE canary (alive text); INSERT INTO canary VALUES ('yes')");
     let log = env.server().dir().join("server.log");
-    let before = fs::read_to_string(&log).unwrap().len();
+    let before = fs::read_to_string(&log).unwrap();
     env.sqlite(&hostile());
     let done = env.run(&[]).expect(0);
     let said = fs::read_to_string(&log).unwrap();
@@ -170,7 +163,7 @@ fn no_text_of_a_hostile_schema_is_executed() {
     env.verify().expect(0);
     Comparison::new().ignoring("canary").assert_equal(&env.source(), &env.connect());
 
-    let statements = executed(&said[before..]);
+    let statements = executed(said.strip_prefix(&before).unwrap());
     let schema: Vec<_> = statements
         .iter()
         .filter(|sql| {
