@@ -7,7 +7,7 @@ use crate::error::{Error, legible};
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
 use crate::journey::plan::Planned;
-use crate::plan::PlannedTable;
+use crate::plan::{Plan, PlannedTable};
 use crate::status::{Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         line(&columns(table));
     }
     line("\n-- what is created");
-    plan.tables.iter().for_each(|table| sql(&format!("{};", table.create)));
+    plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
     let warnings = plan.warnings();
@@ -163,8 +163,21 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         // Text from the source must not leave its comment.
         warnings.iter().for_each(|warning| line(&format!("-- {}", legible(warning))));
     }
+    left_behind(plan);
     line("\n-- what drops exactly this again");
     sql(&planned.drop_sql);
+}
+
+/// What the target will not have, as the source has it: each line a comment, whatever stands in it.
+fn left_behind(plan: &Plan) {
+    let left: Vec<_> = plan.left_behind.iter().filter(|left| !left.sql.is_empty()).collect();
+    if !left.is_empty() {
+        line("\n-- what is not carried over, as it stands in the source");
+    }
+    for left in left {
+        line(&format!("-- {} {}:", left.kind, name(&left.name)));
+        left.sql.lines().for_each(|text| line(&format!("--     {}", legible(text))));
+    }
 }
 
 fn columns(table: &PlannedTable) -> String {

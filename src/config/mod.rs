@@ -94,9 +94,23 @@ const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
+    /// What becomes of generated columns.
+    #[serde(default)]
+    pub generated: GeneratedColumns,
     /// What is said of single columns.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSection>,
+}
+
+/// What becomes of a table's generated columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratedColumns {
+    /// The target computes those whose expression means the same there.
+    #[default]
+    Computed,
+    /// All become plain columns that hold the values.
+    Values,
 }
 
 /// `columns.NAME = { … }`
@@ -282,6 +296,11 @@ impl Pipeline {
             self.snapshot
         );
         blake3::hash(said.as_bytes()).to_hex().to_string()
+    }
+
+    /// Whether the generated columns of a table become plain ones.
+    pub fn generated_as_values(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|said| said.generated == GeneratedColumns::Values)
     }
 
     /// What is said of a column, if anything.

@@ -2,7 +2,7 @@
 //! transaction with its ledger row.
 
 use super::Setting;
-use crate::error::{Error, Place, Result};
+use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
@@ -49,6 +49,7 @@ pub(super) fn copy(
             })
         });
         let first = moved
+            .map_err(|error| with_advice(error, table))
             .at(|| format!("chunk {}", chunk.number))
             .at(|| format!("table {}", table.source))?;
         if !first {
@@ -58,6 +59,19 @@ pub(super) fn copy(
         Ok(())
     })
     .map(drop)
+}
+
+/// What a user can do where the server takes no rows of a table of which it computes columns.
+fn with_advice(error: Error, table: &TableSchema) -> Error {
+    let computes = table.columns.iter().any(|column| column.computed);
+    if error.class() != Class::Data || !computes {
+        return error;
+    }
+    error.todo(format!(
+        "perhaps PostgreSQL cannot compute a generated column of some row: give `[tables.{:?}] generated = \"values\"` in a \
+         pipeline file, drop what was created with the SQL that `liteferry plan` prints, and begin again",
+        table.source
+    ))
 }
 
 /// The chunks still to load, the largest table's first, and what the screen shall expect.
@@ -147,16 +161,16 @@ pub(super) fn move_rows(
     before: &LoadedChunk,
     copy: &mut CopyWriter<'_>,
 ) -> Result<Copied> {
-    let transform = Transform::new(table)?;
-    let mut encoder = TupleEncoder::new(table)?;
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
-        encoder.encode(&transform.apply(&batch.records)?, &mut loading)?;
+        sender.send(&batch, &mut loading)?;
         aside.add(batch);
         Ok(())
     })?;
-    encoder.finish(&mut loading)?;
+    sender.finish(&mut loading)?;
     let mut sums = loading.sums;
     let sent = sums.total().rows;
     sums.merge_bytes(&before.groups)?;
@@ -185,19 +199,57 @@ impl Aside {
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
-    visitor: &mut impl RowVisitor,
+    loading: &mut Loading<'_, '_>,
     aside: &mut Aside,
     told: &mut Told<'_>,
 ) -> Result<()> {
-    let transform = Transform::new(table)?;
-    let mut encoder = TupleEncoder::new(table)?;
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch.records)?, visitor)?;
+        sender.send(&batch, loading)?;
         told.batch(&batch);
         aside.add(batch);
     }
-    encoder.finish(visitor)
+    sender.finish(loading)
+}
+
+/// Encodes the rows of one table; what the target computes is hashed, and not sent.
+struct Sender<'t> {
+    transform: Transform<'t>,
+    encoder: TupleEncoder<'t>,
+    /// The positions of the columns that are sent, where that is not all of them.
+    part: Option<(&'t [usize], TupleEncoder<'t>)>,
+}
+
+impl<'t> Sender<'t> {
+    fn new(table: &'t TableSchema, loaded: Option<&'t (Vec<usize>, TableSchema)>) -> Result<Self> {
+        let part = match loaded {
+            Some((positions, shape)) => Some((positions.as_slice(), TupleEncoder::new(shape)?)),
+            None => None,
+        };
+        let (transform, encoder) = (Transform::new(table)?, TupleEncoder::new(table)?);
+        Ok(Self { transform, encoder, part })
+    }
+
+    fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
+        let rows = self.transform.apply(&batch.records)?;
+        let Some((positions, sent)) = &mut self.part else {
+            return self.encoder.encode(&rows, loading);
+        };
+        self.encoder.encode(&rows, &mut loading.sums)?;
+        let part = rows.project(positions).map_err(|error| {
+            Error::internal("a batch lacks columns of its table").because(error)
+        })?;
+        sent.encode(&part, &mut Sending(loading.copy))
+    }
+
+    fn finish(mut self, loading: &mut Loading<'_, '_>) -> Result<()> {
+        match &mut self.part {
+            None => self.encoder.finish(loading),
+            Some((_, sent)) => sent.finish(&mut Sending(loading.copy)),
+        }
+    }
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
@@ -224,6 +276,21 @@ impl RowVisitor for Loading<'_, '_> {
 
     fn bytes(&mut self, piece: Bytes) -> Result<()> {
         self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
+    }
+}
+
+/// Sends rows that are summed elsewhere.
+struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
+
+impl RowVisitor for Sending<'_, '_> {
+    fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.0.write(piece)?;
         reach(Step::PieceSent);
         Ok(())
     }

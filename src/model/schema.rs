@@ -59,6 +59,10 @@ pub struct Column {
     pub default: Option<RawCell>,
     /// How the source writes the values; cells that it writes otherwise are kept one by one.
     pub form: Form,
+    /// Whether the target computes it, by the expression of a generated column: it is read and proved like the others,
+    /// and never loaded.
+    #[serde(default)]
+    pub computed: bool,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
@@ -211,6 +215,31 @@ impl TableSchema {
     /// The Arrow schema of batches as written to the target.
     pub fn write_schema(&self) -> SchemaRef {
         self.arrow_schema(|column| column.pg.arrow())
+    }
+
+    /// Where the target computes columns, those that are loaded: their positions, and the shape of the rows that are
+    /// sent, which are compared by the whole table and have no key and no chunks of their own.
+    pub fn loaded(&self) -> Option<(Vec<usize>, Self)> {
+        let columns = self.columns.iter().enumerate().filter(|(_, column)| !column.computed);
+        let (positions, columns): (Vec<_>, Vec<_>) =
+            columns.map(|(position, column)| (position, column.clone())).unzip();
+        let narrower = positions.len() < self.columns.len();
+        narrower.then(|| {
+            let sent = Self {
+                source: self.source.clone(),
+                target_schema: self.target_schema.clone(),
+                target: self.target.clone(),
+                rowid_name: self.rowid_name.clone(),
+                columns,
+                key: Vec::new(),
+                partition: Partition::Buckets { count: 1 },
+                chunks: Vec::new(),
+                rows: self.rows,
+                bytes: self.bytes,
+                largest_row_bytes: self.largest_row_bytes,
+            };
+            (positions, sent)
+        })
     }
 
     /// How many groups the rows fall into for proof.

@@ -1,15 +1,17 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::keys;
+use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::names::Names;
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
+use super::{
+    ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys, references,
+};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
-    TableSchema,
+    Column, EnumType, Partition, PgType, Remedy, RowRange, SourceSchema, SourceTable, Stretch,
+    TableEvidence, TableSchema,
 };
 
 /// What a plan is made from.
@@ -50,7 +52,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         return Err(undecided(refusals));
     }
     let foreign_keys =
-        keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+        references::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -152,10 +154,18 @@ fn plan_table(
         sql: String::new(),
     }));
     let columns = names.columns(source);
-    let schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    name_enums(&mut schema, &choices, names);
     let identity = identity(source, &schema, names);
-    let create = ddl::create_table(&target, source, &schema, identity.as_ref(), left_behind);
-    let steps = keys::steps(&target, source, &schema, names, left_behind);
+    let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    let as_values = facts.pipeline.generated_as_values(&source.name);
+    let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
+    for (column, expression) in schema.columns.iter_mut().zip(&computed) {
+        column.computed = expression.is_some();
+    }
+    let create =
+        ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
+    let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
     let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
         |((column, seen), choice)| ColumnReport {
             declared: column.declared.clone(),
@@ -165,7 +175,34 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
+    Ok(PlannedTable { schema, stretches, create, steps, identity, columns, notes })
+}
+
+/// Gives each enum a type of its own.
+fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
+    for (column, choice) in schema.columns.iter_mut().zip(choices) {
+        if choice.pg == PgType::Enum {
+            let name = names.make(&schema.target, Some(&column.target), "enum");
+            let labels = choice.labels.clone();
+            let schema = schema.target_schema.clone();
+            column.enum_type = Some(EnumType { schema, name, labels });
+        }
+    }
+}
+
+/// Refuses rows that surely do not fit a page, and notes those that may not.
+fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+    match limits::width(schema, evidence) {
+        Width::Fits => Ok(Vec::new()),
+        Width::Unknown(bytes) => Ok(vec![format!(
+            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
+        )]),
+        Width::TooWide(bytes) => Err(Error::new(
+            Class::Undecided,
+            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
+        )
+        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
+    }
 }
 
 /// PostgreSQL's own limit.
@@ -199,6 +236,7 @@ fn table_schema(
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
+            computed: false,
             not_null: nulls(position) == 0
                 && !(choice.strays > 0 && choice.misfits == Remedy::Null)
                 && (column.not_null || source.rowid_alias == Some(position)),
@@ -226,9 +264,9 @@ fn table_schema(
 
 /// By chunk where the rowid stands in the target, else by hash of the key.
 fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
-    let alias = source.rowid_alias.filter(|&position| {
-        columns.get(position).is_some_and(|column| column.pg == crate::model::PgType::Int8)
-    });
+    let alias = source
+        .rowid_alias
+        .filter(|&position| columns.get(position).is_some_and(|column| column.pg == PgType::Int8));
     if let Some(key) = alias {
         Partition::Chunks { key }
     } else {
@@ -260,7 +298,7 @@ fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
 
 fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
     let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == crate::model::PgType::Int8).then(|| Identity {
+    (column.pg == PgType::Int8).then(|| Identity {
         column: column.target.clone(),
         sequence: names.make(&schema.target, Some(&column.target), "seq"),
         given_out: source.sequence,

@@ -6,14 +6,18 @@
 mod build;
 mod ddl;
 pub mod expression;
+mod generated;
 mod keys;
+mod limits;
 mod names;
+mod offenders;
+mod references;
 pub mod types;
 
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{Stretch, TableSchema};
+use crate::model::{EnumType, Stretch, TableSchema};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -69,6 +73,9 @@ pub struct PlannedTable {
     pub identity: Option<Identity>,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
+    /// What the user should know of the table.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One statement after the load; done once, and noted in the ledger in the same transaction.
@@ -84,6 +91,15 @@ pub struct Step {
     pub sql: String,
     /// A statement that checks the rows that are there, in a transaction of its own.
     pub validate: Option<String>,
+    /// A query for the rows that the check does not allow: their number, and the keys of the first ones.
+    #[serde(default)]
+    pub offenders: Option<String>,
+    /// Statements that make something like it where values are too long for an index; none where there is nothing like it.
+    #[serde(default)]
+    pub instead: Vec<String>,
+    /// What the user should know of it before it is made.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What a step makes.
@@ -215,8 +231,21 @@ impl Plan {
             .steps()
             .filter(|step| !matches!(step.kind, StepKind::Check | StepKind::ForeignKey));
         let tables = self.tables.iter().map(|table| &table.schema.target);
-        let all = tables.chain(sequences.map(|identity| &identity.sequence));
+        let enums = self.enums().map(|named| &named.name);
+        let all = tables.chain(enums).chain(sequences.map(|identity| &identity.sequence));
         all.chain(indexes.map(|step| &step.name)).cloned().collect()
+    }
+
+    /// The enums that are created before the tables.
+    pub fn enums(&self) -> impl Iterator<Item = &EnumType> {
+        let columns = self.tables.iter().flat_map(|table| &table.schema.columns);
+        columns.filter_map(|column| column.enum_type.as_ref())
+    }
+
+    /// The SQL that creates the enums and then the tables, one statement after the other.
+    pub fn create_tables(&self) -> impl Iterator<Item = String> {
+        let tables = self.tables.iter().map(|table| table.create.clone());
+        self.enums().map(ddl::create_enum).chain(tables)
     }
 
     /// The SQL that drops the tables that this plan creates, and nothing else.
@@ -242,10 +271,19 @@ impl Plan {
                 )
             })
         });
+        let of_table = |table: &str, note: &str| format!("table {table}: {note}");
+        let tables = self
+            .tables
+            .iter()
+            .flat_map(|table| table.notes.iter().map(|note| of_table(&table.schema.source, note)));
+        let steps = self.steps().filter_map(|step| {
+            let note = format!("{}: {}", step.full_name(), step.note.as_ref()?);
+            Some(of_table(&step.table, &note))
+        });
         let left = self.left_behind.iter().map(|left| {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
         let renames = self.renames.iter().map(Rename::in_words);
-        renames.chain(columns).chain(left).collect()
+        renames.chain(columns).chain(tables).chain(steps).chain(left).collect()
     }
 }

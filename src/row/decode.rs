@@ -265,6 +265,7 @@ mod tests {
             misfits: Remedy::Reject,
             default: None,
             form: Form::Plain,
+            computed: false,
         };
         TableSchema {
             source: "t".into(),

@@ -13,6 +13,8 @@ mod connections;
 mod encoders;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+mod expressions;
 // Only builds with debug assertions know faults.
 #[cfg(test)]
 #[cfg(debug_assertions)]
@@ -27,6 +29,8 @@ mod pipelines;
 mod rejects;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

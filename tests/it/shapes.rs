@@ -86,10 +86,36 @@ fn more_columns_than_postgresql_has_are_refused_before_anything_is_created() {
 }
 
 #[test]
-fn a_row_that_no_page_of_the_server_holds_ends_the_run_with_its_table() {
+fn a_row_that_no_page_of_the_server_holds_is_refused_before_anything_is_created() {
     let env = Environment::new();
     env.sqlite(&wide(1600, |_, column| column.to_string()));
-    env.run(&[]).expect(65).saying(&["table wide", "row is too big"]);
+    env.run(&[]).expect(78).saying(&["table wide", "12824 bytes of a page", "another type"]);
+    assert_eq!(env.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"), "0");
+}
+
+#[test]
+fn a_row_that_may_be_too_wide_for_a_page_is_told_of_and_ends_the_load_where_it_is() {
+    let sometimes = |least: usize| {
+        wide(
+            1600,
+            move |row, column| {
+                if column < 100 || row > least { column.to_string() } else { "NULL".into() }
+            },
+        )
+    };
+    let env = Environment::new();
+    env.sqlite(&sometimes(1));
+    let done = env.run(&[]).expect(65);
+    done.saying(&["a row may take", "8160", "table wide", "row is too big"]);
+    let (compared, done, _) =
+        moves(&wide(
+            1600,
+            |row, column| {
+                if column % 3 == row { column.to_string() } else { "NULL".into() }
+            },
+        ));
+    assert_eq!(compared, Compared { tables: 1, rows: 3, set_aside: 0 });
+    assert!(done.says("a row may take"), "{done}");
 }
 
 /// Bytes without a pattern that would let anything be compressed.
@@ -232,7 +258,7 @@ fn an_index_that_cannot_hold_the_rows_is_left_out_and_told_in_every_run() {
     let env = Environment::new();
     env.sqlite(
         "CREATE TABLE pages (id INTEGER PRIMARY KEY, body TEXT, size INTEGER);
-         CREATE INDEX pages_body ON pages (body); CREATE INDEX pages_size ON pages (size);
+         CREATE INDEX pages_body ON pages (body, size); CREATE INDEX pages_size ON pages (size);
          INSERT INTO pages VALUES (1, hex(randomblob(10000)), 20000), (2, 'short', 5);",
     );
     for _ in 0..2 {

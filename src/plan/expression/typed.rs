@@ -42,6 +42,20 @@ pub(super) enum Collation {
     Binary,
     /// By bytes, ASCII letters without case.
     NoCase,
+    /// By bytes, without the spaces at the end.
+    RTrim,
+}
+
+impl Collation {
+    /// The collation of this name, if it is one of SQLite's own.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_uppercase().as_str() {
+            "BINARY" => Some(Self::Binary),
+            "NOCASE" => Some(Self::NoCase),
+            "RTRIM" => Some(Self::RTrim),
+            _ => None,
+        }
+    }
 }
 
 /// The collation that an operand brings into a comparison.
@@ -260,13 +274,14 @@ pub(super) fn collation_of(left: &Typed, right: &Typed) -> Collation {
     ranked.into_iter().flatten().next().unwrap_or(Collation::Binary)
 }
 
-/// The text as `collation` sees it: NOCASE folds the 26 ASCII letters and no others.
+/// The text as `collation` sees it: NOCASE folds the 26 ASCII letters and no others, RTRIM cuts spaces and no others.
 pub(super) fn folded(sql: &str, collation: Collation) -> String {
     match collation {
         Collation::Binary => sql.to_owned(),
         Collation::NoCase => {
             format!("translate({sql}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
         }
+        Collation::RTrim => format!("rtrim({sql}, ' ')"),
     }
 }
 

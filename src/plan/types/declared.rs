@@ -24,6 +24,7 @@ impl Declared {
     pub(super) fn of(column: &SourceColumn) -> Self {
         let name = column.declared.to_ascii_uppercase();
         match Affinity::of(&column.declared) {
+            _ if column.any => Self::Nothing,
             _ if name.contains("BOOL") => Self::Boolean,
             _ if name.contains("UUID") || name.contains("GUID") => Self::Uuid,
             _ if name.contains("JSONB") => Self::Jsonb,

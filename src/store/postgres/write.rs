@@ -4,7 +4,7 @@ use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
-use crate::model::{FormException, Misfit, TableSchema};
+use crate::model::{Column, FormException, Misfit, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -104,8 +104,9 @@ pub struct CopyWriter<'s> {
 
 impl<'s> CopyWriter<'s> {
     fn begin(session: &'s Session, table: &TableSchema) -> Result<Self> {
+        let loaded: Vec<_> = table.columns.iter().filter(|column| !column.computed).collect();
         let sql =
-            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns(table));
+            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), named(loaded));
         let sink = session.wait("begin a COPY", session.client().copy_in(&sql))?;
         let mut writer = Self { session, sink: Box::pin(sink) };
         writer.write(Bytes::from_static(&COPY_HEADER))?;
@@ -140,5 +141,9 @@ pub(super) fn relation(table: &TableSchema) -> String {
 
 /// The quoted names of all columns, in order.
 pub(super) fn columns(table: &TableSchema) -> String {
-    table.columns.iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
+    named(&table.columns)
+}
+
+fn named<'c>(columns: impl IntoIterator<Item = &'c Column>) -> String {
+    columns.into_iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
 }

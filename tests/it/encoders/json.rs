@@ -152,6 +152,7 @@ fn table() -> TableSchema {
         misfits: liteferry::model::Remedy::Reject,
         default: None,
         form: liteferry::model::Form::Plain,
+        computed: false,
         not_null: false,
         numbers_only: false,
     };
