@@ -77,8 +77,11 @@ fn exceptions(env: &Environment) -> BTreeMap<i64, Stored> {
     let kept = rows.into_iter().map(|row| {
         let [id, class, hex] = row.try_into().unwrap();
         let (class, hex): (String, String) = (class.unwrap(), hex.unwrap());
-        let bytes: Vec<u8> = (0..hex.len() / 2)
-            .map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap())
+        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap();
+        let bytes: Vec<u8> = hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).unwrap())
             .collect();
         let number = || u64::from_be_bytes(bytes.clone().try_into().unwrap());
         let cell = match class.as_str() {
