@@ -1,8 +1,7 @@
 //! `liteferry demo`
 
 use super::screen::Screen;
-use super::{Hands, Output, judge, show};
-use crate::error::Result;
+use super::{Failed, Hands, Output, judge, show};
 use crate::journey::demo;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -28,7 +27,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         let demo = demo::Demo::new(self.rows, self.dir.clone());
         let say = |what: &str| screen.say(what);

@@ -99,7 +99,7 @@ pub fn main() -> ExitCode {
     let output = arguments.output;
     let screen = Screen::new(output.verbose, output.log_format == LogFormat::Json);
     let stop = failpoint::arm().and_then(|()| Stop::on_signals());
-    let outcome = stop.and_then(|stop| match &arguments.command {
+    let outcome = stop.map_err(Failed::from).and_then(|stop| match &arguments.command {
         Command::Demo(demo) => demo.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
@@ -109,14 +109,29 @@ pub fn main() -> ExitCode {
     screen.finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            screen.failed(&error);
-            // What was compared and differs has been printed already, with all that is known about it.
-            if output.json && error.class() != Class::NotEqual {
-                show::json(&show::failure(arguments.command.name(), &error));
+        Err(failed) => {
+            let (Failed::Early(error) | Failed::Reported(error)) = &failed;
+            screen.failed(error);
+            if let (true, Failed::Early(error)) = (output.json, &failed) {
+                show::json(&show::failure(arguments.command.name(), error));
             }
             ExitCode::from(error.class().exit_code())
         }
+    }
+}
+
+/// How a command fails.
+#[derive(Debug)]
+enum Failed {
+    /// Without a result.
+    Early(Error),
+    /// With a result, which has been printed with all that is known about it.
+    Reported(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Early(error)
     }
 }
 
@@ -133,16 +148,24 @@ impl Command {
 }
 
 /// What a report means for the exit code.
-fn judge(report: &Report) -> Result<()> {
-    if report.ok() {
-        return Ok(());
-    }
-    let tables: Vec<_> = report
-        .tables
-        .iter()
-        .filter(|table| table.equal == Some(false))
-        .map(|table| table.name.as_str())
-        .collect();
-    Err(Error::new(Class::NotEqual, format!("source and target are not equal in {}", tables.join(", ")))
-        .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"))
+fn judge(report: &Report) -> Result<(), Failed> {
+    let error = match report.failure() {
+        None => return Ok(()),
+        Some(Class::Data) => Error::new(
+            Class::Data,
+            "not all of the source can be read or trusted; what could be read is moved, and equal",
+        )
+        .todo("get what the warnings name from a backup, or do without it"),
+        Some(class) => {
+            let tables: Vec<_> = report
+                .tables
+                .iter()
+                .filter(|table| table.equal == Some(false))
+                .map(|table| table.name.as_str())
+                .collect();
+            Error::new(class, format!("source and target are not equal in {}", tables.join(", ")))
+                .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints")
+        }
+    };
+    Err(Failed::Reported(error))
 }

@@ -55,8 +55,10 @@ fn closing(report: &Report) -> String {
         .rows_per_second()
         .map(|speed| format!("; {speed:.0} rows/s copied"))
         .unwrap_or_default();
-    let verdict = if !report.ok() {
+    let verdict = if !report.equal() {
         "NOT EQUAL"
+    } else if report.proved() && !report.ok() {
+        "every row and value that can be read is equal, and not all can be"
     } else if report.proved() {
         "every row and value is equal"
     } else {

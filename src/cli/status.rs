@@ -2,8 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Output, show};
-use crate::error::Result;
+use super::{Failed, Output, show};
 use crate::journey::history::history;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -19,7 +18,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let (_, target) = self.ends.open(screen)?;
         let history = history(&target.conninfo, stop, screen)?;
         screen.finish();

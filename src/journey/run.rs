@@ -44,7 +44,7 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);
@@ -57,8 +57,7 @@ pub fn run(
     let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
         .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
-        Ok(report) if report.ok() => (report.phase.clone(), 0),
-        Ok(_) => ("not equal".into(), Class::NotEqual.exit_code()),
+        Ok(report) => (report.phase.clone(), report.failure().map_or(0, Class::exit_code)),
         Err(error) => (error.to_string(), error.class().exit_code()),
     };
     reach(Step::EndReached);
@@ -297,8 +296,9 @@ impl Run<'_> {
         }
         let report = self.prove(link)?;
         clock.lap(Phase::Proof);
-        self.reached(link, if report.ok() { "proved" } else { "not equal" })?;
+        self.reached(link, if report.equal() { "proved" } else { "not equal" })?;
         let phases = clock.laps();
+        let warnings = plan.losses().into_iter().chain(warnings).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 
@@ -421,6 +421,7 @@ impl Run<'_> {
             phase: if ok { "proved" } else { "not equal" }.into(),
             tables: proofs.iter().map(TableReport::proved).collect(),
             differences,
+            losses: verify::losses(plan),
             ..Report::default()
         })
     }

@@ -16,6 +16,6 @@ pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, Tabl
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
-    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
+    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass, UnreadableTable,
 };
 pub use types::{NumericSize, PgType};

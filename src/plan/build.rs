@@ -2,7 +2,7 @@
 
 use super::keys::{self, Names};
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
+use super::{ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, ddl};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified, Refusal};
@@ -58,6 +58,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         tables,
         foreign_keys,
         left_behind,
+        damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
     })
 }
 
@@ -69,7 +70,9 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     };
     for (name, section) in &facts.pipeline.tables {
         let Some(table) = facts.schema.tables.iter().find(|table| table.name == *name) else {
-            refusals.push(unknown(format!("table {name}")));
+            if facts.schema.unreadable.iter().all(|table| table.name != *name) {
+                refusals.push(unknown(format!("table {name}")));
+            }
             continue;
         };
         let missing = section
@@ -134,6 +137,7 @@ fn plan_table(
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
     }
+    refusals.extend(too_large(source, evidence).map(at));
     if source.columns.len() > COLUMNS_MAX {
         refusals.push(at(Error::new(Class::Undecided, format!("more than {COLUMNS_MAX} columns"))));
     }
@@ -162,8 +166,38 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
+    let unreadable = evidence.unreadable.clone();
+    Ok(PlannedTable { schema, stretches, unreadable, create, steps, identity, columns })
 }
+
+/// Refuses rows that PostgreSQL has no place for: it builds each in one piece of memory, both to load and to read it.
+fn too_large(source: &SourceTable, evidence: &TableEvidence) -> Option<Error> {
+    let columns = u64::try_from(source.columns.len()).unwrap_or(u64::MAX);
+    let most = PIECE_BYTES_MAX - PIECE_SPARE - COLUMN_SPARE.saturating_mul(columns);
+    let largest = evidence.largest_row_bytes;
+    if largest <= most {
+        return None;
+    }
+    let text = format!("a row has {largest} bytes, and PostgreSQL takes at most {most}");
+    let error = Error::new(Class::Data, text).todo(
+        "repair it in the source, or leave the row out of it: no type of the target can hold it",
+    );
+    let of_column = source
+        .columns
+        .iter()
+        .zip(&evidence.columns)
+        .find(|(_, seen)| seen.bytes_max.saturating_mul(2) > largest);
+    Some(match of_column {
+        Some((column, _)) => error.at(format!("column {}", column.name)),
+        None => error,
+    })
+}
+
+/// The largest piece of memory that PostgreSQL gives to anything (`MaxAllocSize`).
+const PIECE_BYTES_MAX: u64 = 0x3fff_ffff;
+/// What a row needs beside its values, and beside each value, generously.
+const PIECE_SPARE: u64 = 4096;
+const COLUMN_SPARE: u64 = 64;
 
 fn unnameable(refusal: &Refusal) -> Error {
     Error::new(Class::Undecided, refusal.to_string())
@@ -232,14 +266,14 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
     }
 }
 
-/// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
+/// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered, and no gap.
 fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     let mut chunks: Vec<RowRange> = Vec::new();
     let mut filled = 0;
     for stretch in stretches {
         match (chunks.last_mut(), stretch.range) {
-            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { last: next_last, .. })
-                if filled + stretch.bytes <= chunk_bytes =>
+            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { first, last: next_last })
+                if last.checked_add(1) == Some(first) && filled + stretch.bytes <= chunk_bytes =>
             {
                 *last = next_last;
                 filled += stretch.bytes;

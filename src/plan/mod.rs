@@ -12,7 +12,7 @@ pub mod types;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{Stretch, TableSchema};
+use crate::model::{RowRange, Stretch, TableSchema, UnreadableTable};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -34,6 +34,18 @@ pub struct Plan {
     pub foreign_keys: Vec<Step>,
     /// What the target will not have, each with the reason and the SQL.
     pub left_behind: Vec<LeftBehind>,
+    /// What of the source cannot be read, or not be trusted.
+    #[serde(default)]
+    pub damage: Damage,
+}
+
+/// What of a source cannot be read, or not be trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What SQLite's own check of the file says, accepted by the user.
+    pub found: Vec<String>,
+    /// Tables that no row can be read of.
+    pub tables: Vec<UnreadableTable>,
 }
 
 /// One table with all its DDL.
@@ -43,6 +55,9 @@ pub struct PlannedTable {
     pub schema: TableSchema,
     /// What the census saw, by which a source that changed is told from one that was only touched.
     pub stretches: Vec<Stretch>,
+    /// Ranges of rows that cannot be read; no chunk covers them.
+    #[serde(default)]
+    pub unreadable: Vec<RowRange>,
     /// CREATE TABLE, bare but for NOT NULL, defaults and identity.
     pub create: String,
     /// Keys, indexes and checks, in the order in which they are made after the load.
@@ -185,6 +200,22 @@ impl Plan {
         ddl::drop_tables(self)
     }
 
+    /// What of the source the target will not have because it cannot be read, one line each; and what makes that
+    /// likely elsewhere.
+    pub fn losses(&self) -> Vec<String> {
+        let tables = self.damage.tables.iter().map(|table| {
+            format!("table {}: no row of it can be read: {}", table.name, table.reason)
+        });
+        let ranges = self.tables.iter().flat_map(|table| {
+            table
+                .unreadable
+                .iter()
+                .map(|range| format!("table {}: {range} cannot be read", table.schema.source))
+        });
+        let found = self.damage.found.iter().map(|line| format!("the source is damaged: {line}"));
+        tables.chain(ranges).chain(found).collect()
+    }
+
     /// What the user should look at, in words.
     pub fn warnings(&self) -> Vec<String> {
         let columns = self.tables.iter().flat_map(|table| {
@@ -206,6 +237,6 @@ impl Plan {
         let left = self.left_behind.iter().map(|left| {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
-        columns.chain(left).collect()
+        self.losses().into_iter().chain(columns).chain(left).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! The result of a run or a verification: tables with their rows and digests, times, warnings, differences.
 
+use crate::error::Class;
 use crate::proof::{DifferenceKind, TableProof};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -22,6 +23,35 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Where rows differ.
     pub differences: Vec<Differences>,
+    /// What of the source cannot be read, and what its check found where that was accepted; none of it is compared.
+    pub losses: Losses,
+}
+
+/// What of the source cannot be read, or not be trusted.
+#[derive(Debug, Clone, Default)]
+pub struct Losses {
+    /// Tables and ranges of rows that cannot be read.
+    pub unreadable: Vec<Unread>,
+    /// What SQLite's check of the file found.
+    pub damage: Vec<String>,
+}
+
+/// Rows of the source that cannot be read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unread {
+    /// The source table's name.
+    pub table: String,
+    /// Its rowids, from and to; none where no row of the table can be read.
+    pub rowids: Option<(i64, i64)>,
+    /// Why, in SQLite's words, where that is known.
+    pub reason: Option<String>,
+}
+
+impl Losses {
+    /// Whether nothing is lost.
+    pub fn is_empty(&self) -> bool {
+        self.unreadable.is_empty() && self.damage.is_empty()
+    }
 }
 
 /// One table.
@@ -113,9 +143,25 @@ impl Differences {
 }
 
 impl Report {
-    /// Whether nothing that was compared differs.
+    /// Whether nothing that was compared differs, and nothing was left out.
     pub fn ok(&self) -> bool {
+        self.failure().is_none()
+    }
+
+    /// Whether nothing that was compared differs.
+    pub fn equal(&self) -> bool {
         self.differences.is_empty() && self.tables.iter().all(|table| table.equal != Some(false))
+    }
+
+    /// As what it fails, if it does.
+    pub fn failure(&self) -> Option<Class> {
+        if !self.equal() {
+            Some(Class::NotEqual)
+        } else if !self.losses.is_empty() {
+            Some(Class::Data)
+        } else {
+            None
+        }
     }
 
     /// Whether every table was compared and is equal.
@@ -154,8 +200,16 @@ impl Report {
             "rows_per_second": self.rows_per_second(),
             "warnings": self.warnings,
         });
-        if let (Some(object), false) = (object.as_object_mut(), self.differences.is_empty()) {
-            object.insert("differences".into(), json!(self.differences));
+        if let Some(object) = object.as_object_mut() {
+            let mut insert = |name: &str, is_empty: bool, value: Value| {
+                if !is_empty {
+                    object.insert(name.into(), value);
+                }
+            };
+            insert("differences", self.differences.is_empty(), json!(self.differences));
+            let Losses { unreadable, damage } = &self.losses;
+            insert("unreadable", unreadable.is_empty(), json!(unreadable));
+            insert("damage", damage.is_empty(), json!(damage));
         }
         object
     }

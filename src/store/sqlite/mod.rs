@@ -1,11 +1,15 @@
 //! The SQLite side: the only room that knows rusqlite.
 
 pub mod census;
+pub mod check;
 pub mod connection;
 pub mod content;
 mod declaration;
+mod failure;
 pub mod fill;
+mod guard;
 pub mod introspect;
 pub mod read;
+pub mod salvage;
 #[cfg(test)]
 mod zoo;
