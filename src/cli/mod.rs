@@ -147,15 +147,30 @@ impl Command {
     }
 }
 
+/// What was not moved, in short.
+fn unread(report: &Report) -> String {
+    let mut tables: Vec<_> =
+        report.losses.unreadable.iter().map(|unread| unread.table.as_str()).collect();
+    tables.dedup();
+    let what = match tables.as_slice() {
+        [] => "the source is damaged, though every row that it shows could be read".into(),
+        few @ [_, ..] if few.len() <= TABLES_NAMED => {
+            format!("not all of the source can be read: not all of {}", few.join(", "))
+        }
+        many => format!("not all of the source can be read: not all of {} tables", many.len()),
+    };
+    format!("{what}; what could be read is moved, and equal")
+}
+
+/// Tables that one line names.
+const TABLES_NAMED: usize = 8;
+
 /// What a report means for the exit code.
 fn judge(report: &Report) -> Result<(), Failed> {
     let error = match report.failure() {
         None => return Ok(()),
-        Some(Class::Data) => Error::new(
-            Class::Data,
-            "not all of the source can be read or trusted; what could be read is moved, and equal",
-        )
-        .todo("get what the warnings name from a backup, or do without it"),
+        Some(Class::Data) => Error::new(Class::Data, unread(report))
+            .todo("get what the warnings name from a backup, or do without it"),
         Some(class) => {
             let tables: Vec<_> = report
                 .tables

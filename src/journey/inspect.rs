@@ -87,6 +87,9 @@ impl Inspected {
             setting.progress.tell(Event::Warning(format!("the source cannot be checked: {line}")));
         }
         let (schema, evidence) = self.census(pipeline, !damage.is_empty(), setting)?;
+        if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
+            return Err(self.nothing_left(&damage, &schema));
+        }
         if self.source.stamp()? != self.stamp {
             return Err(Error::new(
                 Class::SourceChanged,
@@ -101,7 +104,7 @@ impl Inspected {
             pipeline,
         };
         let mut plan = plan::build(&facts)?;
-        plan.damage.found = found.damage.into_iter().collect();
+        plan.damage.found = found.damage;
         Ok(plan)
     }
 
@@ -119,8 +122,18 @@ impl Inspected {
             Some(table) => check::table(reader, table),
         })?;
         let mut found = Findings::default();
+        found.damage.extend(self.source.broken().map(|reason| format!("the whole file: {reason}")));
         parts.into_iter().for_each(|part| found.merge(part));
         Ok(found)
+    }
+
+    /// That no table at all can be read.
+    fn nothing_left(&self, damage: &[String], schema: &SourceSchema) -> Error {
+        let of_tables = schema.unreadable.iter().map(|table| &table.reason);
+        let why = damage.iter().chain(of_tables).next().map_or("", String::as_str);
+        Error::new(Class::Data, format!("no table of it can be read: {why}"))
+            .todo("restore it from a backup")
+            .at(format!("source {}", self.source.path().display()))
     }
 
     /// Everything that must not be in a file that is whole.

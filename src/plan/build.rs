@@ -246,7 +246,11 @@ fn table_schema(
         partition: partition(source, &columns, evidence.rows),
         columns,
         key,
-        chunks: chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+        chunks: match evidence.unreadable.as_slice() {
+            [] => chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+            // What was read beside damage is read again just so, or it may not be read at all.
+            _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
+        },
         rows: evidence.rows,
         bytes: evidence.bytes,
         largest_row_bytes: evidence.largest_row_bytes,
@@ -266,14 +270,14 @@ fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
     }
 }
 
-/// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered, and no gap.
+/// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
 fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     let mut chunks: Vec<RowRange> = Vec::new();
     let mut filled = 0;
     for stretch in stretches {
         match (chunks.last_mut(), stretch.range) {
-            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { first, last: next_last })
-                if last.checked_add(1) == Some(first) && filled + stretch.bytes <= chunk_bytes =>
+            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { last: next_last, .. })
+                if filled + stretch.bytes <= chunk_bytes =>
             {
                 *last = next_last;
                 filled += stretch.bytes;

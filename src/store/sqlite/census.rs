@@ -130,6 +130,10 @@ pub(super) fn select(table: &SourceTable, range: RowRange) -> String {
     columns.extend(table.rowid_name.map(Into::into));
     let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
     match (range, table.rowid_name) {
+        // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
+        (RowRange::Rowids { first, last }, Some(rowid)) if first == last => {
+            format!("{select} WHERE {rowid} = ?1 AND {rowid} = ?2 ORDER BY {rowid}")
+        }
         (RowRange::Rowids { .. }, Some(rowid)) => {
             format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}")
         }

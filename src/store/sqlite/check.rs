@@ -16,25 +16,28 @@ use crate::error::{Class, Error, Result};
 use crate::model::SourceTable;
 use crate::model::identifier::quoted;
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 
-/// What a check found, each on a line.
+/// What a check found, each on a line, none of them twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// What must not be in a file that is whole.
-    pub damage: BTreeSet<String>,
+    pub damage: Vec<String>,
     /// Values that break their column's or their table's constraint: the file is whole, and holds them.
-    pub strays: BTreeSet<String>,
+    pub strays: Vec<String>,
     /// What could not be checked, and why.
-    pub unchecked: BTreeSet<String>,
+    pub unchecked: Vec<String>,
 }
 
 impl Findings {
     /// Adds what another check found.
     pub fn merge(&mut self, other: Self) {
-        self.damage.extend(other.damage);
-        self.strays.extend(other.strays);
-        self.unchecked.extend(other.unchecked);
+        for (mine, theirs) in [
+            (&mut self.damage, other.damage),
+            (&mut self.strays, other.strays),
+            (&mut self.unchecked, other.unchecked),
+        ] {
+            theirs.into_iter().for_each(|line| keep(mine, line));
+        }
     }
 
     /// Notes one line of SQLite's answer.
@@ -44,9 +47,14 @@ impl Findings {
             () if is_stray(line) => &mut self.strays,
             () => &mut self.damage,
         };
-        if found.len() < KEPT_MAX {
-            found.insert(shown(line.as_bytes()));
-        }
+        keep(found, shown(line.as_bytes()));
+    }
+}
+
+/// Keeps each line once, in the order in which they came.
+fn keep(lines: &mut Vec<String>, line: String) {
+    if lines.len() < KEPT_MAX && !lines.contains(&line) {
+        lines.push(line);
     }
 }
 
@@ -105,10 +113,10 @@ fn run(reader: &Reader, sql: &str, what: &str) -> Result<Findings> {
     if let Err(error) = done {
         match Unreadable::of(&error) {
             Some(Unreadable::Damaged(reason)) => {
-                findings.damage.insert(format!("{what}: {reason}"));
+                findings.damage.push(format!("{what}: {reason}"));
             }
             Some(Unreadable::Senseless(reason)) => {
-                findings.unchecked.insert(format!("{what}: {reason}"));
+                findings.unchecked.push(format!("{what}: {reason}"));
             }
             None => return Err(error),
         }

@@ -4,8 +4,9 @@
 //! drop all of this process's locks on it (<https://www.sqlite.org/howtocorrupt.html>, 2.2). Its identity is taken by
 //! `stat` alone.
 
+use super::failure::Unreadable;
 pub(super) use super::failure::{Refused, refused};
-use super::guard::guard;
+use super::guard::{Damage, guard};
 use crate::error::{Class, Error, Result};
 use crate::pipeline::Stop;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -22,6 +23,8 @@ pub struct Source {
     reach: Reach,
     /// Whether a damaged file is read as far as that can be done.
     accept_corrupt: bool,
+    /// Why SQLite would not open the file, where that was overcome.
+    broken: Option<String>,
     /// Whether there was no write-ahead log when the file was found.
     without_log: bool,
     /// Ends every statement.
@@ -108,6 +111,7 @@ impl Source {
         let mut source = Self {
             reach: Reach::Direct,
             accept_corrupt,
+            broken: None,
             without_log: !has_log,
             stop: stop.clone(),
             path: found,
@@ -116,9 +120,15 @@ impl Source {
             Err(error) if is_cannot_open(&error) => {
                 source.reach = reach_without_writing(&source.path)?;
             }
-            first => drop(first?),
+            _ => {}
         }
-        source.connect()?;
+        if let Err(error) = source.connect() {
+            match Unreadable::of(&error) {
+                Some(Unreadable::Damaged(reason)) if accept_corrupt => source.broken = Some(reason),
+                _ => return Err(error),
+            }
+            source.connect().map_err(|error| error.todo("restore it from a backup"))?;
+        }
         Ok(source)
     }
 
@@ -141,6 +151,11 @@ impl Source {
     /// Whether a damaged file is read as far as that can be done.
     pub fn accepts_corrupt(&self) -> bool {
         self.accept_corrupt
+    }
+
+    /// Why SQLite would not open the file as it is, where that was overcome.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
     }
 
     /// Whether there was no write-ahead log, or an empty one, when the file was found.
@@ -188,10 +203,15 @@ impl Source {
             )?,
             Reach::Copied(copy) => Connection::open_with_flags(&copy.file, flags)?,
         };
-        guard(&mut connection, self.accept_corrupt, &self.stop)?;
+        let damage = match self.broken {
+            Some(_) => Damage::Overcome,
+            None if self.accept_corrupt => Damage::Accepted,
+            None => Damage::Refused,
+        };
+        guard(&mut connection, damage, &self.stop)?;
         match first_read(&connection) {
             // What SQLite does not understand of a schema fails the first statement only; the rest is there then.
-            Err(_) if self.accept_corrupt => first_read(&connection)?,
+            Err(_) if damage == Damage::Overcome => first_read(&connection)?,
             first => first?,
         }
         Ok(connection)

@@ -31,18 +31,29 @@ const LIMITS: [(Limit, i32); 8] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
+/// How damage to the file is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// It ends the run, and is looked for.
+    Refused,
+    /// What can be read is read. The check of cells is off: SQLite checks a page only when it first takes it into
+    /// memory, so that what cannot be read once can be read a moment later, and the other way round.
+    Accepted,
+    /// SQLite would not open the file: let it, though it is shorter than it should be, and let it go on with the part of
+    /// a schema that it understands. That is what "writable schema" also means, on a connection that can write nothing.
+    Overcome,
+}
+
 /// Settings are stated one by one: the bundled SQLite has defaults of its own, such as foreign keys on.
-///
-/// `accept_corrupt` lets SQLite open a file that is shorter than it should be, and go on with the part of a schema that
-/// it understands: that is what "writable schema" also means, on a connection that can write nothing.
-pub(super) fn guard(connection: &mut Connection, accept_corrupt: bool, stop: &Stop) -> Result<()> {
+pub(super) fn guard(connection: &mut Connection, damage: Damage, stop: &Stop) -> Result<()> {
+    let broken = damage == Damage::Overcome;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     for (limit, most) in LIMITS {
         connection.set_limit(limit, most)?;
     }
     for (config, on) in [
-        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, !accept_corrupt),
-        (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, accept_corrupt),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, !broken),
+        (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, broken),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
@@ -53,9 +64,12 @@ pub(super) fn guard(connection: &mut Connection, accept_corrupt: bool, stop: &St
     ] {
         connection.set_db_config(config, on)?;
     }
-    for (pragma, value) in
-        [("foreign_keys", 0), ("query_only", 1), ("mmap_size", 0), ("cell_size_check", 1)]
-    {
+    for (pragma, value) in [
+        ("foreign_keys", 0),
+        ("query_only", 1),
+        ("mmap_size", 0),
+        ("cell_size_check", i32::from(damage == Damage::Refused)),
+    ] {
         connection.pragma_update(None, pragma, value)?;
     }
     let stop = stop.clone();
@@ -144,7 +158,7 @@ const FUNCTIONS: [&str; 26] = [
 
 #[cfg(test)]
 mod tests {
-    use super::guard;
+    use super::{Damage, guard};
     use crate::error::Signal;
     use crate::pipeline::Stop;
     use rusqlite::{Connection, ErrorCode};
@@ -153,7 +167,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(sql).unwrap();
         let stop = Stop::default();
-        guard(&mut connection, false, &stop).unwrap();
+        guard(&mut connection, Damage::Refused, &stop).unwrap();
         (connection, stop)
     }
 

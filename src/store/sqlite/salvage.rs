@@ -27,7 +27,7 @@ const TICK_ROWS: u64 = 16 * 1024;
 /// The least that a row takes in its file: its pointer and its cell.
 const ROW_BYTES_MIN: u64 = 4;
 
-/// What a search found, in order, neighbours joined; together they cover what was searched.
+/// What a search found, in order; together they cover what was searched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Salvaged {
     /// Ranges that can be read.
@@ -142,8 +142,14 @@ impl Search<'_> {
             // Read down, or from several places: chunks will read up, and through.
             match self.read(span, Way::Up)? {
                 Reached::End => found.readable.push(span.range()),
+                // Its last row can only be had alone: reading on from it is what fails.
                 Reached::Row(rowid) => {
-                    found.readable.extend(Span::new(span.first, rowid).map(Span::range));
+                    found.readable.extend(span.below(rowid).map(Span::range));
+                    let last = Span { first: rowid, last: rowid };
+                    match self.read(last, Way::Up)? {
+                        Reached::End => found.readable.push(last.range()),
+                        Reached::Row(_) | Reached::Nothing => unreadable.push(last),
+                    }
                     unreadable.extend(span.above(rowid));
                 }
                 Reached::Nothing => unreadable.push(span),
