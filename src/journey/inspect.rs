@@ -74,11 +74,7 @@ impl Inspected {
     /// [`Class::Undecided`] where the user must decide first, [`Class::Data`] where the source is damaged and that was
     /// not accepted.
     pub fn plan(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Plan> {
-        let found = self.check(setting)?;
-        let damage = self.damage(&found);
-        if !damage.is_empty() && !self.source.accepts_corrupt() {
-            return Err(check::refusal(&self.source, &damage)?);
-        }
+        let (found, damage) = self.checked(setting)?;
         for line in found.strays {
             let stray = format!("the source breaks a constraint of its own: {line}");
             setting.progress.tell(Event::Warning(stray));
@@ -106,6 +102,25 @@ impl Inspected {
         let mut plan = plan::build(&facts)?;
         plan.damage.found = found.damage;
         Ok(plan)
+    }
+
+    /// Refuses a source that is damaged, unless that was accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Data`] with what was found.
+    pub fn refuse_damage(&self, setting: Setting<'_>) -> Result<()> {
+        self.checked(setting).map(drop)
+    }
+
+    /// What the check found, and all damage that is known of.
+    fn checked(&self, setting: Setting<'_>) -> Result<(Findings, Vec<String>)> {
+        let found = self.check(setting)?;
+        let damage = self.damage(&found);
+        if damage.is_empty() || self.source.accepts_corrupt() {
+            return Ok((found, damage));
+        }
+        Err(check::refusal(&self.source, &damage)?)
     }
 
     /// Has SQLite check the file, and each table that has indexes.

@@ -313,6 +313,7 @@ impl Run<'_> {
         if self.inspected.stamp == self.migrated.stamp {
             return Ok(());
         }
+        self.inspected.refuse_damage(self.setting)?;
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         self.check_unchanged(&loaded)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {

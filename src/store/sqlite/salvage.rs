@@ -1,11 +1,11 @@
 //! What of a damaged table can still be read: ranges of rowids, found by reading.
 //!
 //! A table of SQLite is a tree of pages by rowid. Where a page is broken, reading on fails, but what lies behind it can be
-//! reached by another rowid. So each part that cannot be read is narrowed: reading goes up from its beginning and down
-//! from its end as far as it can, then rowids in between are tried, near its borders first, at distances that double; from
-//! each that can be reached reading goes up and down again. A part of which nothing was reached is halved. `TRIES_MAX`
-//! bounds the tries, so that not every readable row between two broken pages need be found where there are many of
-//! them; what was not found is named as unreadable, never passed over.
+//! reached by another rowid. So reading begins at rowids near both ends of a range, at distances that double, up and
+//! down; between one from which nothing comes and one from which rows come, the border is sought by halving. What is
+//! left between the rows that came is done again, or halved where none came. `TRIES_MAX` bounds how often that is tried:
+//! every row that shows itself is found where up to some ten thousand neighbouring rowids are lost, most of them beyond
+//! that. What was not found is named as unreadable, never passed over.
 //!
 //! Rows must come in the order of their rowids, within the range that was asked for: that is what chunks rely on, and
 //! what keeps a tree that leads back into itself from being read for ever. A table without rowids is read whole or not
@@ -20,8 +20,8 @@ use crate::model::{RowRange, SourceTable};
 use rusqlite::{Connection, params};
 use std::collections::VecDeque;
 
-/// Rowids that are tried in one range, at most.
-const TRIES_MAX: usize = 4096;
+/// Rowids from which reading is tried in one range, at most.
+const TRIES_MAX: usize = 32 * 1024;
 /// Rows after which the caller may stop.
 const TICK_ROWS: u64 = 16 * 1024;
 /// The least that a row takes in its file: its pointer and its cell.
@@ -84,19 +84,29 @@ impl Span {
         RowRange::Rowids { first: self.first, last: self.last }
     }
 
-    /// Rowids to try, near both borders first, at distances that double.
-    fn tries(self) -> impl Iterator<Item = i64> {
-        let distances = (0..i64::BITS - 1).map(|power| 1_i64 << power);
-        let near = distances.flat_map(move |distance| {
-            [self.first.checked_add(distance), self.last.checked_sub(distance)]
-        });
-        near.flatten().filter(move |&rowid| rowid > self.first && rowid <= self.last)
+    /// Both halves; none of a single rowid.
+    fn halves(self) -> Option<[Self; 2]> {
+        let middle = middle(self.first, self.last);
+        Some([Self { first: self.first, last: middle }, self.above(middle)?])
     }
 
-    fn middle(self) -> i64 {
-        let middle = i128::midpoint(i128::from(self.first), i128::from(self.last));
-        i64::try_from(middle).unwrap_or(self.first)
+    /// Where reading is tried, in order: at the borders, and at distances from them that double.
+    fn marks(self) -> Vec<i64> {
+        let distances = (0..i64::BITS - 1).map(|power| 1_i64 << power);
+        let near = |distance| [self.first.checked_add(distance), self.last.checked_sub(distance)];
+        let within = |mark: &i64| (self.first..=self.last).contains(mark);
+        let mut marks: Vec<_> = distances.flat_map(near).flatten().filter(within).collect();
+        marks.extend([self.first, self.last]);
+        marks.sort_unstable();
+        marks.dedup();
+        marks
     }
+}
+
+/// The rowid half way, the lower one of two.
+fn middle(first: i64, last: i64) -> i64 {
+    let middle = (i128::from(first) + i128::from(last)).div_euclid(2);
+    i64::try_from(middle).unwrap_or(first)
 }
 
 /// How far reading came.
@@ -116,6 +126,24 @@ enum Way {
     Down,
 }
 
+impl Way {
+    /// A rowid as a place on this way, and back: places always rise.
+    fn turn(self, rowid: i64) -> i64 {
+        match self {
+            Self::Up => rowid,
+            Self::Down => !rowid,
+        }
+    }
+
+    /// A span of rowids as one of places, and back.
+    fn turn_span(self, span: Span) -> Span {
+        match self {
+            Self::Up => span,
+            Self::Down => Span { first: !span.last, last: !span.first },
+        }
+    }
+}
+
 struct Search<'a> {
     connection: &'a Connection,
     table: &'a SourceTable,
@@ -127,19 +155,26 @@ impl Search<'_> {
     fn rowids(&mut self, whole: Span) -> Result<Salvaged> {
         let mut readable = Vec::new();
         let mut unreadable = Vec::new();
-        let mut left = VecDeque::new();
-        if let Some(rest) = self.take(whole, Way::Up, &mut readable)? {
-            left.extend(self.take(rest, Way::Down, &mut readable)?);
-        }
+        let mut left = VecDeque::from([whole]);
         while let Some(span) = left.pop_front() {
-            match self.narrow(span, &mut readable)? {
-                Some(parts) => left.extend(parts),
-                None => unreadable.push(span),
+            let before = readable.len();
+            let mut rest = Vec::new();
+            for part in self.trim(span, Way::Up, &mut readable)? {
+                rest.extend(self.trim(part, Way::Down, &mut readable)?);
+            }
+            match span.halves() {
+                _ if readable.len() > before => left.extend(rest),
+                Some(halves) if self.tries < TRIES_MAX => left.extend(halves),
+                _ => unreadable.push(span),
             }
         }
+        self.confirm(joined(readable), unreadable)
+    }
+
+    /// Reads what was found once more as chunks will be read: up, and through.
+    fn confirm(&mut self, readable: Vec<Span>, mut unreadable: Vec<Span>) -> Result<Salvaged> {
         let mut found = Salvaged::default();
-        for span in joined(readable) {
-            // Read down, or from several places: chunks will read up, and through.
+        for span in readable {
             match self.read(span, Way::Up)? {
                 Reached::End => found.readable.push(span.range()),
                 // Its last row can only be had alone: reading on from it is what fails.
@@ -159,57 +194,74 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// Looks for readable rows in a part that cannot be read from either end; gives what is left of it, none where it is
-    /// given up.
-    fn narrow(&mut self, span: Span, readable: &mut Vec<Span>) -> Result<Option<Vec<Span>>> {
-        for rowid in span.tries() {
-            if self.tries >= TRIES_MAX {
-                return Ok(None);
-            }
-            self.tries += 1;
-            if let Some(left) = self.split(span, rowid, readable)? {
-                return Ok(Some(left));
-            }
-        }
-        let middle = span.middle();
-        // Of two rowids each was tried.
-        Ok((span.last.abs_diff(span.first) > 1).then(|| {
-            [Span::new(span.first, middle), span.above(middle)].into_iter().flatten().collect()
-        }))
-    }
-
-    /// Reads up from a rowid and down from below it; gives what is left of the span, none where nothing was reached.
-    fn split(
-        &mut self,
-        span: Span,
-        rowid: i64,
-        readable: &mut Vec<Span>,
-    ) -> Result<Option<Vec<Span>>> {
-        let before = readable.len();
+    /// Reads what can be reached of a span on one way, notes it, and gives what is left.
+    fn trim(&mut self, span: Span, way: Way, readable: &mut Vec<Span>) -> Result<Vec<Span>> {
+        let whole = way.turn_span(span);
+        let mut rest = Some(whole);
         let mut left = Vec::new();
-        if let Some(upper) = Span::new(rowid, span.last) {
-            left.extend(self.take(upper, Way::Up, readable)?);
+        let mut barren = None;
+        for mark in whole.marks() {
+            let Some(ahead) = rest else { break };
+            if mark < ahead.first || barren == Some(mark) {
+                continue;
+            }
+            if !self.reaches(Span { first: mark, last: whole.last }, way)? {
+                barren = Some(mark);
+                continue;
+            }
+            let from = self.border(barren, mark, whole.last, way)?;
+            left.extend(ahead.below(from));
+            let reading = Span { first: from, last: whole.last };
+            rest = match self.read(way.turn_span(reading), way)? {
+                Reached::End => {
+                    readable.push(way.turn_span(reading));
+                    None
+                }
+                Reached::Row(rowid) => {
+                    let place = way.turn(rowid);
+                    readable.push(way.turn_span(Span { first: from, last: place }));
+                    reading.above(place)
+                }
+                Reached::Nothing => Some(reading),
+            };
+            // Where reading ended, nothing more comes.
+            barren = rest.map(|rest| rest.first);
         }
-        if let Some(lower) = span.below(rowid) {
-            left.extend(self.take(lower, Way::Down, readable)?);
-        }
-        Ok((readable.len() > before).then_some(left))
+        left.extend(rest);
+        Ok(left.into_iter().map(|span| way.turn_span(span)).collect())
     }
 
-    /// Reads a span from one end and notes what was read; gives what is left of it.
-    fn take(&mut self, span: Span, way: Way, readable: &mut Vec<Span>) -> Result<Option<Span>> {
-        let (read, rest) = match (self.read(span, way)?, way) {
-            (Reached::End, _) => (Some(span), None),
-            (Reached::Row(rowid), Way::Up) => (Span::new(span.first, rowid), span.above(rowid)),
-            (Reached::Row(rowid), Way::Down) => (Span::new(rowid, span.last), span.below(rowid)),
-            (Reached::Nothing, _) => (None, Some(span)),
-        };
-        readable.extend(read);
-        Ok(rest)
+    /// The first place from which rows come, between one from which none do and one from which they do.
+    fn border(&mut self, barren: Option<i64>, mark: i64, last: i64, way: Way) -> Result<i64> {
+        let (Some(mut barren), mut fertile) = (barren, mark) else { return Ok(mark) };
+        while barren.abs_diff(fertile) > 1 {
+            let between = middle(barren, fertile);
+            if self.reaches(Span { first: between, last }, way)? {
+                fertile = between;
+            } else {
+                barren = between;
+            }
+        }
+        Ok(fertile)
+    }
+
+    /// Whether reading from the first of these places gives a row, or says that there is none.
+    fn reaches(&mut self, places: Span, way: Way) -> Result<bool> {
+        if self.tries >= TRIES_MAX {
+            return Ok(false);
+        }
+        self.tries += 1;
+        let reached = self.read_rows(way.turn_span(places), way, 1)?;
+        Ok(!matches!(reached, Reached::Nothing))
     }
 
     /// Reads a span as far as rows come, whole and in order.
     fn read(&mut self, span: Span, way: Way) -> Result<Reached> {
+        self.read_rows(span, way, u64::MAX)
+    }
+
+    /// The same, but for a number of rows.
+    fn read_rows(&mut self, span: Span, way: Way, rows_max: u64) -> Result<Reached> {
         (self.tick)()?;
         let mut reached = Reached::Nothing;
         let mut read = || -> Result<bool> {
@@ -232,6 +284,9 @@ impl Search<'_> {
                 }
                 reached = Reached::Row(rowid);
                 seen += 1;
+                if seen == rows_max {
+                    return Ok(false);
+                }
                 if seen.is_multiple_of(TICK_ROWS) {
                     (self.tick)()?;
                 }
