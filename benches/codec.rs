@@ -71,8 +71,8 @@ impl Source {
         let sample = Bench::new(1, Sizes::for_rows(ROWS));
         fill(&path, &sample, Journal::Delete, &mut |_done| ())?;
         let pipeline = Pipeline::of(&path, "local");
-        let inspected = Inspected::open(&pipeline)?;
         let (stop, budget) = (Stop::default(), Budget::new(BUDGET_BYTES));
+        let inspected = Inspected::open(&pipeline, &stop)?;
         let setting = Setting { stop: &stop, progress: &Silent, workers: 1, budget: &budget };
         let plan = inspected.plan(&pipeline, setting)?;
         let large =

@@ -4,7 +4,8 @@ use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys, references,
+    ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys,
+    references,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
@@ -63,6 +64,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         foreign_keys,
         left_behind,
         renames: names.into_renames(),
+        damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
     })
 }
 
@@ -74,7 +76,9 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     };
     for (name, section) in &facts.pipeline.tables {
         let Some(table) = facts.schema.tables.iter().find(|table| table.name == *name) else {
-            refusals.push(unknown(format!("table {name}")));
+            if facts.schema.unreadable.iter().all(|table| table.name != *name) {
+                refusals.push(unknown(format!("table {name}")));
+            }
             continue;
         };
         let missing = section
@@ -141,6 +145,7 @@ fn plan_table(
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
     }
+    refusals.extend(too_large(source, evidence).map(at));
     if source.columns.len() > COLUMNS_MAX {
         refusals.push(at(Error::new(Class::Undecided, format!("more than {COLUMNS_MAX} columns"))));
     }
@@ -175,7 +180,8 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns, notes })
+    let unreadable = evidence.unreadable.clone();
+    Ok(PlannedTable { schema, stretches, unreadable, create, steps, identity, columns, notes })
 }
 
 /// Gives each enum a type of its own.
@@ -204,6 +210,35 @@ fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<Strin
         .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
     }
 }
+
+/// Refuses rows that PostgreSQL has no place for: it builds each in one piece of memory, both to load and to read it.
+fn too_large(source: &SourceTable, evidence: &TableEvidence) -> Option<Error> {
+    let columns = u64::try_from(source.columns.len()).unwrap_or(u64::MAX);
+    let most = PIECE_BYTES_MAX - PIECE_SPARE - COLUMN_SPARE.saturating_mul(columns);
+    let largest = evidence.largest_row_bytes;
+    if largest <= most {
+        return None;
+    }
+    let text = format!("a row has {largest} bytes, and PostgreSQL takes at most {most}");
+    let error = Error::new(Class::Data, text).todo(
+        "repair it in the source, or leave the row out of it: no type of the target can hold it",
+    );
+    let of_column = source
+        .columns
+        .iter()
+        .zip(&evidence.columns)
+        .find(|(_, seen)| seen.bytes_max.saturating_mul(2) > largest);
+    Some(match of_column {
+        Some((column, _)) => error.at(format!("column {}", column.name)),
+        None => error,
+    })
+}
+
+/// The largest piece of memory that PostgreSQL gives to anything (`MaxAllocSize`).
+const PIECE_BYTES_MAX: u64 = 0x3fff_ffff;
+/// What a row needs beside its values, and beside each value, generously.
+const PIECE_SPARE: u64 = 4096;
+const COLUMN_SPARE: u64 = 64;
 
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
@@ -255,7 +290,11 @@ fn table_schema(
         partition: partition(source, &columns, evidence.rows),
         columns,
         key,
-        chunks: chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+        chunks: match evidence.unreadable.as_slice() {
+            [] => chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+            // What was read beside damage is read again just so, or it may not be read at all.
+            _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
+        },
         rows: evidence.rows,
         bytes: evidence.bytes,
         largest_row_bytes: evidence.largest_row_bytes,
