@@ -346,8 +346,60 @@ fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::chunks;
-    use crate::model::{RowRange, Stretch};
+    use super::{Facts, build, chunks};
+    use crate::config::Pipeline;
+    use crate::error::Class;
+    use crate::model::{
+        ColumnEvidence, RowRange, SourceColumn, SourceSchema, SourceTable, Stretch, TableEvidence,
+    };
+    use std::path::Path;
+
+    /// A table of two BLOBs, whose largest row has so many bytes.
+    fn planned(bytes: u64) -> crate::Result<crate::plan::Plan> {
+        let column = |name: &str| SourceColumn {
+            name: name.into(),
+            declared: "BLOB".into(),
+            not_null: false,
+            default: None,
+            collation: "BINARY".into(),
+            generated: None,
+        };
+        let table = SourceTable {
+            name: "t".into(),
+            columns: vec![column("small"), column("large")],
+            primary_key: Vec::new(),
+            rowid_alias: None,
+            without_rowid: false,
+            rowid_name: Some("rowid"),
+            autoincrement: false,
+            sequence: None,
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            notes: Vec::new(),
+        };
+        let seen = |bytes_max| ColumnEvidence { blobs: 1, bytes_max, ..ColumnEvidence::default() };
+        let evidence = TableEvidence {
+            rows: 1,
+            bytes,
+            largest_row_bytes: bytes,
+            columns: vec![seen(1), seen(bytes - 1)],
+            ..TableEvidence::default()
+        };
+        let schema = SourceSchema { tables: vec![table], ..SourceSchema::default() };
+        let pipeline = Pipeline::of(Path::new("a.db"), "local");
+        let facts =
+            Facts { schema: &schema, schema_hash: "", evidence: &[evidence], pipeline: &pipeline };
+        build(&facts)
+    }
+
+    #[test]
+    fn a_row_that_postgresql_cannot_build_is_refused_by_the_plan() {
+        assert!(planned(1_000_000_000).is_ok(), "the largest row that SQLite has by default");
+        let error = planned(0x3fff_ffff).unwrap_err();
+        assert_eq!(error.class(), Class::Data);
+        assert!(error.to_string().starts_with("table t: column large: "), "{error}");
+    }
 
     #[test]
     fn chunks_cover_what_the_stretches_covered() {

@@ -152,6 +152,7 @@ fn is_stray(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{file, table};
+    use crate::error::{Class, Signal};
     use crate::model::SourceTable;
     use crate::pipeline::Stop;
     use crate::store::sqlite::connection::Source;
@@ -207,6 +208,24 @@ mod tests {
         assert!(found.damage.is_empty(), "{found:?}");
         let strays: Vec<_> = found.strays.iter().map(String::as_str).collect();
         assert_eq!(strays, ["NULL value in t.a", "TEXT value in t.b"]);
+    }
+
+    #[test]
+    fn a_stop_ends_a_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&ROWS.replace("i < 100", "i < 9000"))
+            .unwrap();
+        let stop = Stop::default();
+        let source = Source::open(&path, false, &stop).unwrap();
+        let reader = Reader::new(source.connect().unwrap()).unwrap();
+        let indexed = introspect(reader.connection()).unwrap().tables.remove(0);
+        assert!(table(&reader, &indexed).unwrap().damage.is_empty());
+        stop.request(Signal::Terminate);
+        let error = stop.named(table(&reader, &indexed).unwrap_err());
+        assert_eq!(error.class(), Class::Interrupted(Signal::Terminate));
     }
 
     #[test]
