@@ -129,6 +129,10 @@ impl Inspected {
     fn check(&self, setting: Setting<'_>) -> Result<Findings> {
         setting.progress.tell(Event::Phase(Phase::Check));
         let indexed = self.schema.tables.iter().filter(|table| !table.indexes.is_empty());
+        // By an order that only the application knows, every index of it would look damaged.
+        let (known, strange): (Vec<_>, Vec<_>) =
+            indexed.partition(|table| unknown_collation(table).is_none());
+        let indexed = known.into_iter();
         let jobs: Vec<_> = std::iter::once(None).chain(indexed.map(Some)).collect();
         let words =
             format!("SQLite's own, of the file and of {} tables with indexes", jobs.len() - 1);
@@ -141,6 +145,10 @@ impl Inspected {
         let mut found = Findings::default();
         found.damage.extend(self.source.broken().map(|reason| format!("the whole file: {reason}")));
         parts.into_iter().for_each(|part| found.merge(part));
+        found.unchecked.extend(strange.into_iter().filter_map(|table| {
+            let collation = unknown_collation(table)?;
+            Some(format!("table {}: no such collation sequence: {collation}", table.name))
+        }));
         Ok(found)
     }
 
@@ -253,6 +261,13 @@ impl Inspected {
         }
         Ok(jobs)
     }
+}
+
+/// A collation of the application by which an index of the table is ordered.
+fn unknown_collation(table: &SourceTable) -> Option<&str> {
+    let columns = table.indexes.iter().flat_map(|index| &index.columns);
+    let mut collations = columns.map(|column| column.collation.as_str());
+    collations.find(|name| !["BINARY", "NOCASE", "RTRIM"].contains(name))
 }
 
 /// What it takes to look at a part of a table.

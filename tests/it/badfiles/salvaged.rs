@@ -306,7 +306,7 @@ fn a_module_and_a_collation_that_are_not_there_cost_no_row() {
     let done = env.run(&[]).expect(0);
     assert!(done.says("strange"), "{done}");
     assert!(
-        done.says("cannot be checked") && done.says("no such collation sequence: odd"),
+        done.says("cannot be checked") && done.says("no such collation sequence: ODD"),
         "{done}"
     );
     assert_eq!(env.value("SELECT count(*) FROM sorted"), "1000");
