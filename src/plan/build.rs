@@ -361,6 +361,7 @@ mod tests {
             declared: "BLOB".into(),
             not_null: false,
             default: None,
+            any: false,
             collation: "BINARY".into(),
             generated: None,
         };
