@@ -115,7 +115,7 @@ fn read(reader: &Reader, table: &TableSchema) -> Result<Vec<RecordBatch>> {
     let mut batches = Vec::new();
     for range in &table.chunks {
         reader.read::<liteferry::Error>(table, *range, |batch| {
-            batches.push(batch);
+            batches.push(batch.records);
             Ok(())
         })?;
     }

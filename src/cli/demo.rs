@@ -1,7 +1,7 @@
 //! `liteferry demo`
 
 use super::screen::Screen;
-use super::{Hands, Output, judge, show};
+use super::{Hands, Output, Verdict, judge, show};
 use crate::error::Result;
 use crate::journey::demo;
 use crate::pipeline::Stop;
@@ -28,14 +28,14 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let budget = self.hands.budget();
         let demo = demo::Demo::new(self.rows, self.dir.clone());
         let say = |what: &str| screen.say(what);
         if self.clean {
             demo.clean(&say)?;
             screen.say(&format!("deleted {}", demo.folder().display()));
-            return Ok(());
+            return Ok(Verdict::Good);
         }
         screen.say(&format!(
             "the demo takes about {} of disk in {}",
@@ -62,6 +62,6 @@ impl Demo {
         if output.json {
             show::json(&shown.report.to_json());
         }
-        judge(&shown.report)
+        Ok(judge(&shown.report))
     }
 }

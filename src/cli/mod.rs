@@ -12,7 +12,7 @@ mod status;
 mod text;
 mod verify;
 
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error};
 use crate::journey::{BUDGET_BYTES, Setting, default_workers};
 use crate::pipeline::{Budget, Stop, failpoint};
 use crate::status::Report;
@@ -108,17 +108,18 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status.run(&screen, &stop, output),
     });
     screen.finish();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let error = match outcome {
+        Ok(Verdict::Good) => return ExitCode::SUCCESS,
+        Ok(Verdict::Bad(error)) => error,
         Err(error) => {
-            screen.failed(&error);
-            // What was compared and differs has been printed already, with all that is known about it.
-            if output.json && error.class() != Class::NotEqual {
+            if output.json {
                 show::json(&show::failure(arguments.command.name(), &error));
             }
-            ExitCode::from(error.class().exit_code())
+            error
         }
-    }
+    };
+    screen.failed(&error);
+    ExitCode::from(error.class().exit_code())
 }
 
 impl Command {
@@ -133,17 +134,33 @@ impl Command {
     }
 }
 
+/// What a command came to whose result was printed.
+#[derive(Debug)]
+enum Verdict {
+    /// All is well.
+    Good,
+    /// It did what it could, and that is not enough.
+    Bad(Error),
+}
+
 /// What a report means for the exit code.
-fn judge(report: &Report) -> Result<()> {
-    if report.ok() {
-        return Ok(());
-    }
-    let tables: Vec<_> = report
+fn judge(report: &Report) -> Verdict {
+    let unequal: Vec<_> = report
         .tables
         .iter()
         .filter(|table| table.equal == Some(false))
         .map(|table| text::name(&table.name))
         .collect();
-    Err(Error::new(Class::NotEqual, format!("source and target are not equal in {}", tables.join(", ")))
-        .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"))
+    if !unequal.is_empty() {
+        let what = format!("source and target are not equal in {}", unequal.join(", "));
+        return Verdict::Bad(Error::new(Class::NotEqual, what)
+            .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"));
+    }
+    match report.rejected() {
+        0 => Verdict::Good,
+        rows => Verdict::Bad(
+            Error::new(Class::Data, format!("rows set aside because their values do not fit: {rows}"))
+                .todo("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and run it again"),
+        ),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, show};
+use super::{Hands, Output, Verdict, show};
 use crate::error::Result;
 use crate::journey::plan::plan;
 use crate::pipeline::Stop;
@@ -18,12 +18,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
         let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::plan(&planned, output);
-        Ok(())
+        Ok(Verdict::Good)
     }
 }

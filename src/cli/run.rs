@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, judge, show};
+use super::{Hands, Output, Verdict, judge, show};
 use crate::error::{Class, Error, Result};
 use crate::journey::run::{Until, run};
 use crate::pipeline::Stop;
@@ -34,7 +34,7 @@ enum UntilWord {
 }
 
 impl Run {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let budget = self.hands.budget();
         if !self.no_capture {
             return Err(Error::new(
@@ -53,6 +53,6 @@ impl Run {
             run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
-        judge(&report)
+        Ok(judge(&report))
     }
 }

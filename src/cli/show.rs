@@ -23,12 +23,15 @@ pub(super) fn report(report: &Report, screen: &Screen, output: Output) {
         json(&report.to_json());
         return;
     }
-    let mut table = grid(&["table", "rows", "in the target", "equal", "digest"]);
+    let mut table = grid(&["table", "rows", "in the target", "set aside", "equal", "digest"]);
     for row in &report.tables {
         table.add_row(report_row(row));
     }
-    numbers(&mut table, &[1, 2]);
+    numbers(&mut table, &[1, 2, 3]);
     line(&table.to_string());
+    if !report.misfits.is_empty() {
+        line(&misfits(report));
+    }
     report.differences.iter().for_each(|found| line(&differences(found)));
     line(&closing(report));
 }
@@ -42,7 +45,25 @@ fn report_row(row: &TableReport) -> Vec<String> {
     let digest =
         row.digest_source.as_deref().map_or("", |digest| digest.get(..16).unwrap_or(digest));
     let target = row.target_rows.map_or_else(|| "-".into(), |rows| rows.to_string());
-    vec![name(&row.name), row.source_rows.to_string(), target, equal.into(), digest.into()]
+    let (rows, rejected) = (row.source_rows.to_string(), row.rejected.to_string());
+    vec![name(&row.name), rows, target, rejected, equal.into(), digest.into()]
+}
+
+/// What does not fit, and what was done about it.
+fn misfits(report: &Report) -> String {
+    let mut table = grid(&["table", "column", "values", "do not fit because", "policy", "first"]);
+    for misfit in &report.misfits {
+        table.add_row([
+            name(&misfit.table),
+            name(&misfit.column),
+            misfit.values.to_string(),
+            legible(&misfit.reason).into_owned(),
+            misfit.policy.clone(),
+            name(&misfit.example),
+        ]);
+    }
+    numbers(&mut table, &[2]);
+    table.to_string()
 }
 
 fn closing(report: &Report) -> String {
@@ -56,12 +77,13 @@ fn closing(report: &Report) -> String {
         .rows_per_second()
         .map(|speed| format!("; {speed:.0} rows/s copied"))
         .unwrap_or_default();
-    let verdict = if !report.ok() {
-        "NOT EQUAL"
-    } else if report.proved() {
-        "every row and value is equal"
-    } else {
-        "stopped as asked; run the same command without --until to go on"
+    let verdict = match report.rejected() {
+        _ if report.differs() => "NOT EQUAL".into(),
+        _ if !report.proved() => {
+            "stopped as asked; run the same command without --until to go on".into()
+        }
+        0 => "every row and value is equal".into(),
+        rejected => format!("rows set aside: {rejected}; every other row and value is equal"),
     };
     format!(
         "{verdict}: {} tables, {rows} rows in {:.1} s ({}{speed})",

@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Output, show};
+use super::{Output, Verdict, show};
 use crate::error::Result;
 use crate::journey::history::history;
 use crate::pipeline::Stop;
@@ -19,11 +19,11 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let (_, target) = self.ends.open(screen)?;
         let history = history(&target.conninfo, stop, screen)?;
         screen.finish();
         show::status(&history, self.history, output);
-        Ok(())
+        Ok(Verdict::Good)
     }
 }

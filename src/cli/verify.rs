@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, judge, show};
+use super::{Hands, Output, Verdict, judge, show};
 use crate::error::Result;
 use crate::journey::verify::verify;
 use crate::pipeline::Stop;
@@ -18,13 +18,13 @@ pub(super) struct Verify {
 }
 
 impl Verify {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<()> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
         let report =
             verify(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
-        judge(&report)
+        Ok(judge(&report))
     }
 }

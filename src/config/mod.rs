@@ -114,7 +114,7 @@ pub enum GeneratedColumns {
 }
 
 /// `columns.NAME = { … }`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnSection {
     /// The target's type; chosen by the census unless given.
@@ -124,6 +124,55 @@ pub struct ColumnSection {
     pub from: Option<TimeSource>,
     /// The IANA zone of wall clocks.
     pub zone: Option<String>,
+    /// What is done about values that the type cannot hold.
+    pub misfits: Option<MisfitPolicy>,
+    /// What takes their place where that is `default`, written as the source would write it.
+    pub default: Option<DefaultValue>,
+}
+
+/// What is done about values that a column's type cannot hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MisfitPolicy {
+    /// Their rows are set aside in the ledger.
+    #[default]
+    Reject,
+    /// They become NULL.
+    Null,
+    /// The column's `default` takes their place.
+    Default,
+    /// The column gets a type that carries everything: text, or bytea.
+    Widen,
+    /// Nothing is loaded.
+    Fail,
+}
+
+/// A value in the pipeline file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum DefaultValue {
+    /// `true` or `false`
+    Boolean(bool),
+    /// An integer
+    Integer(i64),
+    /// A float
+    Float(f64),
+    /// A text
+    Text(String),
+}
+
+impl ColumnSection {
+    /// Whether anything is said about the type or what values mean.
+    pub fn is_about_the_type(&self) -> bool {
+        self.kind.is_some() || self.from.is_some() || self.zone.is_some()
+    }
+
+    /// The same without what may change while a migration is under way: what is done about misfits, unless that is
+    /// another type.
+    fn lasting(&self) -> Self {
+        let misfits = self.misfits.filter(|&policy| policy == MisfitPolicy::Widen);
+        Self { misfits, default: None, ..self.clone() }
+    }
 }
 
 /// How a source writes times.
@@ -138,6 +187,39 @@ pub enum TimeSource {
     UnixMs,
     /// Microseconds since then.
     UnixUs,
+    /// Nanoseconds since then.
+    UnixNs,
+    /// Julian days, as SQLite's julianday().
+    Julian,
+    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
+    CoreData,
+    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
+    Webkit,
+    /// Text like `31/01/2025`, the day first.
+    Dmy,
+    /// Text like `01/31/2025`, the month first.
+    Mdy,
+    /// Digits like `20250131`.
+    Yyyymmdd,
+}
+
+impl TimeSource {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iso8601 => "iso8601",
+            Self::UnixS => "unix_s",
+            Self::UnixMs => "unix_ms",
+            Self::UnixUs => "unix_us",
+            Self::UnixNs => "unix_ns",
+            Self::Julian => "julian",
+            Self::CoreData => "core_data",
+            Self::Webkit => "webkit",
+            Self::Dmy => "dmy",
+            Self::Mdy => "mdy",
+            Self::Yyyymmdd => "yyyymmdd",
+        }
+    }
 }
 
 fn public() -> String {
@@ -197,15 +279,21 @@ impl Pipeline {
         self.name.clone().or_else(stem).unwrap_or_else(|| "source".into())
     }
 
-    /// blake3 of what is said about tables, chunks and names: a migration that has begun cannot go on under other settings.
+    /// blake3 of what is said about tables, chunks and names: a migration that has begun cannot go on under other
+    /// settings, but for what is done about misfits.
     pub fn settings_hash(&self) -> String {
+        let columns = self.tables.iter().flat_map(|(table, section)| {
+            let said = section.columns.iter().map(|(column, said)| (column, said.lasting()));
+            said.map(move |(column, said)| (table, column, said))
+        });
+        let lasting: Vec<_> =
+            columns.filter(|(.., said)| *said != ColumnSection::default()).collect();
         let said = format!(
-            "{:?} {} {:?} {:?} {:?}",
+            "{:?} {} {:?} {:?} {lasting:?}",
             self.name(),
             self.target.schema,
             self.target.identifiers,
-            self.snapshot,
-            self.tables
+            self.snapshot
         );
         blake3::hash(said.as_bytes()).to_hex().to_string()
     }

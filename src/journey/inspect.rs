@@ -1,6 +1,7 @@
 //! The source seen through: its schema, and the census of every value.
 
 use super::Setting;
+use super::reject::check_remedies;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence};
@@ -80,7 +81,9 @@ impl Inspected {
             evidence: &evidence,
             pipeline,
         };
-        plan::build(&facts)
+        let plan = plan::build(&facts)?;
+        plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
+        Ok(plan)
     }
 
     fn census(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Vec<TableEvidence>> {

@@ -1,7 +1,7 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, index, prove, snapshot, touched, verify};
+use super::{Setting, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -58,7 +58,11 @@ pub fn run(
         .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
         Ok(report) if report.ok() => (report.phase.clone(), 0),
-        Ok(_) => ("not equal".into(), Class::NotEqual.exit_code()),
+        Ok(report) if report.differs() => ("not equal".into(), Class::NotEqual.exit_code()),
+        Ok(report) => {
+            let words = format!("{}, {} rows set aside", report.phase, report.rejected());
+            (words, Class::Data.exit_code())
+        }
         Err(error) => (error.to_string(), error.class().exit_code()),
     };
     reach(Step::EndReached);
@@ -102,6 +106,8 @@ pub(super) struct Migrated {
     pub(super) plan_hash: String,
     pub(super) phase: String,
     stamp: FileStamp,
+    /// Whether the plan differs from the ledger's in what is done about misfits.
+    decided_anew: bool,
 }
 
 impl Migrated {
@@ -136,7 +142,7 @@ impl Migrated {
     ) -> Result<Self> {
         if let Some(found) = Self::look_up(link, pipeline)? {
             found.check_same_source(inspected, pipeline)?;
-            return Ok(found);
+            return found.decide_anew(pipeline);
         }
         let plan = inspected.plan(pipeline, setting)?;
         reach(Step::CensusTaken);
@@ -160,6 +166,15 @@ impl Migrated {
             plan_hash: migration.plan_hash.clone(),
             phase: migration.phase.clone(),
             stamp,
+            decided_anew: false,
+        })
+    }
+
+    /// Takes over what the user says now about misfits.
+    fn decide_anew(self, pipeline: &Pipeline) -> Result<Self> {
+        Ok(match reject::decided_anew(&self.plan, pipeline)? {
+            Some(plan) => Self { plan_hash: plan.hash()?, plan, decided_anew: true, ..self },
+            None => self,
         })
     }
 
@@ -228,12 +243,12 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let what = format!(
-        "the target's schema {} has these relations already: {}",
+        "the target's schema {} has relations or types of these names already: {}",
         plan.target_schema,
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
+        .todo("loading into existing tables is not supported yet: rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
 /// The SQL that drops exactly what a run creates.
@@ -275,6 +290,7 @@ impl Run<'_> {
     fn go(self, link: &mut Link<'_>, until: Option<Until>, clock: &mut Clock) -> Result<Report> {
         let plan = &self.migrated.plan;
         self.check_source(link)?;
+        self.note_plan(link)?;
         self.create_tables(link)?;
         clock.lap(Phase::Schema);
         if until == Some(Until::Schema) {
@@ -295,7 +311,7 @@ impl Run<'_> {
         }
         let report = self.prove(link)?;
         clock.lap(Phase::Proof);
-        self.reached(link, if report.ok() { "proved" } else { "not equal" })?;
+        self.reached(link, if report.differs() { "not equal" } else { "proved" })?;
         let phases = clock.laps();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
@@ -317,6 +333,15 @@ impl Run<'_> {
             Error::internal("the source's stamp cannot be written down").because(error)
         })?;
         link.with(|session| ledger::set_stamp(session, self.lease, &stamp))
+    }
+
+    /// Writes the plan down again where the user says something else about misfits than before.
+    fn note_plan(self, link: &mut Link<'_>) -> Result<()> {
+        if !self.migrated.decided_anew {
+            return Ok(());
+        }
+        let (plan, hash) = (self.migrated.plan.to_json()?, &self.migrated.plan_hash);
+        link.with(|session| ledger::set_plan(session, self.lease, &plan, hash))
     }
 
     fn check_unchanged(self, loaded: &[LoadedChunk]) -> Result<()> {
@@ -359,7 +384,10 @@ impl Run<'_> {
             let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration));
             let now = self.inspected.source.stamp()?;
             match copied {
-                Ok(()) if now == stamp => return Ok(rows(&loaded?).saturating_sub(before)),
+                Ok(()) if now == stamp => {
+                    let loaded = self.load_decided(&loaded?, link)?;
+                    return Ok(rows(&loaded).saturating_sub(before));
+                }
                 Ok(()) => {}
                 Err(error) if error.class() == Class::SourceChanged => told = error,
                 Err(error) => return Err(error),
@@ -371,6 +399,13 @@ impl Run<'_> {
         Err(told)
     }
 
+    /// Loads what was set aside and fits now; gives the chunks as they are then.
+    fn load_decided(self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<Vec<LoadedChunk>> {
+        let Self { inspected, migrated, lease, setting } = self;
+        reject::load_decided(inspected, &migrated.plan, lease, loaded, link, setting)?;
+        link.with(|session| ledger::loaded_chunks(session, lease.migration))
+    }
+
     fn unproved(
         self,
         link: &mut Link<'_>,
@@ -379,18 +414,19 @@ impl Run<'_> {
         copied_rows: u64,
     ) -> Result<Report> {
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        let rows = |table: &str| {
-            loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.sum.rows).sum()
-        };
-        let tables = self.migrated.plan.tables.iter();
-        let tables = tables
-            .map(|table| TableReport::unproved(&table.schema.source, rows(&table.schema.target)));
+        let tables = self.migrated.plan.tables.iter().map(|table| {
+            let (name, target) = (&table.schema.source, &table.schema.target);
+            let chunks = loaded.iter().filter(|chunk| chunk.table == *target);
+            let rows = chunks.map(|chunk| chunk.sum.rows + chunk.rejected).sum();
+            TableReport::unproved(name, rows, rejected(&loaded, target))
+        });
         Ok(Report {
             command: "run",
             phase: phase.into(),
             tables: tables.collect(),
             phases: clock.laps(),
             copied_rows,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }
@@ -414,14 +450,23 @@ impl Run<'_> {
         let proofs = verify::compare_all(plan, &source, &target);
         let differences = verify::narrow_all(self.inspected, plan, &proofs, link, self.setting)?;
         let ok = differences.is_empty();
+        let tables = proofs.iter().zip(&plan.tables).map(|(proof, table)| {
+            TableReport::proved(proof, rejected(&loaded, &table.schema.target))
+        });
         Ok(Report {
             command: "run",
             phase: if ok { "proved" } else { "not equal" }.into(),
-            tables: proofs.iter().map(TableReport::proved).collect(),
+            tables: tables.collect(),
             differences,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }
+}
+
+/// Rows of a table that are set aside.
+fn rejected(loaded: &[LoadedChunk], table: &str) -> u64 {
+    loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.rejected).sum()
 }
 
 /// Times phases.

@@ -2,8 +2,9 @@
 //! transaction with its ledger row.
 
 use super::Setting;
+use super::loading::{Encoding, Loading};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Chunk, TableSchema};
+use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -11,14 +12,13 @@ use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
-use crate::row::{Row, RowVisitor, TupleEncoder};
+use crate::row::{RowVisitor, TupleEncoder};
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::write::{CopyWriter, load_chunk};
+use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
+use crate::store::sqlite::ReadBatch;
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
-use arrow_array::RecordBatch;
-use bytes::Bytes;
 use std::collections::BTreeSet;
 
 /// Batches between the reading and the loading stage of one worker.
@@ -124,10 +124,12 @@ fn move_chunk(
     chunk: &Chunk,
     copy: &mut CopyWriter<'_>,
     told: &mut Told<'_>,
-) -> Result<LoadedChunk> {
+) -> Result<Copied> {
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
+    let mut told_of = Aside::default();
+    let aside = &mut told_of;
     stage::join(
         BATCHES_QUEUED,
         move |outlet| {
@@ -141,92 +143,86 @@ fn move_chunk(
                 Ok(())
             })
         },
-        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
+        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
-    Ok(LoadedChunk {
-        table: table.target.clone(),
-        chunk: chunk.number,
-        sum: loading.sums.total(),
-        groups: loading.sums.to_bytes(),
-    })
+    let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
+    let (name, chunk) = (table.target.clone(), chunk.number);
+    let Aside { misfits, exceptions, rejected } = told_of;
+    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
+    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
+}
+
+/// Copies those rows of a chunk that are named in `rows`, and adds them to what was loaded `before`.
+pub(super) fn move_rows(
+    reader: &Reader,
+    table: &TableSchema,
+    chunk: &Chunk,
+    rows: &BTreeSet<Vec<u8>>,
+    before: &LoadedChunk,
+    copy: &mut CopyWriter<'_>,
+) -> Result<Copied> {
+    let computing = table.loaded();
+    let mut encoding = Encoding::new(table, computing.as_ref())?;
+    let mut loading = Loading { sums: GroupSums::new(table), copy };
+    let mut aside = Aside::default();
+    reader.read_named::<Error>(table, chunk.range, rows, |batch| {
+        encoding.encode(&batch.records, &mut loading)?;
+        aside.add(batch);
+        Ok(())
+    })?;
+    encoding.finish(&mut loading)?;
+    let mut sums = loading.sums;
+    let sent = sums.total().rows;
+    sums.merge_bytes(&before.groups)?;
+    let (sum, groups) = (sums.total(), sums.to_bytes());
+    let Aside { misfits, exceptions, rejected } = aside;
+    let loaded = LoadedChunk { sum, groups, rejected, ..before.clone() };
+    Ok(Copied { loaded, sent, misfits, exceptions })
+}
+
+/// What the ledger keeps of a chunk beside its sums.
+#[derive(Default)]
+struct Aside {
+    misfits: Vec<Misfit>,
+    exceptions: Vec<FormException>,
+    rejected: u64,
+}
+
+impl Aside {
+    fn add(&mut self, batch: ReadBatch) {
+        self.misfits.extend(batch.misfits);
+        self.exceptions.extend(batch.exceptions);
+        self.rejected += batch.rejected;
+    }
 }
 
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
     loading: &mut Loading<'_, '_>,
+    aside: &mut Aside,
     told: &mut Told<'_>,
 ) -> Result<()> {
-    let transform = Transform::new(table)?;
-    let mut encoder = TupleEncoder::new(table)?;
     let loaded = table.loaded();
-    // What the target computes is hashed, and not sent.
-    let mut sent = match &loaded {
-        Some((positions, shape)) => Some((positions, TupleEncoder::new(shape)?)),
-        None => None,
-    };
+    let mut encoding = Encoding::new(table, loaded.as_ref())?;
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        let rows = transform.apply(&batch)?;
-        match &mut sent {
-            None => encoder.encode(&rows, loading)?,
-            Some((positions, sent)) => {
-                encoder.encode(&rows, &mut loading.sums)?;
-                let part = rows.project(positions).map_err(|error| {
-                    Error::internal("a batch lacks columns of its table").because(error)
-                })?;
-                sent.encode(&part, &mut Sending(loading.copy))?;
-            }
-        }
+        encoding.encode(&batch.records, loading)?;
         told.batch(&batch);
+        aside.add(batch);
     }
-    match sent {
-        None => encoder.finish(loading),
-        Some((_, mut sent)) => sent.finish(&mut Sending(loading.copy)),
-    }
+    encoding.finish(loading)
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
 struct Queued<'q> {
-    batch: RecordBatch,
+    batch: ReadBatch,
     _permit: Permit<'q>,
 }
 
-fn size_of(batch: &RecordBatch) -> u64 {
-    batch.get_array_memory_size().try_into().unwrap_or(u64::MAX)
-}
-
-/// Sums rows and sends their bytes.
-struct Loading<'c, 's> {
-    sums: GroupSums,
-    copy: &'c mut CopyWriter<'s>,
-}
-
-impl RowVisitor for Loading<'_, '_> {
-    fn row(&mut self, row: Row<'_>) -> Result<()> {
-        self.sums.row(row)
-    }
-
-    fn bytes(&mut self, piece: Bytes) -> Result<()> {
-        self.copy.write(piece)?;
-        reach(Step::PieceSent);
-        Ok(())
-    }
-}
-
-/// Sends rows that are summed elsewhere.
-struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
-
-impl RowVisitor for Sending<'_, '_> {
-    fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn bytes(&mut self, piece: Bytes) -> Result<()> {
-        self.0.write(piece)?;
-        reach(Step::PieceSent);
-        Ok(())
-    }
+fn size_of(batch: &ReadBatch) -> u64 {
+    let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
+    (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
 }
 
 /// What the screen was told of a chunk, to be taken back where the chunk is done again.
@@ -240,8 +236,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn batch(&mut self, batch: &RecordBatch) {
-        let rows = batch.num_rows().try_into().unwrap_or(u64::MAX);
+    fn batch(&mut self, batch: &ReadBatch) {
+        let rows = batch.records.num_rows().try_into().unwrap_or(u64::MAX);
         let bytes = size_of(batch);
         self.tell(rows, bytes);
     }
@@ -266,20 +262,23 @@ impl Told<'_> {
     }
 }
 
-/// Visits the rows of a chunk as the source has them now.
+/// Visits the rows of a chunk as the source has them now, and gives how many are set aside.
 pub(super) fn read_source(
     reader: &Reader,
     table: &TableSchema,
     chunk: &Chunk,
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
-) -> Result<()> {
+) -> Result<u64> {
     let _permit = setting.reserve(table);
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
+    let mut rejected = 0;
     reader.read::<Error>(table, chunk.range, |batch| {
         setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch)?, visitor)
+        rejected += batch.rejected;
+        encoder.encode(&transform.apply(&batch.records)?, visitor)
     })?;
-    encoder.finish(visitor)
+    encoder.finish(visitor)?;
+    Ok(rejected)
 }

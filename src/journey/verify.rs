@@ -3,6 +3,7 @@
 use super::Setting;
 use super::inspect::Inspected;
 use super::prove::{self, Counting, over_target};
+use super::reject;
 use super::run::Migrated;
 use super::snapshot::{self, table_of};
 use crate::config::Pipeline;
@@ -48,14 +49,17 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
             bytes: 0,
         });
     }
-    let source = sums_of_source(&inspected, plan, setting)?;
+    let (source, rejected) = sums_of_source(&inspected, plan, setting)?;
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
     let differences = narrow_all(&inspected, plan, &proofs, &mut link, setting)?;
+    let misfits = reject::misfits(plan, &mut link, migrated.id)?;
+    let tables = proofs.iter().zip(rejected);
     Ok(Report {
         command: "verify",
         phase: migrated.phase,
-        tables: proofs.iter().map(TableReport::proved).collect(),
+        tables: tables.map(|(proof, rejected)| TableReport::proved(proof, rejected)).collect(),
+        misfits,
         phases: vec![(Phase::Proof.name(), began.elapsed())],
         differences,
         ..Report::default()
@@ -76,24 +80,30 @@ pub(super) fn compare_all(
         .collect()
 }
 
+/// Each table's sums, and its rows that are set aside.
 fn sums_of_source(
     inspected: &Inspected,
     plan: &Plan,
     setting: Setting<'_>,
-) -> Result<Vec<GroupSums>> {
+) -> Result<(Vec<GroupSums>, Vec<u64>)> {
     let chunks = chunks_of(plan, |_, _| true);
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
         let table = table_of(plan, chunk.table)?;
         let mut counting = Counting::new(GroupSums::new(table), &table.source, setting);
-        let read = snapshot::read_source(reader, table, chunk, &mut counting, setting);
-        counting.end(read)
+        let mut rejected = 0;
+        let read = snapshot::read_source(reader, table, chunk, &mut counting, setting)
+            .map(|rows| rejected = rows);
+        Ok((counting.end(read)?, rejected))
     })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-    for (chunk, part) in chunks.iter().zip(parts) {
-        sums.get_mut(chunk.table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
+    let mut rejected = vec![0; plan.tables.len()];
+    for (chunk, (part, some)) in chunks.iter().zip(parts) {
+        let no_table = || Error::internal("sums of no table");
+        sums.get_mut(chunk.table).ok_or_else(no_table)?.merge(&part);
+        *rejected.get_mut(chunk.table).ok_or_else(no_table)? += some;
     }
-    Ok(sums)
+    Ok((sums, rejected))
 }
 
 fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {

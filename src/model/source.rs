@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The storage classes of SQLite values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StorageClass {
     /// No value.
@@ -16,6 +16,30 @@ pub enum StorageClass {
     Text,
     /// Bytes.
     Blob,
+}
+
+impl StorageClass {
+    /// The name, as `typeof` gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Integer => "integer",
+            Self::Real => "real",
+            Self::Text => "text",
+            Self::Blob => "blob",
+        }
+    }
+
+    /// A byte for it.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Integer => 1,
+            Self::Real => 2,
+            Self::Text => 3,
+            Self::Blob => 4,
+        }
+    }
 }
 
 /// The affinity that SQLite gives a column by its declared type.

@@ -68,6 +68,8 @@ steps! {
     ChunkCompleted = "chunk-completed",
     /// The chunk is there; nobody knows yet.
     ChunkCommitted = "chunk-committed",
+    /// Rows that were set aside are loaded after all; nothing is committed.
+    RejectsLoaded = "rejects-loaded",
     /// A phase is noted as reached.
     PhaseNoted = "phase-noted",
     /// A key, an index or a check is made, not committed.

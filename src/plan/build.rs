@@ -10,7 +10,8 @@ use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, Partition, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema,
+    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
+    TableSchema,
 };
 
 /// What a plan is made from.
@@ -211,15 +212,20 @@ fn table_schema(
         .map(|(position, ((column, choice), name))| Column {
             source: column.name.clone(),
             target: name,
-            read: choice.read,
+            read: choice.read.clone(),
             recast: choice.recast.clone(),
+            misfits: choice.misfits,
+            default: choice.default.clone(),
+            form: choice.form.clone(),
             pg: choice.pg,
+            enum_type: None,
             numbers_only: evidence
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
             computed: false,
             not_null: nulls(position) == 0
+                && !(choice.strays > 0 && choice.misfits == Remedy::Null)
                 && (column.not_null || source.rowid_alias == Some(position)),
         })
         .collect();

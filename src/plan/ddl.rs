@@ -19,7 +19,7 @@ pub(super) fn create_table(
     for (position, (column, declared)) in schema.columns.iter().zip(&source.columns).enumerate() {
         sql.push_str(if position == 0 { "\n    " } else { ",\n    " });
         // Writing to a String cannot fail.
-        let _infallible = write!(sql, "{} {}", quoted(&column.target), column.pg);
+        let _infallible = write!(sql, "{} {}", quoted(&column.target), column.sql_type());
         if column.pg.is_text() {
             sql.push_str(" COLLATE \"C\"");
         }

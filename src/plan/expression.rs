@@ -192,11 +192,19 @@ impl Translator<'_> {
         let Some(column) = (self.columns)(&name) else {
             return Err(Untranslatable::new(format!("{name:?} is no column that can be named")));
         };
-        let typed = Typed::new(column.target.to_string(), column.kind.into());
+        // So that no arithmetic happens in a narrower type.
+        let widened = match column.kind {
+            PgType::Int2 | PgType::Int4 => format!("{}::bigint", column.target),
+            PgType::Float4 => format!("{}::double precision", column.target),
+            _ => column.target.to_string(),
+        };
+        let typed = Typed::new(widened, column.kind.into());
         let collation = Collation::named(&column.collation);
         Ok(Typed {
             collated: collation.map_or(Collated::No, Collated::Column),
-            as_stored: column.as_stored && (collation.is_some() || typed.kind != ExprType::Text),
+            as_stored: column.as_stored
+                && (collation.is_some() || typed.kind != ExprType::Text)
+                && typed.kind != ExprType::Foreign,
             ..typed
         })
     }

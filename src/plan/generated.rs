@@ -8,8 +8,8 @@ use super::LeftBehind;
 use super::expression::{self, ExprType};
 use super::keys::resolve;
 use crate::model::{
-    Affinity, CellShape, Column, ColumnEvidence, Recast, SourceColumn, SourceTable, TableEvidence,
-    TableSchema,
+    Affinity, BoolForm, CellShape, Column, ColumnEvidence, Recast, Remedy, SourceColumn,
+    SourceTable, TableEvidence, TableSchema,
 };
 use std::cell::Cell;
 
@@ -21,13 +21,14 @@ pub(super) fn expressions(
     as_values: bool,
     left_behind: &mut Vec<LeftBehind>,
 ) -> Vec<Option<String>> {
+    let table = Table { source, schema, evidence };
     let columns = source.columns.iter().zip(&schema.columns).zip(&evidence.columns);
     let expression = |((declared, column), seen): ((&SourceColumn, &Column), &ColumnEvidence)| {
         let sql = declared.generated.as_deref()?;
         let computed = if as_values {
             Err("the pipeline file says so".into())
         } else {
-            translated(sql, source, schema, declared).and_then(|(sql, kind)| {
+            table.translated(sql, column).and_then(|(sql, kind)| {
                 stored(&sql, kind, declared, column, seen).ok_or_else(|| {
                     format!("SQLite turns {kind} into {} by rules of its own", column.pg)
                 })
@@ -49,26 +50,43 @@ pub(super) fn expressions(
     columns.map(expression).collect()
 }
 
-fn translated(
-    sql: &str,
-    source: &SourceTable,
-    schema: &TableSchema,
-    declared: &SourceColumn,
-) -> Result<(String, ExprType), String> {
-    if sql.is_empty() {
-        return Err(format!("the expression of {} could not be read", declared.name));
+struct Table<'a> {
+    source: &'a SourceTable,
+    schema: &'a TableSchema,
+    evidence: &'a TableEvidence,
+}
+
+impl Table<'_> {
+    /// The expression of a column in the target's words; it stands as an operand.
+    fn translated(&self, sql: &str, column: &Column) -> Result<(String, ExprType), String> {
+        if sql.is_empty() {
+            return Err("its expression could not be read".into());
+        }
+        let (nested, replaced) = (Cell::new(false), Cell::new(is_replaced(column)));
+        let operand = |name: &str| {
+            let mut columns = self.source.columns.iter().zip(&self.schema.columns);
+            let (declared, column) =
+                columns.find(|(column, _)| column.name.eq_ignore_ascii_case(name))?;
+            nested.set(nested.get() || declared.generated.is_some());
+            replaced.set(replaced.get() || is_replaced(column));
+            resolve(self.source, self.schema, self.evidence, name)
+        };
+        let translated = expression::translate_value(sql, &operand);
+        if nested.get() {
+            return Err("PostgreSQL computes no column from another that it computes".into());
+        }
+        if replaced.get() {
+            return Err(
+                "something may take the place of values that it has or is computed from".into()
+            );
+        }
+        translated.map_err(|untranslatable| untranslatable.to_string())
     }
-    let nested = Cell::new(false);
-    let plain = |name: &str| {
-        let mut columns = source.columns.iter().filter(|column| column.generated.is_some());
-        nested.set(nested.get() || columns.any(|column| column.name.eq_ignore_ascii_case(name)));
-        resolve(source, schema, name)
-    };
-    let translated = expression::translate_value(sql, &plain);
-    if nested.get() {
-        return Err("PostgreSQL computes no column from another that it computes".into());
-    }
-    translated.map_err(|untranslatable| untranslatable.to_string())
+}
+
+/// Whether a value that does not fit is replaced by another: what SQLite computed from it would not be.
+fn is_replaced(column: &Column) -> bool {
+    matches!(column.misfits, Remedy::Null | Remedy::Default)
 }
 
 /// The expression with what the column's affinity makes of its value in SQLite.
@@ -81,16 +99,12 @@ fn stored(
 ) -> Option<String> {
     let affinity = if declared.any { Affinity::Blob } else { Affinity::of(&declared.declared) };
     let with = |suffix: &str| Some(format!("{sql}{suffix}"));
-    if (column.read, &column.recast, kind)
-        == (CellShape::Integer, &Recast::ZeroOneToBool, ExprType::Boolean)
-    {
-        return with("");
-    }
     if column.recast != Recast::Keep {
         return None;
     }
-    match (column.read, kind) {
-        (CellShape::Integer, ExprType::Integer)
+    match (&column.read, kind) {
+        (CellShape::Bool(BoolForm::ZeroOne), ExprType::Boolean)
+        | (CellShape::Integer, ExprType::Integer)
         | (CellShape::Text, ExprType::Text)
         | (CellShape::Blob, ExprType::Bytes)
         | (CellShape::IsoDate, ExprType::Date) => with(""),

@@ -35,6 +35,10 @@ pub(super) enum Content {
     Text(u64),
     /// Bytes, so many at most.
     Bytes(u64),
+    /// A document of so many bytes at most, which is compared and not digested.
+    Document(u64),
+    /// What has no order, and so no place in an index.
+    Unordered,
 }
 
 impl Content {
@@ -42,6 +46,8 @@ impl Content {
     pub(super) fn of(kind: PgType, bytes_max: u64) -> Self {
         match kind {
             PgType::Bytea => Self::Bytes(bytes_max),
+            PgType::Jsonb => Self::Document(bytes_max),
+            PgType::Json => Self::Unordered,
             kind if kind.is_text() => Self::Text(bytes_max),
             _ => Self::Short,
         }
@@ -49,8 +55,9 @@ impl Content {
 
     fn bytes(self) -> u64 {
         match self {
-            Self::Short => 8,
-            Self::Text(bytes) | Self::Bytes(bytes) => bytes,
+            // An address is the longest of these.
+            Self::Short | Self::Unordered => 24,
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::Document(bytes) => bytes,
         }
     }
 }
@@ -171,10 +178,14 @@ pub(super) fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
 fn bounds(column: &Column, bytes_max: u64) -> (u64, u64) {
     match column.pg {
         PgType::Bool => (1, 1),
-        PgType::Date => (4, 4 + 3),
-        PgType::Int8 | PgType::Float8 | PgType::Timestamp | PgType::Timestamptz => (8, 8 + 7),
-        PgType::Numeric(_) => (3, TOASTED_BYTES),
-        PgType::Text | PgType::Varchar(_) | PgType::Bytea => {
+        PgType::Int2 => (2, 2 + 1),
+        PgType::Int4 | PgType::Float4 | PgType::Date | PgType::Enum => (4, 4 + 3),
+        PgType::Int8 | PgType::Float8 | PgType::Time | PgType::Timestamp | PgType::Timestamptz => {
+            (8, 8 + 7)
+        }
+        PgType::Uuid => (16, 16),
+        PgType::Numeric(_) | PgType::Inet | PgType::Cidr | PgType::Jsonb => (3, TOASTED_BYTES),
+        PgType::Text | PgType::Varchar(_) | PgType::Bytea | PgType::Json => {
             (1, (bytes_max + 1).min(TOASTED_BYTES))
         }
     }

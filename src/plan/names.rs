@@ -238,6 +238,10 @@ mod tests {
             not_null: true,
             numbers_only: true,
             computed: false,
+            misfits: crate::model::Remedy::Reject,
+            default: None,
+            form: crate::model::Form::Plain,
+            enum_type: None,
         };
         let shape = TableSchema {
             source: "t".into(),

@@ -189,8 +189,16 @@ fn is_text(planned: &PlannedTable, position: usize) -> bool {
 /// Whether PostgreSQL compares both types in a foreign key without a cast that changes values.
 fn comparable(child: PgType, parent: PgType) -> bool {
     match (child, parent) {
-        (PgType::Numeric(_) | PgType::Int8, PgType::Numeric(_)) => true,
+        // JSON text has no equality, and two enums may be two types.
+        (PgType::Json | PgType::Enum, _) => false,
+        (child, PgType::Numeric(_)) if is_whole(child) => true,
+        (child, parent) if is_whole(child) && is_whole(parent) => true,
+        (PgType::Numeric(_), PgType::Numeric(_)) => true,
         (child, parent) if child.is_text() && parent.is_text() => true,
         (child, parent) => child == parent,
     }
+}
+
+fn is_whole(pg: PgType) -> bool {
+    matches!(pg, PgType::Int2 | PgType::Int4 | PgType::Int8)
 }

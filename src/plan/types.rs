@@ -1,12 +1,21 @@
 //! The type of each column: one that carries every value that the census saw, as near to the declaration as that allows.
+//!
+//! Where no type carries them all (BLOBs beside texts, texts that are not UTF-8), the one that carries most is chosen,
+//! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
-use crate::config::{ColumnSection, TimeSource};
+mod declared;
+mod form;
+mod said;
+mod strays;
+
+use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    Affinity, CellShape, ColumnEvidence, EpochUnit, NumericSize, PgType, Probe, Recast,
-    SourceColumn,
+    BoolForm, CellShape, ColumnEvidence, Form, NumericSize, PgType, Probe, RawCell, Recast, Remedy,
+    SourceColumn, TextProbe,
 };
 use crate::row::zone;
+use declared::Declared;
 
 /// What was chosen for a column, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +28,34 @@ pub struct Choice {
     pub pg: PgType,
     /// Why this type.
     pub reason: String,
-    /// Set where the declaration promised something else.
+    /// Set where the declaration promised something else, or where values do not fit.
     pub warning: bool,
+    /// Cells that the census saw and the column cannot hold, at least.
+    pub strays: u64,
+    /// What is done about them.
+    pub misfits: Remedy,
+    /// What takes their place where that is [`Remedy::Default`].
+    pub default: Option<RawCell>,
+    /// How the source writes the values.
+    pub form: Form,
+    /// The labels of an enum.
+    pub labels: Vec<String>,
 }
 
 impl Choice {
     fn new(read: CellShape, pg: PgType, reason: impl Into<String>) -> Self {
-        Self { read, recast: Recast::Keep, pg, reason: reason.into(), warning: false }
+        Self {
+            read,
+            recast: Recast::Keep,
+            pg,
+            reason: reason.into(),
+            warning: false,
+            strays: 0,
+            misfits: Remedy::Reject,
+            default: None,
+            form: Form::Plain,
+            labels: Vec::new(),
+        }
     }
 
     fn recast(mut self, recast: Recast) -> Self {
@@ -45,130 +75,119 @@ impl Choice {
 ///
 /// A zone that is not known.
 pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
-    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
-    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
-    match said_kind {
-        Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
-            return Ok(Probe::Temporal(zone));
-        }
-        Some(PgType::Numeric(_)) => return Ok(Probe::Decimal),
-        _ => {}
+    if let Some(texts) = said.map(said::probe).transpose()?.flatten() {
+        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts });
     }
-    Ok(match Declared::of(column) {
-        Declared::Temporal => Probe::Temporal(zone),
-        Declared::Text(_) | Declared::Float => Probe::Plain,
-        Declared::Boolean
-        | Declared::Integer
-        | Declared::Decimal(_)
-        | Declared::Bytes
-        | Declared::Nothing => Probe::Decimal,
-    })
+    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
+    let (decimals, texts) = match Declared::of(column) {
+        Declared::Temporal => (false, TextProbe::Temporal(zone)),
+        Declared::Text(_) | Declared::Float => (false, TextProbe::Plain),
+        Declared::Boolean => (true, TextProbe::Words),
+        Declared::Uuid => (true, TextProbe::Uuid),
+        Declared::Inet => (true, TextProbe::Inet),
+        Declared::Json => (true, TextProbe::Json),
+        Declared::Jsonb => (true, TextProbe::Jsonb),
+        Declared::Integer | Declared::Decimal(_) | Declared::Bytes | Declared::Nothing => {
+            (true, TextProbe::Decimal)
+        }
+    };
+    Ok(Probe { decimals, texts })
 }
 
 /// Chooses the type of a column.
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] where no type carries every value, or where the pipeline file asks for one that does not.
+/// [`Class::Undecided`] where the pipeline file asks for a type that carries no value, or leaves open what values mean;
+/// [`Class::Data`] where values do not fit and it says that this shall be the end.
 pub fn choose(
     column: &SourceColumn,
     evidence: &ColumnEvidence,
     said: Option<&ColumnSection>,
 ) -> Result<Choice> {
-    storable(evidence)?;
-    match said {
-        Some(said) if *said != ColumnSection::default() => as_said(column, evidence, said),
-        _ => Ok(by_evidence(&Declared::of(column), evidence)),
-    }
+    let nothing = ColumnSection::default();
+    let said = said.unwrap_or(&nothing);
+    let choice = if said.is_about_the_type() {
+        said::choose(column, evidence, said)?
+    } else {
+        by_evidence(Declared::of(column), evidence)
+    };
+    settle(choice, column, evidence, said)
 }
 
-/// What a declared type promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Declared {
-    Boolean,
-    Temporal,
-    Decimal(Option<NumericSize>),
-    Integer,
-    Float,
-    /// Characters, where a length is declared.
-    Text(Option<u32>),
-    Bytes,
-    Nothing,
-}
-
-impl Declared {
-    fn of(column: &SourceColumn) -> Self {
-        let name = column.declared.to_ascii_uppercase();
-        match Affinity::of(&column.declared) {
-            _ if column.any => Self::Nothing,
-            _ if name.contains("BOOL") => Self::Boolean,
-            Affinity::Text => Self::Text(
-                arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n)),
-            ),
-            Affinity::Integer => Self::Integer,
-            Affinity::Real => Self::Float,
-            Affinity::Blob if name.trim().is_empty() => Self::Nothing,
-            Affinity::Blob => Self::Bytes,
-            Affinity::Numeric if name.contains("DATE") || name.contains("TIME") => Self::Temporal,
-            Affinity::Numeric => Self::Decimal(numeric_size(&name)),
+/// Counts what does not fit, and decides what is done about it.
+fn settle(
+    choice: Choice,
+    column: &SourceColumn,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
+    let strays = strays::count(&choice, evidence);
+    match said.misfits {
+        Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
+        Some(MisfitPolicy::Fail) if strays > 0 => {
+            let what =
+                format!("values that do not fit {}: {strays} ({})", choice.pg, shown(evidence));
+            return Err(Error::new(Class::Data, what).todo(
+                "repair them in the source, or say `misfits = \"reject\"`, \"null\", \"default\" or \"widen\" for this column in the pipeline file",
+            ));
         }
+        Some(MisfitPolicy::Default) if said.default.is_none() => {
+            return Err(Error::new(Class::Undecided, "`misfits = \"default\"` needs a `default`")
+                .todo("add `default = …` to the column in the pipeline file"));
+        }
+        _ => {}
+    }
+    let (misfits, default) = remedy(said);
+    let form = form::choose(&choice, column, evidence);
+    let choice = Choice { strays, misfits, default, form, ..choice };
+    if strays == 0 {
+        return Ok(choice);
+    }
+    let fate = match misfits {
+        Remedy::Reject | Remedy::Fail => "their rows are set aside",
+        Remedy::Null => "they become NULL",
+        Remedy::Default => "the default takes their place",
+    };
+    let reason = format!("{}; values that do not fit: {strays}, {fate}", choice.reason);
+    Ok(Choice { reason, ..choice }.warn())
+}
+
+/// What the pipeline file says about values that do not fit, and what takes their place.
+pub fn remedy(said: &ColumnSection) -> (Remedy, Option<RawCell>) {
+    let remedy = match said.misfits.unwrap_or_default() {
+        MisfitPolicy::Reject | MisfitPolicy::Widen => Remedy::Reject,
+        MisfitPolicy::Null => Remedy::Null,
+        MisfitPolicy::Default => Remedy::Default,
+        MisfitPolicy::Fail => Remedy::Fail,
+    };
+    (remedy, said.default.as_ref().map(said::cell))
+}
+
+/// The type that carries everything.
+fn widened(evidence: &ColumnEvidence) -> Choice {
+    let reason = "widened: no narrower type carries every value";
+    if evidence.blobs + evidence.unstorable > 0 {
+        Choice::new(CellShape::AnyBytes, PgType::Bytea, reason).warn()
+    } else {
+        Choice::new(CellShape::AnyText, PgType::Text, reason).warn()
     }
 }
 
-/// The numbers in a declared type's parentheses.
-fn arguments(declared: &str) -> Vec<u32> {
-    let inside = declared
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .map_or("", |(inside, _)| inside);
-    inside.split(',').map_while(|number| number.trim().parse().ok()).collect()
-}
-
-fn numeric_size(declared: &str) -> Option<NumericSize> {
-    let (precision, scale) = match *arguments(declared).as_slice() {
-        [precision] => (precision, 0),
-        [precision, scale] => (precision, scale),
-        _ => return None,
-    };
-    let size = NumericSize { precision: precision.try_into().ok()?, scale: scale.try_into().ok()? };
-    let legal =
-        (1..=NumericSize::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
-    legal.then_some(size)
-}
-
-/// Refuses what no type here can hold.
-fn storable(evidence: &ColumnEvidence) -> Result<()> {
-    let refuse = |what: String| {
-        Err(Error::new(Class::Undecided, what)
-            .todo("this is not supported yet: repair these values in the source, or leave the column out of it"))
-    };
-    match evidence {
-        ColumnEvidence { with_nul: 1.., .. } => refuse(format!(
-            "{} texts hold a NUL character, which PostgreSQL's text cannot",
-            evidence.with_nul
-        )),
-        ColumnEvidence { not_utf8: 1.., .. } => refuse(format!(
-            "{} texts are not UTF-8, which PostgreSQL's text must be",
-            evidence.not_utf8
-        )),
-        ColumnEvidence { blobs: 1.., .. } if evidence.blobs < evidence.values() => refuse(format!(
-            "{} BLOBs stand beside {} other values, and no type holds both",
-            evidence.blobs,
-            evidence.values() - evidence.blobs
-        )),
-        ColumnEvidence { beyond_decimal: 1.., texts: 1.., .. } => refuse(format!(
-            "{} numbers that no decimal equals (infinite, or -0.0) stand beside {} texts",
-            evidence.beyond_decimal, evidence.texts
-        )),
-        ColumnEvidence { beyond_decimal: 1.., integers_beyond_double: 1.., .. } => refuse(format!(
-            "{} numbers that no decimal equals (infinite, or -0.0) stand beside {} integers that no double equals",
-            evidence.beyond_decimal, evidence.integers_beyond_double
-        )),
-        _ => Ok(()),
+fn by_evidence(declared: Declared, evidence: &ColumnEvidence) -> Choice {
+    let (blobs, others) = (evidence.blobs, evidence.values() - evidence.blobs);
+    if blobs == 0 || others == 0 {
+        return by_classes(declared, evidence);
     }
+    let reason = format!("{blobs} BLOBs stand beside {others} other values");
+    if blobs > others || (blobs == others && declared == Declared::Bytes) {
+        return Choice::new(CellShape::Blob, PgType::Bytea, reason).warn();
+    }
+    let choice = by_classes(declared, &ColumnEvidence { blobs: 0, ..evidence.clone() });
+    Choice { reason: format!("{}; {reason}", choice.reason), ..choice }.warn()
 }
 
-fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
+fn by_classes(declared: Declared, evidence: &ColumnEvidence) -> Choice {
     let ColumnEvidence { integers, reals, texts, blobs, .. } = *evidence;
     match (declared, integers, reals, texts, blobs) {
         (_, 0, 0, 0, 0) => by_declaration(declared),
@@ -186,10 +205,9 @@ fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
         .warn(),
         (_, 0, 0, _, _) => by_texts(declared, evidence),
         (Declared::Boolean, _, 0, _, _) if is_zero_one(evidence) => {
-            Choice::new(CellShape::Integer, PgType::Bool, "all values are 0 or 1")
-                .recast(Recast::ZeroOneToBool)
+            Choice::new(CellShape::Bool(BoolForm::ZeroOne), PgType::Bool, "all values are 0 or 1")
         }
-        (Declared::Decimal(size), ..) => by_decimals(*size, evidence),
+        (Declared::Decimal(size), ..) => by_decimals(size, evidence),
         (_, _, 0, _, _) => {
             let choice = Choice::new(CellShape::Integer, PgType::Int8, "all values are integers");
             if matches!(declared, Declared::Integer | Declared::Nothing) {
@@ -208,29 +226,29 @@ fn by_evidence(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
         }
         _ => {
             let choice = integers_and_floats(evidence);
-            if *declared == Declared::Nothing { choice } else { choice.warn() }
+            if declared == Declared::Nothing { choice } else { choice.warn() }
         }
     }
 }
 
 /// An empty column: the declaration is all there is.
-fn by_declaration(declared: &Declared) -> Choice {
+fn by_declaration(declared: Declared) -> Choice {
     let reason = "declared; there are no values";
     match declared {
-        Declared::Boolean => {
-            Choice::new(CellShape::Integer, PgType::Bool, reason).recast(Recast::ZeroOneToBool)
-        }
+        Declared::Boolean => Choice::new(CellShape::Bool(BoolForm::ZeroOne), PgType::Bool, reason),
         Declared::Temporal => Choice::new(CellShape::IsoNaive, PgType::Timestamp, reason),
-        Declared::Decimal(size) => Choice::new(CellShape::Decimal, PgType::Numeric(*size), reason),
+        Declared::Decimal(size) => Choice::new(CellShape::Decimal, PgType::Numeric(size), reason),
         Declared::Integer => Choice::new(CellShape::Integer, PgType::Int8, reason),
         Declared::Float => Choice::new(CellShape::Real, PgType::Float8, reason),
-        Declared::Text(Some(chars)) => {
-            Choice::new(CellShape::Text, PgType::Varchar(*chars), reason)
-        }
+        Declared::Text(Some(chars)) => Choice::new(CellShape::Text, PgType::Varchar(chars), reason),
         Declared::Text(None) | Declared::Nothing => {
             Choice::new(CellShape::Text, PgType::Text, reason)
         }
         Declared::Bytes => Choice::new(CellShape::Blob, PgType::Bytea, reason),
+        Declared::Uuid => Choice::new(CellShape::Uuid, PgType::Uuid, reason),
+        Declared::Inet => Choice::new(CellShape::Inet, PgType::Inet, reason),
+        Declared::Json => Choice::new(CellShape::Json, PgType::Json, reason),
+        Declared::Jsonb => Choice::new(CellShape::Json, PgType::Jsonb, reason),
     }
 }
 
@@ -238,12 +256,12 @@ fn is_zero_one(evidence: &ColumnEvidence) -> bool {
     evidence.integer_range.is_some_and(|(least, greatest)| least >= 0 && greatest <= 1)
 }
 
-fn by_texts(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
+fn by_texts(declared: Declared, evidence: &ColumnEvidence) -> Choice {
     let text = |reason: &str| Choice::new(CellShape::Text, PgType::Text, reason);
     match declared {
-        Declared::Text(Some(chars)) if evidence.chars_max <= u64::from(*chars) => Choice::new(
+        Declared::Text(Some(chars)) if evidence.chars_max <= u64::from(chars) => Choice::new(
             CellShape::Text,
-            PgType::Varchar(*chars),
+            PgType::Varchar(chars),
             format!("declared; the longest has {} characters", evidence.chars_max),
         ),
         Declared::Text(Some(chars)) => text(&format!(
@@ -253,18 +271,45 @@ fn by_texts(declared: &Declared, evidence: &ColumnEvidence) -> Choice {
         .warn(),
         Declared::Text(None) | Declared::Nothing => text("all values are texts"),
         Declared::Temporal => by_dates(evidence),
-        Declared::Decimal(size) if evidence.not_decimal == 0 => by_decimals(*size, evidence),
-        Declared::Boolean
-        | Declared::Decimal(_)
-        | Declared::Integer
-        | Declared::Float
-        | Declared::Bytes => text("all values are texts").warn(),
+        Declared::Decimal(size) if evidence.not_decimal == 0 => by_decimals(size, evidence),
+        Declared::Boolean => by_words(evidence),
+        Declared::Uuid => parsed(CellShape::Uuid, PgType::Uuid, "UUIDs", evidence),
+        Declared::Inet => parsed(CellShape::Inet, PgType::Inet, "addresses", evidence),
+        Declared::Json => parsed(CellShape::Json, PgType::Json, "JSON documents", evidence),
+        Declared::Jsonb => parsed(CellShape::Json, PgType::Jsonb, "JSON documents", evidence),
+        Declared::Decimal(_) | Declared::Integer | Declared::Float | Declared::Bytes => {
+            text("all values are texts").warn()
+        }
+    }
+}
+
+/// A type whose texts have rules of their own, where all of them follow these.
+fn parsed(read: CellShape, pg: PgType, what: &str, evidence: &ColumnEvidence) -> Choice {
+    let (texts, parsed) = (evidence.texts, evidence.parsed);
+    if parsed == texts {
+        return Choice::new(read, pg, format!("declared; all values are {what}"));
+    }
+    let reason = format!("{} of {texts} texts are no {what}", texts - parsed);
+    Choice::new(CellShape::Text, PgType::Text, reason).warn()
+}
+
+fn by_words(evidence: &ColumnEvidence) -> Choice {
+    match evidence.forms.words.best() {
+        Some((words, times)) if times == evidence.texts => {
+            let (yes, no) = (words.word(true), words.word(false));
+            let read = CellShape::Bool(BoolForm::Words(words));
+            Choice::new(read, PgType::Bool, format!("all values are {yes} or {no}"))
+        }
+        _ => Choice::new(CellShape::Text, PgType::Text, "all values are texts").warn(),
     }
 }
 
 fn by_dates(evidence: &ColumnEvidence) -> Choice {
     let dates = &evidence.dates;
-    match (dates.date, dates.naive, dates.offset, dates.other) {
+    if dates.time > 0 && dates.time == evidence.texts {
+        return Choice::new(CellShape::IsoTime, PgType::Time, "all values are times of day");
+    }
+    match (dates.date, dates.naive, dates.offset, dates.other + dates.time) {
         (1.., 0, 0, 0) => Choice::new(CellShape::IsoDate, PgType::Date, "all values are dates"),
         (0, 1.., 0, 0) => Choice::new(CellShape::IsoNaive, PgType::Timestamp, "all values are times without a zone"),
         (0, 0, 1.., 0) => Choice::new(CellShape::IsoOffset, PgType::Timestamptz, "all values are times with an offset"),
@@ -313,128 +358,18 @@ fn fits(size: NumericSize, evidence: &ColumnEvidence) -> bool {
         && needed.integer_digits <= u32::from(size.precision - size.scale)
 }
 
-/// The number type that holds integers and floats exactly.
+/// The type that holds integers and floats exactly.
 fn integers_and_floats(evidence: &ColumnEvidence) -> Choice {
     let reason = format!("{} integers and {} floats", evidence.integers, evidence.reals);
     match evidence {
+        ColumnEvidence { beyond_decimal: 1.., integers_beyond_double: 1.., .. } => {
+            Choice::new(CellShape::AnyText, PgType::Text, reason)
+        }
         ColumnEvidence { beyond_decimal: 0, integers: 1.., .. } => {
             Choice::new(CellShape::Decimal, PgType::Numeric(None), reason)
         }
         _ => Choice::new(CellShape::Real, PgType::Float8, reason),
     }
-}
-
-/// What the pipeline file asks for, if every value fits it.
-fn as_said(
-    column: &SourceColumn,
-    evidence: &ColumnEvidence,
-    said: &ColumnSection,
-) -> Result<Choice> {
-    let undecided = |what: String| Error::new(Class::Undecided, what);
-    let pg = match &said.kind {
-        Some(kind) => parse_type(kind).ok_or_else(|| {
-            undecided(format!("the pipeline file's type `{kind}` is not supported"))
-                .todo("use bool, int8, float8, numeric, numeric(p, s), text, varchar(n), bytea, date, timestamp or timestamptz")
-        })?,
-        None => by_evidence(&Declared::of(column), evidence).pg,
-    };
-    let choice = said_choice(pg, evidence, said);
-    choice.ok_or_else(|| {
-        undecided(format!(
-            "not every value is {} as the pipeline file says: {}",
-            told(pg, said),
-            shown(evidence)
-        ))
-        .todo("choose a type that carries every value, or repair the values in the source")
-    })
-}
-
-fn said_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Option<Choice> {
-    let ColumnEvidence { integers, reals, texts, blobs, dates, .. } = evidence;
-    let numbers_only = *texts == 0 && *blobs == 0;
-    let texts_only = numbers_only_is_zero(*integers, *reals, *blobs);
-    let only_times = texts_only && dates.other == 0;
-    let choice = |read| Choice::new(read, pg, "the pipeline file says so");
-    let timed = matches!(pg, PgType::Timestamp | PgType::Timestamptz);
-    if !timed && (said.from.is_some() || said.zone.is_some()) {
-        return None;
-    }
-    match pg {
-        PgType::Bool => (numbers_only && *reals == 0 && (*integers == 0 || is_zero_one(evidence)))
-            .then(|| choice(CellShape::Integer).recast(Recast::ZeroOneToBool)),
-        PgType::Int8 => (numbers_only && *reals == 0).then(|| choice(CellShape::Integer)),
-        PgType::Float8 => {
-            (numbers_only && evidence.integers_beyond_double == 0).then(|| choice(CellShape::Real))
-        }
-        PgType::Numeric(size) => (*blobs == 0
-            && evidence.beyond_decimal == 0
-            && evidence.not_decimal == 0
-            && size.is_none_or(|size| fits(size, evidence)))
-        .then(|| choice(CellShape::Decimal)),
-        PgType::Text => (*blobs == 0)
-            .then(|| choice(if texts_only { CellShape::Text } else { CellShape::AnyText })),
-        PgType::Varchar(chars) => {
-            (texts_only && evidence.chars_max <= u64::from(chars)).then(|| choice(CellShape::Text))
-        }
-        PgType::Bytea => (numbers_only && integers + reals == 0).then(|| choice(CellShape::Blob)),
-        PgType::Date => {
-            (only_times && dates.naive + dates.offset == 0).then(|| choice(CellShape::IsoDate))
-        }
-        PgType::Timestamp | PgType::Timestamptz => match said.from.unwrap_or(TimeSource::Iso8601) {
-            TimeSource::Iso8601 if only_times => iso_choice(pg, evidence, said),
-            TimeSource::Iso8601 => None,
-            from if numbers_only && *reals == 0 && said.zone.is_none() => {
-                let unit = match from {
-                    TimeSource::UnixMs => EpochUnit::Milliseconds,
-                    TimeSource::UnixUs => EpochUnit::Microseconds,
-                    TimeSource::UnixS | TimeSource::Iso8601 => EpochUnit::Seconds,
-                };
-                let (least, greatest) = evidence.integer_range.unwrap_or((0, 0));
-                (unit.micros(least).is_some() && unit.micros(greatest).is_some())
-                    .then(|| choice(CellShape::Integer).recast(Recast::FromEpoch(unit)))
-            }
-            _ => None,
-        },
-    }
-}
-
-fn numbers_only_is_zero(integers: u64, reals: u64, blobs: u64) -> bool {
-    integers + reals + blobs == 0
-}
-
-fn iso_choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Option<Choice> {
-    let has_offset = evidence.dates.offset > 0;
-    let has_wall = evidence.dates.naive + evidence.dates.date > 0;
-    let choice = |read| Choice::new(read, pg, "the pipeline file says so");
-    match (pg, &said.zone) {
-        (PgType::Timestamp, None) if !has_offset => Some(choice(CellShape::IsoNaive)),
-        (PgType::Timestamptz, None) if !has_wall => Some(choice(CellShape::IsoOffset)),
-        (PgType::Timestamptz, Some(zone)) if !has_offset && evidence.dates.never == 0 => {
-            let localized = choice(CellShape::IsoNaive).recast(Recast::Localize(zone.clone()));
-            Some(match evidence.dates.twice {
-                0 => localized,
-                twice => {
-                    let reason = format!(
-                        "{twice} times came twice when clocks in {zone} were set back: the first is taken"
-                    );
-                    Choice { reason, ..localized.warn() }
-                }
-            })
-        }
-        _ => None,
-    }
-}
-
-fn told(pg: PgType, said: &ColumnSection) -> String {
-    let from = match said.from {
-        None => "",
-        Some(TimeSource::Iso8601) => " from iso8601",
-        Some(TimeSource::UnixS) => " from unix_s",
-        Some(TimeSource::UnixMs) => " from unix_ms",
-        Some(TimeSource::UnixUs) => " from unix_us",
-    };
-    let zone = said.zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
-    format!("{pg}{from}{zone}")
 }
 
 /// The evidence in words.
@@ -450,7 +385,11 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
     part(evidence.reals, "REAL");
     part(evidence.beyond_decimal, "infinite or -0.0");
     part(evidence.texts, "TEXT");
+    part(evidence.with_nul, "with a NUL character");
+    part(evidence.not_utf8, "not UTF-8");
+    part(evidence.parsed, "of the kind asked for");
     part(evidence.dates.date, "dates");
+    part(evidence.dates.time, "times of day");
     part(evidence.dates.naive, "times without offset");
     part(evidence.dates.offset, "times with offset");
     part(evidence.dates.twice, "times that clocks showed twice");
@@ -463,24 +402,4 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
         parts.push(format!("up to {} characters", evidence.chars_max));
     }
     if parts.is_empty() { "no values".into() } else { parts.join(", ") }
-}
-
-/// Reads a type as the pipeline file writes it.
-pub fn parse_type(written: &str) -> Option<PgType> {
-    let name = written.trim().to_ascii_lowercase();
-    let base = name.split('(').next().unwrap_or_default().trim();
-    match (base, arguments(&name).as_slice()) {
-        ("bool" | "boolean", []) => Some(PgType::Bool),
-        ("int8" | "bigint", []) => Some(PgType::Int8),
-        ("float8" | "double precision", []) => Some(PgType::Float8),
-        ("numeric" | "decimal", []) => Some(PgType::Numeric(None)),
-        ("numeric" | "decimal", _) => numeric_size(&name).map(|size| PgType::Numeric(Some(size))),
-        ("text", []) => Some(PgType::Text),
-        ("varchar", [chars @ 1..=10_485_760]) => Some(PgType::Varchar(*chars)),
-        ("bytea", []) => Some(PgType::Bytea),
-        ("date", []) => Some(PgType::Date),
-        ("timestamp", []) => Some(PgType::Timestamp),
-        ("timestamptz", []) => Some(PgType::Timestamptz),
-        _ => None,
-    }
 }

@@ -22,6 +22,25 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Where rows differ.
     pub differences: Vec<Differences>,
+    /// Values that do not fit.
+    pub misfits: Vec<Misfits>,
+}
+
+/// Values of one column that do not fit, for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct Misfits {
+    /// The source table's name.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// Why they do not fit.
+    pub reason: String,
+    /// What was done about them: `reject`, `null` or `default`.
+    pub policy: String,
+    /// How many.
+    pub values: u64,
+    /// The row of the first of them.
+    pub example: String,
 }
 
 /// One table.
@@ -29,7 +48,7 @@ pub struct Report {
 pub struct TableReport {
     /// The source table's name.
     pub name: String,
-    /// Rows of the source.
+    /// Rows of the source, those set aside included.
     pub source_rows: u64,
     /// Rows of the target; none while it was not read back.
     pub target_rows: Option<u64>,
@@ -75,12 +94,12 @@ pub struct ShownDifference {
 
 impl TableReport {
     /// A table that was compared.
-    pub fn proved(proof: &TableProof) -> Self {
+    pub fn proved(proof: &TableProof, rejected: u64) -> Self {
         Self {
             name: proof.table.clone(),
-            source_rows: proof.source.rows,
+            source_rows: proof.source.rows + rejected,
             target_rows: Some(proof.target.rows),
-            rejected: 0,
+            rejected,
             digest_source: Some(proof.source.to_string()),
             digest_target: Some(proof.target.to_string()),
             equal: Some(proof.equal()),
@@ -88,12 +107,12 @@ impl TableReport {
     }
 
     /// A table that was not read back yet.
-    pub fn unproved(name: &str, source_rows: u64) -> Self {
+    pub fn unproved(name: &str, source_rows: u64, rejected: u64) -> Self {
         Self {
             name: name.into(),
             source_rows,
             target_rows: None,
-            rejected: 0,
+            rejected,
             digest_source: None,
             digest_target: None,
             equal: None,
@@ -113,9 +132,19 @@ impl Differences {
 }
 
 impl Report {
-    /// Whether nothing that was compared differs.
+    /// Whether nothing that was compared differs, and no row is set aside.
     pub fn ok(&self) -> bool {
-        self.differences.is_empty() && self.tables.iter().all(|table| table.equal != Some(false))
+        !self.differs() && self.rejected() == 0
+    }
+
+    /// Whether anything that was compared differs.
+    pub fn differs(&self) -> bool {
+        !self.differences.is_empty() || self.tables.iter().any(|table| table.equal == Some(false))
+    }
+
+    /// Rows that are set aside.
+    pub fn rejected(&self) -> u64 {
+        self.tables.iter().map(|table| table.rejected).sum()
     }
 
     /// Whether every table was compared and is equal.
@@ -154,6 +183,9 @@ impl Report {
             "rows_per_second": self.rows_per_second(),
             "warnings": self.warnings,
         });
+        if let (Some(object), false) = (object.as_object_mut(), self.misfits.is_empty()) {
+            object.insert("misfits".into(), json!(self.misfits));
+        }
         if let (Some(object), false) = (object.as_object_mut(), self.differences.is_empty()) {
             object.insert("differences".into(), json!(self.differences));
         }

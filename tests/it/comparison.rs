@@ -23,6 +23,7 @@ pub(crate) struct Comparison {
     zones: BTreeMap<(String, String), TimeZone>,
     ignored: BTreeSet<String>,
     lower: bool,
+    setting_aside: bool,
 }
 
 /// A column on both sides: its name in the source, its name and type in the target.
@@ -37,6 +38,8 @@ struct Pair {
 pub(crate) struct Compared {
     pub(crate) tables: usize,
     pub(crate) rows: usize,
+    /// Rows of the source with a value that the target's column cannot hold; they must not be in the target.
+    pub(crate) set_aside: usize,
 }
 
 impl Comparison {
@@ -60,6 +63,12 @@ impl Comparison {
     /// A table of the target that is not from the source.
     pub(crate) fn ignoring(mut self, table: &str) -> Self {
         self.ignored.insert(table.into());
+        self
+    }
+
+    /// Rows whose values the target's columns cannot hold may be missing, and only those.
+    pub(crate) fn setting_aside(mut self) -> Self {
+        self.setting_aside = true;
         self
     }
 
@@ -99,9 +108,11 @@ impl Comparison {
                 Err(why) => differences.push(format!("table {table:?}: {why}")),
                 Ok(pairs) => {
                     let names = (table.as_str(), name.as_str());
-                    let (rows, found) = self.compare_table(&sqlite, target, names, &pairs);
+                    let (rows, set_aside, found) =
+                        self.compare_table(&sqlite, target, names, &pairs);
                     compared.tables += 1;
                     compared.rows += rows;
+                    compared.set_aside += set_aside;
                     differences.extend(found);
                 }
             }
@@ -187,11 +198,11 @@ impl Comparison {
         target: &Session,
         (table, target_table): (&str, &str),
         columns: &[Pair],
-    ) -> (usize, Vec<String>) {
+    ) -> (usize, usize, Vec<String>) {
         // Rows of the source count up, rows of the target down.
         let mut balance: HashMap<Vec<String>, i64> = HashMap::new();
         let mut differences = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut set_aside) = (0, 0);
         let names: Vec<_> = columns.iter().map(|column| quoted(&column.source)).collect();
         let sql = format!("SELECT {} FROM main.{}", names.join(", "), quoted(table));
         let mut statement = sqlite.prepare(&sql).unwrap();
@@ -201,12 +212,14 @@ impl Comparison {
             let cells = columns.iter().enumerate().map(|(at, column)| {
                 let zone = self.zones.get(&(table.into(), column.source.clone()));
                 let value = row.get_ref(at).unwrap();
-                expected(value, &column.kind, zone).unwrap_or_else(|why| {
-                    differences.push(format!("table {table:?}: column {:?}: {why}", column.source));
-                    "?".into()
-                })
+                expected(value, &column.kind, zone)
+                    .map_err(|why| format!("table {table:?}: column {:?}: {why}", column.source))
             });
-            *balance.entry(cells.collect()).or_default() += 1;
+            match cells.collect::<Result<_, _>>() {
+                Ok(cells) => *balance.entry(cells).or_default() += 1,
+                Err(_why) if self.setting_aside => set_aside += 1,
+                Err(why) => differences.push(why),
+            }
         }
         for row in self.target_rows(target, target_table, columns) {
             *balance.entry(row).or_default() -= 1;
@@ -226,7 +239,7 @@ impl Comparison {
         }
         differences.sort();
         differences.truncate(10);
-        (rows, differences)
+        (rows, set_aside, differences)
     }
 
     fn target_rows(&self, target: &Session, table: &str, columns: &[Pair]) -> Vec<Vec<String>> {
@@ -314,6 +327,7 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
         (ValueRef::Text(bytes), _) => {
             let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
             match kind {
+                "text" | "character varying" if text.contains('\0') => wrong(),
                 "text" | "character varying" => Ok(text.into()),
                 "numeric" => decimal(text).map_or_else(wrong, Ok),
                 "date" if is_date(text) => Ok(text.into()),
@@ -455,7 +469,7 @@ mod tests {
 
     #[test]
     fn the_judge_finds_equal_what_is_equal() {
-        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5 });
+        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5, set_aside: 0 });
         assert_eq!(judged("UPDATE a SET n = 1.5000 WHERE id = 1").unwrap().rows, 5);
     }
 

@@ -26,11 +26,15 @@ mod names;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]
+mod rejects;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod temporal;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

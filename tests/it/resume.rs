@@ -289,23 +289,6 @@ fn relations_in_the_way_are_named_before_anything_is_created() {
     }
 }
 
-#[test]
-fn values_that_no_column_holds_are_refused_before_anything_is_created() {
-    for (value, reason) in [
-        ("x'00ff'), ('text'", "BLOB"),
-        ("x'00ff'), (1", "BLOB"),
-        ("CAST(x'610062' AS TEXT)", "NUL"),
-        ("CAST(x'ff' AS TEXT)", "UTF-8"),
-        ("9e999), ('text'", "no decimal"),
-        ("9e999), (9007199254740993", "no double"),
-    ] {
-        let env = prepared();
-        env.sqlite(&format!("CREATE TABLE odd (fine TEXT DEFAULT 'fine', \"the value\"); INSERT INTO odd (\"the value\") VALUES ({value})"));
-        env.run(&[]).expect(78).saying(&["table odd", "column the value", reason]);
-        assert_untouched(&env);
-    }
-}
-
 /// A run whose COPY waits, because somebody else holds the table.
 struct Held<'e> {
     env: &'e Environment,

@@ -6,6 +6,8 @@
 use super::Untranslatable;
 use super::constant::{Constant, decimal, iso_date, quoted};
 use crate::model::{Affinity, NumericSize, PgType};
+use crate::row::uuid::{self, UuidForm};
+use crate::row::{inet, json};
 use crate::sql::{unquoted, with_expression};
 use jiff::civil;
 use sqlite3_parser::ast::{Expr, Literal, Operator, Type, UnaryOperator};
@@ -240,9 +242,14 @@ impl Now {
 fn converted(constant: &Constant, kind: PgType) -> Result<String, Untranslatable> {
     let converted = match kind {
         PgType::Bool => boolean(constant).map(|truth| truth.to_string()),
-        PgType::Int8 => {
-            integer(constant).map(|number| Constant::Integer(number).sql()).transpose()?
-        }
+        PgType::Int2 | PgType::Int4 | PgType::Int8 => integer(constant)
+            .filter(|&number| match kind {
+                PgType::Int2 => i16::try_from(number).is_ok(),
+                PgType::Int4 => i32::try_from(number).is_ok(),
+                _ => true,
+            })
+            .map(|number| Constant::Integer(number).sql())
+            .transpose()?,
         PgType::Float8 => {
             float(constant).map(|number| Constant::Float(number).sql()).transpose()?
         }
@@ -265,6 +272,21 @@ fn converted(constant: &Constant, kind: PgType) -> Result<String, Untranslatable
         PgType::Timestamptz => {
             written(constant).and_then(iso_instant).map(|time| format!("'{time}'::timestamptz"))
         }
+        PgType::Uuid => written(constant)
+            .and_then(uuid::parse)
+            .map(|(bytes, _form)| quoted(&UuidForm::default().write(bytes)))
+            .transpose()?,
+        PgType::Inet => {
+            written(constant).filter(|text| inet::parse(text).is_some()).map(quoted).transpose()?
+        }
+        PgType::Json => {
+            written(constant).filter(|text| json::check(text)).map(quoted).transpose()?
+        }
+        PgType::Jsonb => written(constant)
+            .and_then(json::canonical_jsonb)
+            .map(|text| quoted(&text))
+            .transpose()?,
+        PgType::Float4 | PgType::Time | PgType::Cidr | PgType::Enum => None,
     };
     match converted {
         Some(sql) => Ok(sql),
@@ -440,6 +462,12 @@ mod tests {
         );
         gives(PgType::Int8, &[("0", "0"), ("-1", "(-1)"), ("'1'", "1"), ("1.0", "1")]);
         gives(PgType::Int8, &[("true", "1"), ("0x10", "16"), ("-0x10", "(-16)")]);
+        gives(PgType::Int2, &[("32767", "32767")]);
+        gives(PgType::Json, &[(r#"'{"a":1}'"#, r#"'{"a":1}'"#), ("'[ ]'", "'[ ]'")]);
+        gives(PgType::Jsonb, &[(r#"'{"a":1}'"#, r#"'{"a": 1}'"#), ("'[ ]'", "'[]'")]);
+        gives(PgType::Inet, &[("'10.0.0.1/8'", "'10.0.0.1/8'")]);
+        let uuid = "'0123abcd-0123-0123-0123-0123456789ab'";
+        gives(PgType::Uuid, &[(uuid, uuid), ("'0123ABCD0123012301230123456789AB'", uuid)]);
         gives(PgType::Float8, &[("1", "1.0"), ("-0.5", "(-0.5)"), ("'1.10'", "1.1")]);
         gives(PgType::Numeric(None), &[("1.10", "1.1"), ("'-0.30'", "-0.3"), ("100", "100")]);
         gives(MONEY, &[("123.45", "123.45"), ("'1.1000'", "1.1"), ("-999.99", "-999.99")]);
@@ -477,6 +505,12 @@ mod tests {
         refuses(MONEY, &["1234.5", "0.001", "1000", "'1,5'", "'.5'"]);
         refuses(PgType::Text, &["1e15", "0.00001", "0.1234567890123456", "x'00'"]);
         refuses(PgType::Varchar(3), &["'four'"]);
+        refuses(PgType::Int4, &["2147483648", "'a'"]);
+        refuses(PgType::Int2, &["32768", "-32769"]);
+        refuses(PgType::Json, &["''", "'NaN'", "0"]);
+        refuses(PgType::Jsonb, &["'{'", r#"'"\u0000"'"#]);
+        refuses(PgType::Uuid, &["''", "'0'"]);
+        refuses(PgType::Inet, &["''", "'localhost'"]);
         refuses(PgType::Bytea, &["''", "'text'", "0"]);
         refuses(PgType::Date, &["'2023-02-29'", "'now'", "'infinity'", "0", "'2024-1-1'"]);
         refuses(PgType::Timestamp, &["'2024-01-31'", "'2024-01-31 24:00:00'", "'epoch'", "0"]);

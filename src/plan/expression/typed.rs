@@ -29,6 +29,8 @@ pub enum ExprType {
     Timestamp,
     /// `timestamptz`
     Timestamptz,
+    /// A type whose values SQLite has as something else: it can only be asked whether they are NULL
+    Foreign,
     /// The constant NULL
     Null,
 }
@@ -98,14 +100,21 @@ impl From<PgType> for ExprType {
     fn from(kind: PgType) -> Self {
         match kind {
             PgType::Bool => Self::Boolean,
-            PgType::Int8 => Self::Integer,
-            PgType::Float8 => Self::Float,
+            PgType::Int2 | PgType::Int4 | PgType::Int8 => Self::Integer,
+            PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
             PgType::Text | PgType::Varchar(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Date => Self::Date,
             PgType::Timestamp => Self::Timestamp,
             PgType::Timestamptz => Self::Timestamptz,
+            PgType::Time
+            | PgType::Uuid
+            | PgType::Inet
+            | PgType::Cidr
+            | PgType::Json
+            | PgType::Jsonb
+            | PgType::Enum => Self::Foreign,
         }
     }
 }
@@ -122,6 +131,7 @@ impl fmt::Display for ExprType {
             Self::Date => "date",
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
+            Self::Foreign => "of a type that SQLite does not have",
             Self::Null => "NULL",
         })
     }

@@ -10,7 +10,7 @@ use crate::model::TableSchema;
 use crate::model::identifier::quoted;
 use tokio_postgres::types::ToSql;
 
-/// The names among `names` that relations of a schema have already.
+/// The names among `names` that relations of a schema have already, or types: each table comes with a type of its name.
 ///
 /// # Errors
 ///
@@ -22,8 +22,14 @@ pub fn relations_in_the_way(
 ) -> Result<Vec<String>> {
     let rows = session.query(
         "look at the target's tables",
+        // An array's type gives way by itself.
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = $1 AND c.relname::text = ANY ($2) ORDER BY 1",
+         WHERE n.nspname = $1 AND c.relname::text = ANY ($2)
+         UNION
+         SELECT t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+         WHERE n.nspname = $1 AND t.typname::text = ANY ($2)
+           AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+         ORDER BY 1",
         &[&schema, &names],
     )?;
     rows.iter().map(|row| column(Some(row), 0)).collect()

@@ -4,11 +4,12 @@ use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
-use crate::model::{Column, TableSchema};
+use crate::model::{Column, FormException, Misfit, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
 use futures_util::SinkExt;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use tokio_postgres::CopyInSink;
 
@@ -22,7 +23,7 @@ pub fn load_chunk(
     lease: Lease,
     table: &TableSchema,
     chunk: usize,
-    copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<LoadedChunk>,
+    copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<Copied>,
 ) -> Result<bool> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
@@ -31,22 +32,68 @@ pub fn load_chunk(
         return Ok(false);
     }
     reach(Step::ChunkClaimed);
-    let mut writer = CopyWriter::begin(session, table)?;
-    reach(Step::CopyBegun);
-    let loaded = copy(&mut writer)?;
-    let taken = writer.finish()?;
-    reach(Step::CopyEnded);
-    if taken != loaded.sum.rows {
-        return Err(Error::internal(format!(
-            "{} rows were sent, the server took {taken}",
-            loaded.sum.rows
-        )));
-    }
-    ledger::complete_chunk(session, lease, &loaded)?;
+    copy_all(session, lease, table, copy)?;
     reach(Step::ChunkCompleted);
     session.batch("commit", "COMMIT")?;
     reach(Step::ChunkCommitted);
     Ok(true)
+}
+
+/// Loads those rows of a chunk that were set aside and may fit now: `copy` is given their names.
+///
+/// # Errors
+///
+/// As [`load_chunk`].
+pub fn load_rejected(
+    session: &Session,
+    lease: Lease,
+    table: &TableSchema,
+    chunk: usize,
+    copy: impl FnOnce(&mut CopyWriter<'_>, &BTreeSet<Vec<u8>>) -> Result<Copied>,
+) -> Result<()> {
+    session.batch("begin a transaction", "BEGIN")?;
+    ledger::guard(session, lease)?;
+    let rows = ledger::rejected_rows(session, lease, &table.target, chunk)?;
+    if rows.is_empty() {
+        return session.batch("roll back", "ROLLBACK");
+    }
+    ledger::forget_rejected(session, lease, &table.target, chunk, &rows)?;
+    copy_all(session, lease, table, |writer| copy(writer, &rows))?;
+    reach(Step::RejectsLoaded);
+    session.batch("commit", "COMMIT")
+}
+
+/// What was copied.
+#[derive(Debug)]
+pub struct Copied {
+    /// The chunk as it is now.
+    pub loaded: LoadedChunk,
+    /// Rows that were sent.
+    pub sent: u64,
+    /// Cells that did not fit.
+    pub misfits: Vec<Misfit>,
+    /// Cells that are written otherwise than their columns' forms say.
+    pub exceptions: Vec<FormException>,
+}
+
+/// Copies rows, and completes their chunk in the ledger.
+fn copy_all(
+    session: &Session,
+    lease: Lease,
+    table: &TableSchema,
+    copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<Copied>,
+) -> Result<()> {
+    let mut writer = CopyWriter::begin(session, table)?;
+    reach(Step::CopyBegun);
+    let Copied { loaded, sent, misfits, exceptions } = copy(&mut writer)?;
+    let taken = writer.finish()?;
+    reach(Step::CopyEnded);
+    if taken != sent {
+        return Err(Error::internal(format!("{sent} rows were sent, the server took {taken}")));
+    }
+    ledger::note_misfits(session, lease, table, loaded.chunk, &misfits)?;
+    ledger::note_exceptions(session, lease, table, loaded.chunk, &exceptions)?;
+    ledger::complete_chunk(session, lease, &loaded)
 }
 
 /// A COPY into a table; dropped before its end, it takes its transaction with it.

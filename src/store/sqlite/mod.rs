@@ -1,5 +1,7 @@
 //! The SQLite side: the only room that knows rusqlite.
 
+mod batch;
+mod cell;
 pub mod census;
 mod collation;
 pub mod connection;
@@ -10,3 +12,5 @@ pub mod introspect;
 pub mod read;
 #[cfg(test)]
 mod zoo;
+
+pub use batch::{ReadBatch, holds_default};

@@ -2,7 +2,7 @@
 
 use super::{columns, drops_everything, moved, pipeline, quoted, relations, run};
 use crate::comparison::Comparison;
-use crate::environment::Environment;
+use crate::environment::{Done, Environment};
 use serde_json::Value;
 
 /// 64 bytes: one more than PostgreSQL keeps.
@@ -84,7 +84,7 @@ fn what_was_replaced_is_moved_proved_compared_and_dropped() {
         env.connect().try_query(&sql).is_err()
     };
     assert!(refused("('e', 'x')") && refused("('f', '')") && !refused("('f', 'x')"));
-    assert_eq!(env.value(&format!("SELECT max(id) || ' ' || max(xmin_) FROM {wide}")), "5 3");
+    assert_eq!(env.value(&format!("SELECT max(id) || ' ' || max(xmin_) FROM {wide}")), "5 8");
     let names = "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'f') AND convalidated AND connamespace = 'public'::regnamespace";
     assert_eq!(env.column(names).len(), 2);
     // A difference is told under the source's names.
@@ -137,8 +137,28 @@ fn a_relation_that_has_the_name_of_a_planned_sequence_is_in_the_way() {
     env.sqlite("CREATE TABLE a (id INTEGER PRIMARY KEY, CONSTRAINT a_rule CHECK (id > 0))");
     env.query("CREATE TABLE a_rule (a int); CREATE SEQUENCE a_id_seq");
     // The name of a CHECK is no relation's.
-    let done = env.run(&[]).expect(78).saying(&["relations already: a_id_seq"]);
+    let done = env.run(&[]).expect(78).saying(&["names already: a_id_seq"]);
     assert!(!done.says("a_rule"), "{done}");
+}
+
+#[test]
+fn a_type_of_the_target_that_is_called_like_a_table_is_in_the_way_and_an_array_is_not() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE mood (a); CREATE TABLE positive (a); CREATE TABLE _mood (a); CREATE TABLE other (a)");
+    env.query("CREATE TYPE mood AS ENUM ('fine'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)");
+    for command in ["plan", "run"] {
+        let more: &[&str] = if command == "run" { &["--no-capture"] } else { &[] };
+        env.liteferry(&env.ends(command, more))
+            .expect(78)
+            .saying(&["names already: mood, positive"]);
+    }
+    // The type of arrays of `moo` is `_moo`, until a table is called so.
+    env.query(
+        "DROP DOMAIN positive; ALTER TYPE mood RENAME TO temper; CREATE TYPE moo AS ENUM ('x')",
+    );
+    env.sqlite("CREATE TABLE _moo (a)");
+    env.run(&[]).expect(0);
+    assert_eq!(relations(&env, "r"), ["_moo", "_mood", "mood", "other", "positive"]);
 }
 
 /// Words that PostgreSQL reserves, SQLite reserves, or types are called.
@@ -262,6 +282,31 @@ fn names_longer_than_an_index_of_the_ledger_holds_are_moved() {
 }
 
 #[test]
+fn rows_of_renamed_tables_are_set_aside_and_loaded_under_the_names_of_the_source() {
+    let env = Environment::new();
+    env.sqlite(&format!(
+        "CREATE TABLE \"{OVER}\" (id INTEGER PRIMARY KEY, xmin); CREATE TABLE \"\" (a);
+         INSERT INTO \"{OVER}\" VALUES (1, 5), (2, 'N/A'), (3, 7); INSERT INTO \"\" VALUES (1);"
+    ));
+    let said = |more: &str| {
+        pipeline(&env, &format!("[tables.{OVER}.columns]\nxmin = {{ type = 'int8'{more} }}"))
+    };
+    let done = run(&env, &said("")).expect(65);
+    let misfit = &done.json()["misfits"][0];
+    assert_eq!((&misfit["table"], &misfit["column"]), (&OVER.into(), &"xmin".into()), "{done}");
+    let rejected =
+        |done: &Done| [0, 1].map(|table| done.json()["tables"][table]["rejected"].clone());
+    assert_eq!(rejected(&done), [0, 1], "{done}");
+    let target = quoted(&relations(&env, "r")[0]);
+    assert_eq!(env.value(&format!("SELECT count(*) FROM {target}")), "2");
+    let null = said(", misfits = 'null'");
+    let done = run(&env, &null).expect(0);
+    assert_eq!(rejected(&done), [0, 0], "{done}");
+    assert_eq!(env.value(&format!("SELECT count(*) || ' ' || sum(xmin_) FROM {target}")), "3 12");
+    env.liteferry(&["verify", &null]).expect(0);
+}
+
+#[test]
 fn a_schema_that_postgresql_would_cut_is_refused() {
     let env = Environment::new();
     env.sqlite("CREATE TABLE a (b); CREATE TABLE c (d)");
@@ -319,8 +364,27 @@ fn control_characters_in_names_are_escaped_wherever_people_read_them() {
     for done in [plan, run, verified, status, again, other] {
         for text in [&done.stdout, &done.stderr] {
             let steers = |char: char| char != '\n' && (char.is_control() || char == '\u{202e}');
+            // What is not carried over is listed line by line, each of them a comment.
+            let lines = text.lines().filter(|line| !line.starts_with("--     "));
+            let text = lines.collect::<Vec<_>>().join("\n");
             assert!(!text.contains(steers) && !text.contains("two\n"), "{done}\n{text:?}");
         }
         assert!(done.says("\\u{1b}[2J") || done.says("migration"), "{done}");
+    }
+}
+
+#[test]
+fn names_that_are_no_utf_8_end_the_run_before_anything_is_created() {
+    for table in ["aaaa", "bbbb"] {
+        let env = Environment::new();
+        env.sqlite("CREATE TABLE aaaa (bbbb)");
+        let whole = std::fs::read(env.source()).unwrap();
+        let mut bytes = whole.clone();
+        while let Some(at) = bytes.windows(4).position(|four| four == table.as_bytes()) {
+            bytes[at..at + 4].copy_from_slice(b"gr\xfc\xdf");
+        }
+        std::fs::write(env.source(), bytes).unwrap();
+        env.run(&[]).expect(65).saying(&["cannot read the schema", "utf-8"]);
+        assert_eq!(env.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"), "0");
     }
 }

@@ -128,7 +128,7 @@ fn written(tables: &[Table]) -> (String, Compared) {
                 .unwrap();
         }
     }
-    let moved = Compared { tables: made.len(), rows: made.len() * 2 };
+    let moved = Compared { tables: made.len(), rows: made.len() * 2, set_aside: 0 };
     (sql + "COMMIT;", moved)
 }
 

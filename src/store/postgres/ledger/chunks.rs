@@ -16,6 +16,8 @@ pub struct LoadedChunk {
     pub sum: DigestSum,
     /// The sums of its groups.
     pub groups: Vec<u8>,
+    /// Rows that were set aside.
+    pub rejected: u64,
 }
 
 /// Claims a chunk in the caller's transaction; false if it is loaded already.
@@ -43,7 +45,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
         .map_err(|error| Error::internal("too many rows").because(error))?;
     let completed = session.execute(
         "note a chunk as loaded",
-        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6
+        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6, rejected = $7
          WHERE migration = $1 AND table_name = $2 AND chunk = $3",
         &[
             &lease.migration,
@@ -52,6 +54,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
             &rows,
             &loaded.sum.bytes().as_slice(),
             &loaded.groups,
+            &i64::try_from(loaded.rejected).unwrap_or(i64::MAX),
         ],
     )?;
     if completed == 1 {
@@ -68,7 +71,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
 /// What the server says.
 pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChunk>> {
     let sql =
-        "SELECT table_name, chunk, rows, digest, groups FROM liteferry.chunk WHERE migration = $1
+        "SELECT table_name, chunk, rows, digest, groups, rejected FROM liteferry.chunk WHERE migration = $1
                ORDER BY table_name, chunk";
     let rows = session.query("read the ledger", sql, &[&migration])?;
     rows.iter()
@@ -87,11 +90,12 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
                     digest,
                 ),
                 groups: column(row, 4)?,
+                rejected: column::<i64>(row, 5)?.unsigned_abs(),
             })
         })
         .collect()
 }
 
-fn number(chunk: usize) -> Result<i32> {
+pub(super) fn number(chunk: usize) -> Result<i32> {
     i32::try_from(chunk).map_err(|error| Error::internal("too many chunks").because(error))
 }

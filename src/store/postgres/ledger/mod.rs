@@ -7,25 +7,30 @@
 //! transaction: whoever inserts the same key waits for a predecessor's commit, and then knows its outcome.
 
 mod chunks;
+mod exceptions;
 mod lease;
+mod rejects;
 mod runs;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, loaded_chunks};
+pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
+pub use rejects::{MisfitCount, forget_rejected, misfit_counts, note_misfits, rejected_rows};
 pub use runs::{Run, begin_run, end_run, runs};
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
+use chunks::number;
 use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
 CREATE TABLE IF NOT EXISTS liteferry.format (version integer NOT NULL);
-INSERT INTO liteferry.format SELECT 1 WHERE NOT EXISTS (SELECT FROM liteferry.format);
+INSERT INTO liteferry.format SELECT 2 WHERE NOT EXISTS (SELECT FROM liteferry.format);
 CREATE TABLE IF NOT EXISTS liteferry.migration (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
@@ -63,6 +68,7 @@ CREATE TABLE IF NOT EXISTS liteferry.chunk (
     rows bigint,
     digest bytea,
     groups bytea,
+    rejected bigint,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (migration, table_name, chunk)
 );
@@ -131,6 +137,8 @@ pub fn install(session: &Session) -> Result<()> {
             &[&LOCK_SPACE],
         )?;
         session.batch("create the schema liteferry", TABLES)?;
+        session.batch("create the schema liteferry", rejects::TABLES)?;
+        session.batch("create the schema liteferry", exceptions::TABLES)?;
     }
     check_format(session)
 }
@@ -284,6 +292,22 @@ pub fn set_phase(session: &Session, lease: Lease, phase: &str) -> Result<()> {
     if updated == 1 { Ok(()) } else { Err(fenced()) }
 }
 
+/// Replaces the plan by one that differs in what is done about misfits.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn set_plan(session: &Session, lease: Lease, plan: &str, hash: &str) -> Result<()> {
+    let sql =
+        "UPDATE liteferry.migration SET plan = $3, plan_hash = $4 WHERE id = $1 AND epoch = $2";
+    let updated = session.execute(
+        "write the plan to the ledger",
+        sql,
+        &[&lease.migration, &lease.epoch, &plan, &hash],
+    )?;
+    if updated == 1 { Ok(()) } else { Err(fenced()) }
+}
+
 /// Notes that the source's stamp changed although its content did not.
 ///
 /// # Errors
@@ -297,6 +321,23 @@ pub fn set_stamp(session: &Session, lease: Lease, stamp: &str) -> Result<()> {
         &[&lease.migration, &lease.epoch, &stamp],
     )?;
     if updated == 1 { Ok(()) } else { Err(fenced()) }
+}
+
+/// Cuts what is to be noted so that no statement is large.
+fn slices<T>(all: &[T], count: usize, bytes_max: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut slices = Vec::new();
+    let mut rest = all;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take(count).take_while(|one| {
+            bytes += size(one);
+            bytes <= bytes_max
+        });
+        let (some, more) = rest.split_at(fits.count().max(1).min(rest.len()));
+        slices.push(some);
+        rest = more;
+    }
+    slices
 }
 
 /// One value of a row of the ledger.

@@ -1,0 +1,154 @@
+//! Rows that were set aside: what is said of them, and how they are loaded once the user has decided about them.
+
+use super::Setting;
+use super::inspect::Inspected;
+use super::snapshot;
+use crate::config::{ColumnSection, Pipeline};
+use crate::error::{Class, Error, Place, Result};
+use crate::model::{Chunk, Column, Remedy, TableSchema};
+use crate::pipeline::{Event, workers};
+use crate::plan::{Plan, types};
+use crate::status::Misfits;
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::write::load_rejected;
+use crate::store::sqlite::holds_default;
+
+/// Every value that does not fit, under the names of the source, as the pipeline file has them too.
+pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Result<Vec<Misfits>> {
+    let counts = link.with(|session| ledger::misfit_counts(session, migration))?;
+    let told = |count: ledger::MisfitCount| {
+        let mut tables = plan.tables.iter().map(|table| &table.schema);
+        let table = tables.find(|table| table.target == count.table);
+        let mut columns = table.into_iter().flat_map(|table| &table.columns);
+        let column = columns.find(|column| column.target == count.column);
+        Misfits {
+            table: table.map_or(count.table, |table| table.source.clone()),
+            column: column.map_or(count.column, |column| column.source.clone()),
+            reason: count.reason,
+            policy: count.policy,
+            values: count.cells,
+            example: count.example_row,
+        }
+    };
+    Ok(counts.into_iter().map(told).collect())
+}
+
+/// The plan with what the user says now about misfits; none where that is what it says already.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where values are loaded already that would have to be taken back, or where a column cannot
+/// hold what shall take the place of its misfits.
+pub(super) fn decided_anew(begun: &Plan, pipeline: &Pipeline) -> Result<Option<Plan>> {
+    let mut plan = begun.clone();
+    for table in &mut plan.tables {
+        let name = table.schema.source.clone();
+        for column in &mut table.schema.columns {
+            decide(column, pipeline.column(&name, &column.source))
+                .at(|| format!("column {}", column.source))
+                .at(|| format!("table {name}"))?;
+        }
+        check_remedies(&table.schema)?;
+    }
+    Ok((plan != *begun).then_some(plan))
+}
+
+fn decide(column: &mut Column, said: Option<&ColumnSection>) -> Result<()> {
+    let (misfits, default) = said.map_or_else(Default::default, types::remedy);
+    if (column.misfits, &column.default) == (misfits, &default) {
+        return Ok(());
+    }
+    if matches!(column.misfits, Remedy::Null | Remedy::Default) {
+        let what = format!("its misfits were handled by `{}` already", column.misfits.name());
+        return Err(Error::new(Class::Undecided, what).todo(
+            "say so again in the pipeline file, or drop what was created with the SQL that `liteferry plan` prints and begin again",
+        ));
+    }
+    (column.misfits, column.default) = (misfits, default);
+    Ok(())
+}
+
+/// Makes sure that columns can hold what takes the place of their misfits.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where one cannot.
+pub(super) fn check_remedies(table: &TableSchema) -> Result<()> {
+    for (position, column) in table.columns.iter().enumerate() {
+        let refuse = |what: &str| {
+            Err(Error::new(Class::Undecided, what)
+                .todo("say something else about this column's `misfits` in the pipeline file"))
+            .at(|| format!("column {}", column.source))
+            .at(|| format!("table {}", table.source))
+        };
+        match column.misfits {
+            Remedy::Null if column.not_null || table.key.contains(&position) => {
+                refuse("NULL cannot take the place of its misfits, because it is NOT NULL")?;
+            }
+            Remedy::Default if !holds_default(column)? => {
+                refuse("its `default` is no value that the column can hold")?;
+            }
+            Remedy::Null | Remedy::Default | Remedy::Reject | Remedy::Fail => {}
+        }
+    }
+    Ok(())
+}
+
+/// Tries the rows again that were set aside for columns whose misfits have another remedy now.
+pub(super) fn load_decided(
+    inspected: &Inspected,
+    plan: &Plan,
+    lease: Lease,
+    loaded: &[LoadedChunk],
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<()> {
+    let chunks = decided(plan, loaded, &misfits(plan, link, lease.migration)?)?;
+    if chunks.is_empty() {
+        return Ok(());
+    }
+    setting.progress.tell(Event::Step("load rows that were set aside".into()));
+    let readers = inspected.readers(setting.workers)?;
+    let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
+    workers::over(&chunks, hands, setting.stop, |(reader, link), (chunk, before)| {
+        let table = snapshot::table_of(plan, chunk.table)?;
+        let _permit = setting.reserve(table);
+        link.with(|session| {
+            load_rejected(session, lease, table, chunk.number, |copy, rows| {
+                snapshot::move_rows(reader, table, chunk, rows, before, copy)
+            })
+        })
+        .at(|| format!("chunk {}", chunk.number))
+        .at(|| format!("table {}", table.source))
+    })
+    .map(drop)
+}
+
+/// Chunks of tables in which a row was set aside for a column that has another remedy now.
+fn decided<'l>(
+    plan: &Plan,
+    loaded: &'l [LoadedChunk],
+    misfits: &[Misfits],
+) -> Result<Vec<(Chunk, &'l LoadedChunk)>> {
+    let mut chunks = Vec::new();
+    for (number, table) in plan.tables.iter().enumerate() {
+        let schema = &table.schema;
+        let open = misfits.iter().any(|misfit| {
+            let column = schema.columns.iter().find(|column| column.source == misfit.column);
+            misfit.table == schema.source
+                && misfit.policy == Remedy::Reject.name()
+                && column.is_some_and(|column| column.misfits != Remedy::Reject)
+        });
+        for before in
+            loaded.iter().filter(|chunk| open && chunk.table == schema.target && chunk.rejected > 0)
+        {
+            let range = *schema
+                .chunks
+                .get(before.chunk)
+                .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
+            chunks.push((Chunk { table: number, number: before.chunk, range }, before));
+        }
+    }
+    Ok(chunks)
+}

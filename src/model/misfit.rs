@@ -1,0 +1,212 @@
+//! Cells that are kept with their exact bytes: those that their column cannot hold, whatever is done about them, and
+//! those that are written otherwise than their column's form says.
+
+use super::StorageClass;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One cell exactly as SQLite holds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RawCell {
+    /// Its storage class.
+    pub class: StorageClass,
+    /// TEXT and BLOB as they are, INTEGER and REAL as eight bytes, the highest first; nothing for NULL.
+    pub bytes: Vec<u8>,
+}
+
+/// What names a row of the source: its rowid, else the cells of its key, else all its cells.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowName {
+    /// The rowid.
+    Rowid(i64),
+    /// Cells of a table without rowid.
+    Cells(Vec<RawCell>),
+}
+
+/// One cell that its column cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Its row.
+    pub row: RowName,
+    /// Its column's position in the table's schema.
+    pub column: usize,
+    /// The cell.
+    pub cell: RawCell,
+    /// Why the column cannot hold it.
+    pub reason: String,
+    /// What was done about it.
+    pub remedy: Remedy,
+}
+
+/// One cell that is not written as its column's form says: kept, so that it can go back as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormException {
+    /// Its row.
+    pub row: RowName,
+    /// Its column's position in the table's schema.
+    pub column: usize,
+    /// The cell.
+    pub cell: RawCell,
+}
+
+/// What is done about a cell that its column cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// Its row is set aside, and the run does not end as success.
+    #[default]
+    Reject,
+    /// NULL takes its place.
+    Null,
+    /// A value that the user gave takes its place.
+    Default,
+    /// The run ends.
+    Fail,
+}
+
+impl Remedy {
+    /// The word for it in the ledger and in the pipeline file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Null => "null",
+            Self::Default => "default",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl RawCell {
+    /// An INTEGER.
+    pub fn integer(value: i64) -> Self {
+        Self { class: StorageClass::Integer, bytes: value.to_be_bytes().to_vec() }
+    }
+
+    /// A REAL.
+    pub fn real(value: f64) -> Self {
+        Self { class: StorageClass::Real, bytes: value.to_bits().to_be_bytes().to_vec() }
+    }
+
+    /// A TEXT, in UTF-8 or not.
+    pub fn text(bytes: &[u8]) -> Self {
+        Self { class: StorageClass::Text, bytes: bytes.to_vec() }
+    }
+
+    /// A BLOB.
+    pub fn blob(bytes: &[u8]) -> Self {
+        Self { class: StorageClass::Blob, bytes: bytes.to_vec() }
+    }
+
+    /// No value.
+    pub fn null() -> Self {
+        Self { class: StorageClass::Null, bytes: Vec::new() }
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.bytes.as_array::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
+impl RowName {
+    /// The name as bytes, different for different rows of a table: class, length and bytes of each cell.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Rowid(rowid) => encoded(std::slice::from_ref(&RawCell::integer(*rowid))),
+            Self::Cells(cells) => encoded(cells),
+        }
+    }
+}
+
+fn encoded(cells: &[RawCell]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for cell in cells {
+        bytes.push(cell.class.code());
+        bytes.extend_from_slice(&(cell.bytes.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(&cell.bytes);
+    }
+    bytes
+}
+
+/// Characters or bytes of a value that a message shows.
+const SHOWN: usize = 60;
+
+impl fmt::Display for RawCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.class {
+            StorageClass::Null => f.write_str("NULL"),
+            StorageClass::Integer => {
+                write!(f, "INTEGER {}", self.number().unwrap_or_default().cast_signed())
+            }
+            StorageClass::Real => {
+                write!(f, "REAL {:?}", f64::from_bits(self.number().unwrap_or_default()))
+            }
+            StorageClass::Text => {
+                let text = String::from_utf8_lossy(&self.bytes);
+                let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+                let more = if text.chars().count() > SHOWN { "…" } else { "" };
+                write!(f, "TEXT '{shown}{more}'")
+            }
+            StorageClass::Blob => {
+                f.write_str("BLOB x'")?;
+                for byte in self.bytes.iter().take(SHOWN / 2) {
+                    write!(f, "{byte:02x}")?;
+                }
+                f.write_str(if self.bytes.len() > SHOWN / 2 { "…'" } else { "'" })
+            }
+        }
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rowid(rowid) => write!(f, "rowid {rowid}"),
+            Self::Cells(cells) => {
+                f.write_str("key (")?;
+                for (position, cell) in cells.iter().enumerate() {
+                    write!(f, "{}{cell}", if position == 0 { "" } else { ", " })?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RawCell, RowName};
+
+    #[test]
+    fn cells_are_shown_with_their_class() {
+        for (cell, shown) in [
+            (RawCell::integer(-5), "INTEGER -5"),
+            (RawCell::real(1e300), "REAL 1e300"),
+            (RawCell::text(b"a\0'\n"), "TEXT 'a\\0\\'\\n'"),
+            (RawCell::text(&[b'x'; 61]), &format!("TEXT '{}…'", "x".repeat(60))),
+            (RawCell::blob(&[0, 255]), "BLOB x'00ff'"),
+            (RawCell::null(), "NULL"),
+        ] {
+            assert_eq!(cell.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn names_of_different_rows_have_different_bytes() {
+        let cells = |texts: &[&str]| {
+            RowName::Cells(texts.iter().map(|text| RawCell::text(text.as_bytes())).collect())
+        };
+        let names = [
+            RowName::Rowid(1),
+            RowName::Rowid(-1),
+            cells(&["a", "b"]),
+            cells(&["ab"]),
+            cells(&["", "ab"]),
+            cells(&["ab", ""]),
+            RowName::Cells(vec![RawCell::blob(b"ab")]),
+        ];
+        for (number, name) in names.iter().enumerate() {
+            let same = names[..number].iter().find(|other| other.to_bytes() == name.to_bytes());
+            assert_eq!(same, None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Cells that their columns cannot hold, each with its exact bytes, its reason and what was done about it.
+
+use super::super::session::Session;
+use super::{Lease, column, number};
+use crate::error::Result;
+use crate::model::{Misfit, RowName, TableSchema};
+use std::collections::BTreeSet;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS liteferry.reject (
+    migration integer NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    row_key bytea NOT NULL,
+    row_name text NOT NULL,
+    column_name text NOT NULL,
+    storage_class text NOT NULL,
+    value bytea NOT NULL,
+    reason text NOT NULL,
+    policy text NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (migration, table_name, chunk) REFERENCES liteferry.chunk ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_name, chunk)";
+
+/// The misfits of one column that have one reason and one remedy.
+#[derive(Debug, Clone)]
+pub struct MisfitCount {
+    /// The target table's name.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// Why they do not fit.
+    pub reason: String,
+    /// What was done about them.
+    pub policy: String,
+    /// How many.
+    pub cells: u64,
+    /// The row of the first of them.
+    pub example_row: String,
+}
+
+/// Notes misfits in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn note_misfits(
+    session: &Session,
+    lease: Lease,
+    table: &TableSchema,
+    chunk: usize,
+    misfits: &[Misfit],
+) -> Result<()> {
+    for some in super::slices(misfits, ROWS_AT_ONCE, BYTES_AT_ONCE, |one| one.cell.bytes.len()) {
+        let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.target.as_str());
+        let keys: Vec<_> = some.iter().map(|misfit| misfit.row.to_bytes()).collect();
+        let rows: Vec<_> = some.iter().map(|misfit| shown(&misfit.row)).collect();
+        let columns: Vec<_> =
+            some.iter().map(|misfit| column(misfit).unwrap_or_default()).collect();
+        let classes: Vec<_> = some.iter().map(|misfit| misfit.cell.class.name()).collect();
+        let values: Vec<_> = some.iter().map(|misfit| misfit.cell.bytes.as_slice()).collect();
+        let reasons: Vec<_> = some.iter().map(|misfit| misfit.reason.as_str()).collect();
+        let policies: Vec<_> = some.iter().map(|misfit| misfit.remedy.name()).collect();
+        session.execute(
+            "note values that do not fit",
+            "INSERT INTO liteferry.reject
+                (migration, table_name, chunk, row_key, row_name, column_name, storage_class, value, reason, policy)
+             SELECT $1, $2, $3, * FROM unnest
+                ($4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[])",
+            &[
+                &lease.migration,
+                &table.target,
+                &number(chunk)?,
+                &keys,
+                &rows,
+                &columns,
+                &classes,
+                &values,
+                &reasons,
+                &policies,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Misfits in one statement, and their bytes; a larger value goes alone.
+const ROWS_AT_ONCE: usize = 1000;
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+
+/// A row's name as text that the server can hold.
+fn shown(row: &RowName) -> String {
+    row.to_string().replace('\0', "\\0")
+}
+
+/// What does not fit, by table, column, reason and policy.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn misfit_counts(session: &Session, migration: i32) -> Result<Vec<MisfitCount>> {
+    let rows = session.query(
+        "read the ledger",
+        "SELECT table_name, column_name, reason, policy, count(*), (array_agg(row_name ORDER BY chunk, row_key))[1]
+         FROM liteferry.reject WHERE migration = $1 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        &[&migration],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let row = Some(row);
+            Ok(MisfitCount {
+                table: column(row, 0)?,
+                column: column(row, 1)?,
+                reason: column(row, 2)?,
+                policy: column(row, 3)?,
+                cells: column::<i64>(row, 4)?.unsigned_abs(),
+                example_row: column(row, 5)?,
+            })
+        })
+        .collect()
+}
+
+/// Locks a chunk in the caller's transaction, and gives the names of its rows that were set aside.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn rejected_rows(
+    session: &Session,
+    lease: Lease,
+    table: &str,
+    chunk: usize,
+) -> Result<BTreeSet<Vec<u8>>> {
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+        [&lease.migration, &table, &number(chunk)?];
+    session.query(
+        "lock a chunk",
+        "SELECT 1 FROM liteferry.chunk WHERE migration = $1 AND table_name = $2 AND chunk = $3 FOR UPDATE",
+        &parameters,
+    )?;
+    let rows = session.query(
+        "read the ledger",
+        "SELECT DISTINCT row_key FROM liteferry.reject
+         WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND policy = 'reject'",
+        &parameters,
+    )?;
+    rows.iter().map(|row| column(Some(row), 0)).collect()
+}
+
+/// Forgets which rows of a chunk were set aside, in the caller's transaction: they are about to be tried again.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_rejected(
+    session: &Session,
+    lease: Lease,
+    table: &str,
+    chunk: usize,
+    rows: &BTreeSet<Vec<u8>>,
+) -> Result<()> {
+    let keys: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+    session
+        .execute(
+            "try rows again",
+            "DELETE FROM liteferry.reject
+             WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND row_key = ANY ($4)",
+            &[&lease.migration, &table, &number(chunk)?, &keys],
+        )
+        .map(drop)
+}

@@ -1,0 +1,210 @@
+//! Rows of SQLite cells to Arrow batches; what a column cannot hold is handled as its plan says, and told.
+//!
+//! A batch ends at `BATCH_ROWS` rows or `BATCH_BYTES` bytes, so that memory does not depend on the width of rows,
+//! and a row larger than that travels alone.
+
+use super::cell::{CellBuilder, Fit};
+use super::connection::Refused;
+use crate::error::{Class, Error, Result};
+use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use std::sync::Arc;
+
+/// Rows of a batch, at most.
+const BATCH_ROWS: usize = 8 * 1024;
+/// Bytes of values after which a batch ends.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Some rows of a table, and the cells among them that their columns cannot hold.
+#[derive(Debug)]
+pub struct ReadBatch {
+    /// The rows that go on, in [`TableSchema::read_schema`]'s shape.
+    pub records: RecordBatch,
+    /// Cells that did not fit, in the order of their rows; those of rejected rows too, which are not in `records`.
+    pub misfits: Vec<Misfit>,
+    /// Rows that are not in `records`.
+    pub rejected: u64,
+    /// Cells of `records` that are written otherwise than their columns' forms say.
+    pub exceptions: Vec<FormException>,
+}
+
+/// Builds the batches of one table.
+pub(super) struct BatchBuilder<'t> {
+    table: &'t TableSchema,
+    schema: SchemaRef,
+    columns: Vec<(&'t Column, CellBuilder)>,
+    rows: usize,
+    bytes: usize,
+    misfits: Vec<Misfit>,
+    /// The positions of rows that are rejected, ascending.
+    rejected: Vec<usize>,
+    exceptions: Vec<FormException>,
+    /// Where the exceptions of the current row begin.
+    row_exceptions: usize,
+}
+
+impl<'t> BatchBuilder<'t> {
+    pub(super) fn new(table: &'t TableSchema) -> Result<Self> {
+        let columns = table.columns.iter().map(|column| Ok((column, CellBuilder::new(column)?)));
+        Ok(Self {
+            table,
+            schema: table.read_schema(),
+            columns: columns.collect::<Result<_>>()?,
+            rows: 0,
+            bytes: 0,
+            misfits: Vec::new(),
+            rejected: Vec::new(),
+            exceptions: Vec::new(),
+            row_exceptions: 0,
+        })
+    }
+
+    /// Appends a row of the columns in order, and the rowid where there is one.
+    pub(super) fn append(&mut self, row: &Row<'_>) -> Result<()> {
+        self.row_exceptions = self.exceptions.len();
+        for position in 0..self.columns.len() {
+            let Some((column, builder)) = self.columns.get_mut(position) else { continue };
+            let cell = row.get_ref(position).refused(|| format!("column {}", column.source))?;
+            match builder.append(cell) {
+                Ok(Fit { bytes, in_form: true }) => self.bytes += bytes,
+                Ok(Fit { bytes, in_form: false }) => {
+                    self.bytes += bytes;
+                    self.except(position, cell, row)?;
+                }
+                Err(reason) => self.misfit(position, cell, reason, row)?,
+            }
+        }
+        if self.rejected.last() == Some(&self.rows) {
+            // The whole row is kept in the source's own words.
+            self.exceptions.truncate(self.row_exceptions);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Row<'_>) -> Result<()> {
+        let (row, cell) = (row_name(self.table, row)?, raw(cell));
+        self.exceptions.push(FormException { row, column, cell });
+        Ok(())
+    }
+
+    /// Does what the plan says about a cell that does not fit.
+    #[cold]
+    fn misfit(
+        &mut self,
+        position: usize,
+        cell: ValueRef<'_>,
+        reason: &'static str,
+        row: &Row<'_>,
+    ) -> Result<()> {
+        let name = row_name(self.table, row)?;
+        let Some((column, builder)) = self.columns.get_mut(position) else { return Ok(()) };
+        let cell = raw(cell);
+        self.bytes += cell.bytes.len();
+        match column.misfits {
+            Remedy::Null => builder.append_null(),
+            Remedy::Default => {
+                let default = column.default.as_ref().ok_or_else(no_default)?;
+                builder.append(value_of(default)).map_err(|_misfit| no_default())?;
+            }
+            Remedy::Reject => {
+                builder.append_null();
+                if self.rejected.last() != Some(&self.rows) {
+                    self.rejected.push(self.rows);
+                }
+            }
+            Remedy::Fail => {
+                return Err(Error::new(Class::Data, format!("{cell}: {reason}"))
+                    .todo("repair the value, or name another `misfits` for this column in the pipeline file")
+                    .at(format!("column {}", column.source))
+                    .at(name.to_string()));
+            }
+        }
+        let (column, remedy) = (position, column.misfits);
+        self.misfits.push(Misfit { row: name, column, cell, reason: reason.into(), remedy });
+        Ok(())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub(super) fn finish(&mut self) -> Result<ReadBatch> {
+        let rows = std::mem::take(&mut self.rows);
+        let rejected = std::mem::take(&mut self.rejected);
+        let misfits = std::mem::take(&mut self.misfits);
+        let exceptions = std::mem::take(&mut self.exceptions);
+        self.bytes = 0;
+        let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        let shapeless =
+            |error| Error::internal("a batch does not have its table's shape").because(error);
+        let mut records =
+            RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(shapeless)?;
+        if !rejected.is_empty() {
+            let keep: BooleanArray =
+                (0..rows).map(|row| Some(rejected.binary_search(&row).is_err())).collect();
+            records = filter_record_batch(&records, &keep).map_err(shapeless)?;
+        }
+        let rejected = rejected.len().try_into().unwrap_or(u64::MAX);
+        Ok(ReadBatch { records, misfits, rejected, exceptions })
+    }
+}
+
+/// Whether a column's default, if it has one, is a value that it can hold.
+///
+/// # Errors
+///
+/// A column that cannot be read at all.
+pub fn holds_default(column: &Column) -> Result<bool> {
+    let mut builder = CellBuilder::new(column)?;
+    Ok(column.default.as_ref().is_some_and(|default| builder.append(value_of(default)).is_ok()))
+}
+
+fn no_default() -> Error {
+    Error::internal("a default that its column cannot hold")
+}
+
+/// The rowid where there is one, else the cells of the key, else all cells.
+pub(super) fn row_name(table: &TableSchema, row: &Row<'_>) -> Result<RowName> {
+    let count = table.columns.len();
+    if table.rowid_name.is_some() {
+        return row.get(count).map(RowName::Rowid).refused(|| "rowid".into());
+    }
+    let all: Vec<_> = (0..count).collect();
+    let key = if table.key.is_empty() { &all } else { &table.key };
+    let cells = key.iter().map(|&position| row.get_ref(position).map(raw));
+    cells.collect::<Result<_, _>>().map(RowName::Cells).refused(|| "key".into())
+}
+
+/// The cell with its exact bytes.
+pub(super) fn raw(cell: ValueRef<'_>) -> RawCell {
+    match cell {
+        ValueRef::Null => RawCell::null(),
+        ValueRef::Integer(value) => RawCell::integer(value),
+        ValueRef::Real(value) => RawCell::real(value),
+        ValueRef::Text(bytes) => RawCell::text(bytes),
+        ValueRef::Blob(bytes) => RawCell::blob(bytes),
+    }
+}
+
+/// The cell as SQLite would give it.
+fn value_of(cell: &RawCell) -> ValueRef<'_> {
+    use crate::model::StorageClass;
+    let number = || cell.bytes.as_array::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    match cell.class {
+        StorageClass::Null => ValueRef::Null,
+        StorageClass::Integer => ValueRef::Integer(number().cast_signed()),
+        StorageClass::Real => ValueRef::Real(f64::from_bits(number())),
+        StorageClass::Text => ValueRef::Text(&cell.bytes),
+        StorageClass::Blob => ValueRef::Blob(&cell.bytes),
+    }
+}
