@@ -154,7 +154,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         line(&columns(table));
     }
     line("\n-- what is created");
-    plan.tables.iter().for_each(|table| sql(&format!("{};", table.create)));
+    plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
     let warnings = plan.warnings();

@@ -4,7 +4,6 @@ pub mod demo;
 pub mod history;
 mod index;
 pub mod inspect;
-mod loading;
 pub mod plan;
 mod prove;
 mod reject;

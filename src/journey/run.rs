@@ -354,11 +354,14 @@ impl Run<'_> {
         let schema = format!("CREATE SCHEMA {}", quoted(&plan.target_schema));
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
-            let tables = plan.tables.iter().map(|table| table.create.as_str());
+            let tables: Vec<_> = plan.create_tables().collect();
             define::once(session, self.lease, "tables", |session| {
                 define::make(
                     session,
-                    missing.then_some(schema.as_str()).into_iter().chain(tables),
+                    missing
+                        .then_some(schema.as_str())
+                        .into_iter()
+                        .chain(tables.iter().map(String::as_str)),
                 )?;
                 reach(Step::TablesMade);
                 Ok(())

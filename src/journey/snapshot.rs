@@ -2,7 +2,6 @@
 //! transaction with its ledger row.
 
 use super::Setting;
-use super::loading::{Encoding, Loading};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
@@ -12,13 +11,14 @@ use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
-use crate::row::{RowVisitor, TupleEncoder};
+use crate::row::{Row, RowVisitor, TupleEncoder};
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
 use crate::store::sqlite::ReadBatch;
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
+use bytes::Bytes;
 use std::collections::BTreeSet;
 
 /// Batches between the reading and the loading stage of one worker.
@@ -161,16 +161,16 @@ pub(super) fn move_rows(
     before: &LoadedChunk,
     copy: &mut CopyWriter<'_>,
 ) -> Result<Copied> {
-    let computing = table.loaded();
-    let mut encoding = Encoding::new(table, computing.as_ref())?;
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
-        encoding.encode(&batch.records, &mut loading)?;
+        sender.send(&batch, &mut loading)?;
         aside.add(batch);
         Ok(())
     })?;
-    encoding.finish(&mut loading)?;
+    sender.finish(&mut loading)?;
     let mut sums = loading.sums;
     let sent = sums.total().rows;
     sums.merge_bytes(&before.groups)?;
@@ -204,14 +204,52 @@ fn encode_all(
     told: &mut Told<'_>,
 ) -> Result<()> {
     let loaded = table.loaded();
-    let mut encoding = Encoding::new(table, loaded.as_ref())?;
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        encoding.encode(&batch.records, loading)?;
+        sender.send(&batch, loading)?;
         told.batch(&batch);
         aside.add(batch);
     }
-    encoding.finish(loading)
+    sender.finish(loading)
+}
+
+/// Encodes the rows of one table; what the target computes is hashed, and not sent.
+struct Sender<'t> {
+    transform: Transform<'t>,
+    encoder: TupleEncoder<'t>,
+    /// The positions of the columns that are sent, where that is not all of them.
+    part: Option<(&'t [usize], TupleEncoder<'t>)>,
+}
+
+impl<'t> Sender<'t> {
+    fn new(table: &'t TableSchema, loaded: Option<&'t (Vec<usize>, TableSchema)>) -> Result<Self> {
+        let part = match loaded {
+            Some((positions, shape)) => Some((positions.as_slice(), TupleEncoder::new(shape)?)),
+            None => None,
+        };
+        let (transform, encoder) = (Transform::new(table)?, TupleEncoder::new(table)?);
+        Ok(Self { transform, encoder, part })
+    }
+
+    fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
+        let rows = self.transform.apply(&batch.records)?;
+        let Some((positions, sent)) = &mut self.part else {
+            return self.encoder.encode(&rows, loading);
+        };
+        self.encoder.encode(&rows, &mut loading.sums)?;
+        let part = rows.project(positions).map_err(|error| {
+            Error::internal("a batch lacks columns of its table").because(error)
+        })?;
+        sent.encode(&part, &mut Sending(loading.copy))
+    }
+
+    fn finish(mut self, loading: &mut Loading<'_, '_>) -> Result<()> {
+        match &mut self.part {
+            None => self.encoder.finish(loading),
+            Some((_, sent)) => sent.finish(&mut Sending(loading.copy)),
+        }
+    }
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
@@ -223,6 +261,39 @@ struct Queued<'q> {
 fn size_of(batch: &ReadBatch) -> u64 {
     let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
     (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
+}
+
+/// Sums rows and sends their bytes.
+struct Loading<'c, 's> {
+    sums: GroupSums,
+    copy: &'c mut CopyWriter<'s>,
+}
+
+impl RowVisitor for Loading<'_, '_> {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.sums.row(row)
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
+    }
+}
+
+/// Sends rows that are summed elsewhere.
+struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
+
+impl RowVisitor for Sending<'_, '_> {
+    fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.0.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
+    }
 }
 
 /// What the screen was told of a chunk, to be taken back where the chunk is done again.

@@ -53,16 +53,16 @@ pub struct Column {
     pub not_null: bool,
     /// Whether all values are of storage class INTEGER or REAL.
     pub numbers_only: bool,
-    /// Whether the target computes it, by the expression of a generated column: it is read and proved like the others,
-    /// and never loaded.
-    #[serde(default)]
-    pub computed: bool,
     /// What is done about cells that the column cannot hold.
     pub misfits: Remedy,
     /// What takes their place where the remedy is [`Remedy::Default`].
     pub default: Option<RawCell>,
     /// How the source writes the values; cells that it writes otherwise are kept one by one.
     pub form: Form,
+    /// Whether the target computes it, by the expression of a generated column: it is read and proved like the others,
+    /// and never loaded.
+    #[serde(default)]
+    pub computed: bool,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
@@ -195,6 +195,11 @@ impl Column {
             Some(named) => format!("{}.{}", quoted(&named.schema), quoted(&named.name)),
             None => self.pg.to_string(),
         }
+    }
+
+    /// Whether NULL or a default takes the place of values that do not fit.
+    pub fn may_be_replaced(&self) -> bool {
+        matches!(self.misfits, Remedy::Null | Remedy::Default)
     }
 
     /// The Arrow type as read, before the recast.

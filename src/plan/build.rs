@@ -10,8 +10,8 @@ use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
-    TableSchema,
+    Column, EnumType, Partition, PgType, Remedy, RowRange, SourceSchema, SourceTable, Stretch,
+    TableEvidence, TableSchema,
 };
 
 /// What a plan is made from.
@@ -155,6 +155,7 @@ fn plan_table(
     }));
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    name_enums(&mut schema, &choices, names);
     let identity = identity(source, &schema, names);
     let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
     let as_values = facts.pipeline.generated_as_values(&source.name);
@@ -175,6 +176,18 @@ fn plan_table(
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
     Ok(PlannedTable { schema, stretches, create, steps, identity, columns, notes })
+}
+
+/// Gives each enum a type of its own.
+fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
+    for (column, choice) in schema.columns.iter_mut().zip(choices) {
+        if choice.pg == PgType::Enum {
+            let name = names.make(&schema.target, Some(&column.target), "enum");
+            let labels = choice.labels.clone();
+            let schema = schema.target_schema.clone();
+            column.enum_type = Some(EnumType { schema, name, labels });
+        }
+    }
 }
 
 /// Refuses rows that surely do not fit a page, and notes those that may not.
@@ -251,9 +264,9 @@ fn table_schema(
 
 /// By chunk where the rowid stands in the target, else by hash of the key.
 fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
-    let alias = source.rowid_alias.filter(|&position| {
-        columns.get(position).is_some_and(|column| column.pg == crate::model::PgType::Int8)
-    });
+    let alias = source
+        .rowid_alias
+        .filter(|&position| columns.get(position).is_some_and(|column| column.pg == PgType::Int8));
     if let Some(key) = alias {
         Partition::Chunks { key }
     } else {
@@ -285,7 +298,7 @@ fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
 
 fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
     let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == crate::model::PgType::Int8).then(|| Identity {
+    (column.pg == PgType::Int8).then(|| Identity {
         column: column.target.clone(),
         sequence: names.make(&schema.target, Some(&column.target), "seq"),
         given_out: source.sequence,

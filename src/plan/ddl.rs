@@ -2,8 +2,8 @@
 
 use super::expression::translate_default;
 use super::{Identity, LeftBehind, Plan};
-use crate::model::identifier::{Qualified, quoted};
-use crate::model::{SourceTable, TableSchema};
+use crate::model::identifier::{Qualified, literal, quoted};
+use crate::model::{EnumType, SourceTable, TableSchema};
 use std::fmt::Write as _;
 
 /// A bare table: types, NOT NULL, defaults and identity; keys come after the load.
@@ -67,8 +67,23 @@ pub(super) fn drop_tables(plan: &Plan) -> String {
         })
         .collect();
     if names.is_empty() {
-        String::new()
-    } else {
-        format!("DROP TABLE IF EXISTS {}", names.join(", "))
+        return String::new();
     }
+    let mut sql = format!("DROP TABLE IF EXISTS {}", names.join(", "));
+    let enums: Vec<_> = plan.enums().map(enum_name).collect();
+    if !enums.is_empty() {
+        sql.push_str(&format!(";\nDROP TYPE IF EXISTS {}", enums.join(", ")));
+    }
+    sql
+}
+
+/// An enum with its labels in their order.
+pub(super) fn create_enum(named: &EnumType) -> String {
+    // A label with NUL was refused with its value.
+    let labels: Vec<_> = named.labels.iter().filter_map(|label| literal(label).ok()).collect();
+    format!("CREATE TYPE {} AS ENUM ({})", enum_name(named), labels.join(", "))
+}
+
+fn enum_name(named: &EnumType) -> String {
+    format!("{}.{}", quoted(&named.schema), quoted(&named.name))
 }

@@ -8,8 +8,8 @@ use super::LeftBehind;
 use super::expression::{self, ExprType};
 use super::keys::resolve;
 use crate::model::{
-    Affinity, BoolForm, CellShape, Column, ColumnEvidence, Recast, Remedy, SourceColumn,
-    SourceTable, TableEvidence, TableSchema,
+    Affinity, BoolForm, CellShape, Column, ColumnEvidence, Recast, SourceColumn, SourceTable,
+    TableEvidence, TableSchema,
 };
 use std::cell::Cell;
 
@@ -62,13 +62,13 @@ impl Table<'_> {
         if sql.is_empty() {
             return Err("its expression could not be read".into());
         }
-        let (nested, replaced) = (Cell::new(false), Cell::new(is_replaced(column)));
+        let (nested, replaced) = (Cell::new(false), Cell::new(column.may_be_replaced()));
         let operand = |name: &str| {
             let mut columns = self.source.columns.iter().zip(&self.schema.columns);
             let (declared, column) =
                 columns.find(|(column, _)| column.name.eq_ignore_ascii_case(name))?;
             nested.set(nested.get() || declared.generated.is_some());
-            replaced.set(replaced.get() || is_replaced(column));
+            replaced.set(replaced.get() || column.may_be_replaced());
             resolve(self.source, self.schema, self.evidence, name)
         };
         let translated = expression::translate_value(sql, &operand);
@@ -82,11 +82,6 @@ impl Table<'_> {
         }
         translated.map_err(|untranslatable| untranslatable.to_string())
     }
-}
-
-/// Whether a value that does not fit is replaced by another: what SQLite computed from it would not be.
-fn is_replaced(column: &Column) -> bool {
-    matches!(column.misfits, Remedy::Null | Remedy::Default)
 }
 
 /// The expression with what the column's affinity makes of its value in SQLite.

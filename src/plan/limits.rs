@@ -162,7 +162,8 @@ pub(super) fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
     let (mut least, mut most) = (header, header);
     for (column, seen) in table.columns.iter().zip(&evidence.columns) {
         let (narrow, wide) = bounds(column, seen.bytes_max);
-        least += if seen.nulls == 0 { narrow } else { 0 };
+        let is_always_there = seen.nulls == 0 && !column.may_be_replaced();
+        least += if is_always_there { narrow } else { 0 };
         most += if seen.values() == 0 { 0 } else { wide };
     }
     if least > ROW_BYTES_MAX {

@@ -17,7 +17,7 @@ pub mod types;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{Stretch, TableSchema};
+use crate::model::{EnumType, Stretch, TableSchema};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -231,8 +231,21 @@ impl Plan {
             .steps()
             .filter(|step| !matches!(step.kind, StepKind::Check | StepKind::ForeignKey));
         let tables = self.tables.iter().map(|table| &table.schema.target);
-        let all = tables.chain(sequences.map(|identity| &identity.sequence));
+        let enums = self.enums().map(|named| &named.name);
+        let all = tables.chain(enums).chain(sequences.map(|identity| &identity.sequence));
         all.chain(indexes.map(|step| &step.name)).cloned().collect()
+    }
+
+    /// The enums that are created before the tables.
+    pub fn enums(&self) -> impl Iterator<Item = &EnumType> {
+        let columns = self.tables.iter().flat_map(|table| &table.schema.columns);
+        columns.filter_map(|column| column.enum_type.as_ref())
+    }
+
+    /// The SQL that creates the enums and then the tables, one statement after the other.
+    pub fn create_tables(&self) -> impl Iterator<Item = String> {
+        let tables = self.tables.iter().map(|table| table.create.clone());
+        self.enums().map(ddl::create_enum).chain(tables)
     }
 
     /// The SQL that drops the tables that this plan creates, and nothing else.

@@ -237,11 +237,11 @@ mod tests {
             pg: PgType::Int8,
             not_null: true,
             numbers_only: true,
-            computed: false,
             misfits: crate::model::Remedy::Reject,
             default: None,
             form: crate::model::Form::Plain,
             enum_type: None,
+            computed: false,
         };
         let shape = TableSchema {
             source: "t".into(),

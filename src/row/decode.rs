@@ -262,10 +262,10 @@ mod tests {
             enum_type: None,
             not_null: false,
             numbers_only: true,
-            computed: false,
             misfits: Remedy::Reject,
             default: None,
             form: Form::Plain,
+            computed: false,
         };
         TableSchema {
             source: "t".into(),

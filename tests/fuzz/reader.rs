@@ -87,7 +87,7 @@ fn round(seed: u64, seeds: &[Vec<u8>], folder: &Path) -> String {
 }
 
 fn fail(seed: u64, bytes: &[u8], what: &str) -> ! {
-    let path = PathBuf::from(format!("fuzz-reader-{seed}.db"));
+    let path = PathBuf::from(format!("fuzz_reader-{seed}.db"));
     let kept = fs::write(env::temp_dir().join(&path), bytes);
     let mut stderr = std::io::stderr();
     let _nobody_listens =

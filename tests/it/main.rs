@@ -36,6 +36,8 @@ mod shapes;
 #[cfg(test)]
 mod temporal;
 #[cfg(test)]
+mod types;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod zoo;

@@ -8,4 +8,4 @@ fi
 target=$1
 shift
 cd "$(dirname "$0")/../.."
-exec cargo test --test "fuzz-$target" -- "$@"
+exec cargo test --test "fuzz_$target" -- "$@"

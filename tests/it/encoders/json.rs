@@ -152,9 +152,9 @@ fn table() -> TableSchema {
         misfits: liteferry::model::Remedy::Reject,
         default: None,
         form: liteferry::model::Form::Plain,
+        computed: false,
         not_null: false,
         numbers_only: false,
-        computed: false,
     };
     let columns = [("position", PgType::Int8), ("json", PgType::Json), ("jsonb", PgType::Jsonb)];
     TableSchema {

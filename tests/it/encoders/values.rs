@@ -375,9 +375,9 @@ pub(super) fn table() -> TableSchema {
         misfits: liteferry::model::Remedy::Reject,
         default: None,
         form: liteferry::model::Form::Plain,
+        computed: false,
         not_null: false,
         numbers_only: false,
-        computed: false,
     };
     TableSchema {
         source: "sent".into(),
