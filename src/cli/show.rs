@@ -146,10 +146,16 @@ pub(super) fn plan(planned: &Planned, output: Output) {
             table.schema.rows,
             bytes(table.schema.bytes)
         ));
+        super::existing::lines(plan, table).iter().for_each(|told| line(told));
         line(&columns(table));
     }
+    if !plan.aside.is_empty() {
+        line("\n-- what is put aside in tables that exist");
+        plan.aside.iter().for_each(|aside| line(&format!("{};", aside.sql)));
+    }
     line("\n-- what is created");
-    plan.tables.iter().for_each(|table| line(&format!("{};", table.create)));
+    let created = plan.tables.iter().filter(|table| table.existing.is_none());
+    created.for_each(|table| line(&format!("{};", table.create)));
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| line(&format!("{};", step.sql)));
     let warnings = plan.warnings();
@@ -157,7 +163,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         line("\n-- what to look at");
         warnings.iter().for_each(|warning| line(&format!("-- {}", commented(warning))));
     }
-    line("\n-- what drops exactly this again");
+    line("\n-- what drops exactly this again, and gives back what existed");
     line(&planned.drop_sql);
 }
 

@@ -45,6 +45,20 @@ pub struct TargetSection {
     /// The schema that the tables are created in.
     #[serde(default = "public")]
     pub schema: String,
+    /// What is done about tables that exist and hold rows.
+    #[serde(default)]
+    pub existing: ExistingPolicy,
+}
+
+/// What is done about a table that exists and holds rows that are not from this migration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingPolicy {
+    /// Nothing is loaded.
+    #[default]
+    Refuse,
+    /// It is emptied before the load.
+    Truncate,
 }
 
 /// `[snapshot]`
@@ -70,6 +84,8 @@ const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
+    /// What is done if it exists and holds rows; what `[target]` says unless given.
+    pub existing: Option<ExistingPolicy>,
     /// What is said of single columns.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSection>,
@@ -192,7 +208,11 @@ impl Pipeline {
         Self {
             name: None,
             source: SourceSection { path: source.into() },
-            target: TargetSection { url: target.into(), schema: public() },
+            target: TargetSection {
+                url: target.into(),
+                schema: public(),
+                existing: ExistingPolicy::default(),
+            },
             snapshot: SnapshotSection::default(),
             tables: BTreeMap::new(),
         }
@@ -216,6 +236,12 @@ impl Pipeline {
         let said =
             format!("{:?} {} {:?} {lasting:?}", self.name(), self.target.schema, self.snapshot);
         blake3::hash(said.as_bytes()).to_hex().to_string()
+    }
+
+    /// What is done if a table's target exists and holds rows.
+    pub fn existing(&self, table: &str) -> ExistingPolicy {
+        let said = self.tables.get(table).and_then(|section| section.existing);
+        said.unwrap_or(self.target.existing)
     }
 
     /// What is said of a column, if anything.

@@ -4,11 +4,13 @@ use super::Setting;
 use super::reject::check_remedies;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence};
+use crate::model::{
+    Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
+};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
-use crate::plan::{self, Facts, Plan, types};
+use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::census;
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
@@ -61,13 +63,18 @@ impl Inspected {
         Ok(readers)
     }
 
-    /// Looks at every value and decides everything.
+    /// Looks at every value and decides everything; `target` has the tables that exist.
     ///
     /// # Errors
     ///
     /// [`Class::Undecided`] where the user must decide first.
-    pub fn plan(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Plan> {
-        let evidence = self.census(pipeline, setting)?;
+    pub fn plan(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        setting: Setting<'_>,
+    ) -> Result<Plan> {
+        let evidence = self.census(pipeline, target, setting)?;
         if self.source.stamp()? != self.stamp {
             return Err(Error::new(
                 Class::SourceChanged,
@@ -80,18 +87,26 @@ impl Inspected {
             schema_hash: &self.schema_hash,
             evidence: &evidence,
             pipeline,
+            target,
         };
         let plan = plan::build(&facts)?;
         plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
         Ok(plan)
     }
 
-    fn census(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Vec<TableEvidence>> {
+    fn census(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        setting: Setting<'_>,
+    ) -> Result<Vec<TableEvidence>> {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
-        let probes =
-            tables.iter().map(|table| probes(table, pipeline)).collect::<Result<Vec<_>>>()?;
+        let probes = tables
+            .iter()
+            .map(|table| probes(table, pipeline, target))
+            .collect::<Result<Vec<_>>>()?;
         let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
         let jobs = self.census_jobs(&readers)?;
         let seen = workers::over(&jobs, readers, setting.stop, |reader, &(number, range)| {
@@ -125,9 +140,15 @@ impl Inspected {
 }
 
 /// What the census shall ask of each column.
-fn probes(table: &SourceTable, pipeline: &Pipeline) -> Result<Vec<Probe>> {
+fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> Result<Vec<Probe>> {
+    let found = fit::table(&table.name, target).at(|| format!("table {}", table.name))?;
     let ask = |column: &SourceColumn| {
-        types::probe(column, pipeline.column(&table.name, &column.name))
+        let there = found.map(|found| fit::column(&column.name, found)).transpose();
+        there
+            .and_then(|there| {
+                let said = pipeline.column(&table.name, &column.name);
+                types::probe(column, said, there.flatten())
+            })
             .at(|| format!("column {}", column.name))
     };
     table.columns.iter().map(ask).collect::<Result<_>>().at(|| format!("table {}", table.name))

@@ -1,7 +1,7 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, index, prove, reject, snapshot, touched, verify};
+use super::{Setting, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -144,7 +144,8 @@ impl Migrated {
             found.check_same_source(inspected, pipeline)?;
             return found.decide_anew(pipeline);
         }
-        let plan = inspected.plan(pipeline, setting)?;
+        let target = link.with(|session| aside::find(session, inspected, pipeline))?;
+        let plan = inspected.plan(pipeline, &target, setting)?;
         reach(Step::CensusTaken);
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
@@ -224,6 +225,7 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         ledger::install(session)?;
         if ledger::begin(session, &new)? {
             check_target_free(session, plan)?;
+            aside::check_as_found(session, plan)?;
         }
         reach(Step::PlanWritten);
         Ok(())
@@ -238,8 +240,10 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
 ///
 /// [`Class::Undecided`] naming what is in the way.
 pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
-    let tables = plan.tables.iter().map(|table| table.schema.target.clone());
-    let names: Vec<_> = tables.chain(plan.steps().map(|step| step.name.clone())).collect();
+    let created = plan.tables.iter().filter(|table| table.existing.is_none());
+    let tables = created.map(|table| table.schema.target.clone());
+    let made = plan.steps().filter(|step| !plan.puts_back(step)).map(|step| step.name.clone());
+    let names: Vec<_> = tables.chain(made).collect();
     let taken = define::relations_in_the_way(session, &plan.target_schema, &names)?;
     if taken.is_empty() {
         return Ok(());
@@ -250,17 +254,17 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
+        .todo("rename or drop them, or give another `schema` in the pipeline file"))
 }
 
-/// The SQL that drops exactly what a run creates.
+/// The SQL that drops exactly what a run creates, and gives back what existed.
 ///
 /// # Errors
 ///
 /// A name that cannot be written.
 pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = String::from("BEGIN;\n");
+    let mut sql = format!("BEGIN;\n{}", aside::give_back_sql(plan)?);
     let tables = plan.drop_tables();
     if !tables.is_empty() {
         sql.push_str(&format!("{tables};\n"));
@@ -293,6 +297,7 @@ impl Run<'_> {
         let plan = &self.migrated.plan;
         self.check_source(link)?;
         self.note_plan(link)?;
+        aside::put_aside(&self.migrated.plan, self.lease, link)?;
         self.create_tables(link)?;
         clock.lap(Phase::Schema);
         if until == Some(Until::Schema) {
@@ -356,7 +361,8 @@ impl Run<'_> {
         let schema = format!("CREATE SCHEMA {}", quoted(&plan.target_schema));
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
-            let tables = plan.tables.iter().map(|table| table.create.as_str());
+            let created = plan.tables.iter().filter(|table| table.existing.is_none());
+            let tables = created.map(|table| table.create.as_str());
             define::once(session, self.lease, "tables", |session| {
                 define::make(
                     session,

@@ -20,6 +20,8 @@ pub enum PgType {
     Text,
     /// `varchar(n)`, n in characters
     Varchar(u32),
+    /// `char(n)`, n in characters: shorter texts are padded with spaces, as the server does it
+    Char(u32),
     /// `bytea`
     Bytea,
     /// `date`
@@ -60,6 +62,7 @@ impl PgType {
             Self::Int8 => 20,
             Self::Text => 25,
             Self::Float8 => 701,
+            Self::Char(_) => 1042,
             Self::Varchar(_) => 1043,
             Self::Date => 1082,
             Self::Timestamp => 1114,
@@ -75,7 +78,7 @@ impl PgType {
             Self::Int8 => DataType::Int64,
             Self::Float8 => DataType::Float64,
             Self::Numeric(Some(size)) if size.fits_arrow() => decimal128(size),
-            Self::Numeric(_) | Self::Text | Self::Varchar(_) => DataType::Utf8,
+            Self::Numeric(_) | Self::Text | Self::Varchar(_) | Self::Char(_) => DataType::Utf8,
             Self::Bytea => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -85,7 +88,7 @@ impl PgType {
 
     /// Whether values are text, and so are compared by a collation.
     pub fn is_text(self) -> bool {
-        matches!(self, Self::Text | Self::Varchar(_))
+        matches!(self, Self::Text | Self::Varchar(_) | Self::Char(_))
     }
 }
 
@@ -107,6 +110,7 @@ impl fmt::Display for PgType {
             Self::Numeric(Some(size)) => write!(f, "numeric({}, {})", size.precision, size.scale),
             Self::Text => f.write_str("text"),
             Self::Varchar(n) => write!(f, "varchar({n})"),
+            Self::Char(n) => write!(f, "char({n})"),
             Self::Bytea => f.write_str("bytea"),
             Self::Date => f.write_str("date"),
             Self::Timestamp => f.write_str("timestamp"),

@@ -1,14 +1,17 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
+use super::fit::{self, Fit};
 use super::keys::{self, Names};
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
+use super::{
+    ColumnReport, Existing, Identity, LeftBehind, Plan, PlannedTable, Sequence, aside, ddl,
+};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified, Refusal};
 use crate::model::{
     Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
-    TableSchema,
+    TableSchema, TargetTable,
 };
 
 /// What a plan is made from.
@@ -22,6 +25,8 @@ pub struct Facts<'a> {
     pub evidence: &'a [TableEvidence],
     /// What the user said.
     pub pipeline: &'a Pipeline,
+    /// The target's tables that have names of source tables, whatever the case of their letters.
+    pub target: &'a [TargetTable],
 }
 
 /// Rows in a bucket, about, and the most buckets that a table has.
@@ -48,8 +53,10 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     if !refusals.is_empty() {
         return Err(undecided(refusals));
     }
-    let foreign_keys =
+    let mut foreign_keys =
         keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+    let aside = aside::plan(&mut tables).map_err(|refusal| unnameable(&refusal))?;
+    foreign_keys.extend(aside.foreign_keys);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -58,6 +65,8 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         settings: facts.pipeline.settings_hash(),
         tables,
         foreign_keys,
+        aside: aside.away,
+        triggers: aside.triggers,
         left_behind,
     })
 }
@@ -126,11 +135,15 @@ fn plan_table(
     let mut refusals = Vec::new();
     let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
         .map_err(|refusal| vec![at(unnameable(&refusal))])?;
+    let found = fit::table(&source.name, facts.target).map_err(|error| vec![at(error)])?;
+    let fit = found.map(|found| fit::fit(facts, source, found)).transpose();
+    let fit = fit.map_err(|errors| errors.into_iter().map(at).collect::<Vec<_>>())?;
     let mut choices = Vec::new();
-    for (column, seen) in source.columns.iter().zip(&evidence.columns) {
+    for (position, (column, seen)) in source.columns.iter().zip(&evidence.columns).enumerate() {
         let said = facts.pipeline.column(&source.name, &column.name);
         let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
-        match name.and_then(|_| types::choose(column, seen, said)) {
+        let there = fit.as_ref().and_then(|fit| fit.columns.get(position).copied());
+        match name.and_then(|_| types::choose(column, seen, said, there)) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -147,7 +160,10 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
-    let schema = table_schema(facts, source, evidence, &choices);
+    let schema = table_schema(facts, source, evidence, &choices, fit.as_ref());
+    if let Some(fit) = fit {
+        return Ok(fitted(source, evidence, schema, &choices, &fit));
+    }
     let identity = identity(source, &schema);
     if let Some(identity) = &identity {
         names.reserve(&format!("{}_{}_seq", schema.target, identity.column));
@@ -163,7 +179,47 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
+    Ok(PlannedTable { schema, stretches, create, existing: None, steps, identity, columns })
+}
+
+/// A table that exists: nothing is made, and what stands in the way is put aside and put back.
+fn fitted(
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    schema: TableSchema,
+    choices: &[Choice],
+    fit: &Fit<'_>,
+) -> PlannedTable {
+    let sequences = fit.columns.iter().enumerate().filter_map(|(position, column)| {
+        Some(Sequence {
+            name: column.sequence.clone().filter(|_| column.pg.is_some_and(|pg| !pg.is_text()))?,
+            column: column.name.clone(),
+            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
+        })
+    });
+    let existing = Existing {
+        found: fit.table.clone(),
+        extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
+        truncate: fit.truncate,
+        sequences: sequences.collect(),
+    };
+    let columns = source.columns.iter().zip(&evidence.columns).zip(choices).zip(&fit.columns).map(
+        |(((column, seen), choice), there)| ColumnReport {
+            declared: column.declared.clone(),
+            reason: fit::reason(choice, &column.name, there),
+            evidence: shown(seen),
+            warning: choice.warning,
+        },
+    );
+    PlannedTable {
+        schema,
+        stretches: evidence.stretches.clone(),
+        create: String::new(),
+        existing: Some(existing),
+        steps: Vec::new(),
+        identity: None,
+        columns: columns.collect(),
+    }
 }
 
 fn unnameable(refusal: &Refusal) -> Error {
@@ -179,7 +235,9 @@ fn table_schema(
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
+    fit: Option<&Fit<'_>>,
 ) -> TableSchema {
+    let there = |position: usize| fit.and_then(|fit| fit.columns.get(position).copied());
     let nulls = |position: usize| evidence.columns.get(position).map_or(0, |seen| seen.nulls);
     let columns: Vec<_> = source
         .columns
@@ -188,7 +246,7 @@ fn table_schema(
         .enumerate()
         .map(|(position, (column, choice))| Column {
             source: column.name.clone(),
-            target: column.name.clone(),
+            target: there(position).map_or(&column.name, |there| &there.name).clone(),
             read: choice.read.clone(),
             recast: choice.recast.clone(),
             misfits: choice.misfits,
@@ -198,9 +256,14 @@ fn table_schema(
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
-            not_null: nulls(position) == 0
-                && !(choice.strays > 0 && choice.misfits == Remedy::Null)
-                && (column.not_null || source.rowid_alias == Some(position)),
+            not_null: match there(position) {
+                Some(there) => there.not_null,
+                None => {
+                    nulls(position) == 0
+                        && !(choice.strays > 0 && choice.misfits == Remedy::Null)
+                        && (column.not_null || source.rowid_alias == Some(position))
+                }
+            },
         })
         .collect();
     let key = if source.primary_key.iter().any(|&position| nulls(position) > 0) {
@@ -211,7 +274,7 @@ fn table_schema(
     TableSchema {
         source: source.name.clone(),
         target_schema: facts.pipeline.target.schema.clone(),
-        target: source.name.clone(),
+        target: fit.map_or(&source.name, |fit| &fit.table.name).clone(),
         rowid_name: source.rowid_name.map(Into::into),
         partition: partition(source, &columns, evidence.rows),
         columns,

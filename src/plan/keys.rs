@@ -1,7 +1,7 @@
 //! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
 
 use super::expression::{self, ColumnRef};
-use super::{LeftBehind, PlannedTable, Step, StepKind};
+use super::{Existing, LeftBehind, PlannedTable, Step, StepKind};
 use crate::model::identifier::{Ident, Qualified, quoted, shortened};
 use crate::model::{
     CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
@@ -269,7 +269,9 @@ pub(super) fn foreign_keys(
     left_behind: &mut Vec<LeftBehind>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    for (source, table) in sources.iter().zip(tables) {
+    // Tables that exist keep the foreign keys that they have.
+    let created = sources.iter().zip(tables).filter(|(_, table)| table.existing.is_none());
+    for (source, table) in created {
         for key in &source.foreign_keys {
             match foreign_key(source, table, key, sources, tables, names) {
                 Ok(step) => steps.push(step),
@@ -362,6 +364,9 @@ fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<us
 
 /// Whether the target will have a key over exactly these columns.
 fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
+    if let Some(existing) = &planned.existing {
+        return is_unique_there(existing, planned, columns);
+    }
     let same = |positions: &[usize]| {
         positions.len() == columns.len()
             && positions.iter().all(|position| columns.contains(position))
@@ -379,6 +384,22 @@ fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) ->
                 positions.is_some_and(|positions| same(&positions))
             },
         )
+}
+
+/// Whether a table that exists has a key over exactly these columns.
+fn is_unique_there(existing: &Existing, planned: &PlannedTable, columns: &[usize]) -> bool {
+    let names: BTreeSet<_> = columns
+        .iter()
+        .filter_map(|&position| planned.schema.columns.get(position))
+        .map(|column| column.target.as_str())
+        .collect();
+    let keys = existing.found.constraints.iter().filter_map(|key| key.index.as_ref());
+    keys.chain(&existing.found.indexes)
+        .any(|index| index.unique && names.iter().copied().eq(sorted(&index.columns)))
+}
+
+fn sorted(names: &[String]) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn is_text(planned: &PlannedTable, position: usize) -> bool {

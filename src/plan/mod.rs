@@ -3,16 +3,19 @@
 //! A [`Plan`] is complete: what runs later reads it and decides nothing. It is kept in the ledger, and its hash with
 //! every run.
 
+mod aside;
 mod build;
 mod ddl;
 pub mod expression;
+pub mod fit;
 mod keys;
 pub mod types;
 
+pub use aside::PutAside;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{Stretch, TableSchema};
+use crate::model::{Stretch, TableSchema, TargetTable};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -32,6 +35,10 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// Foreign keys, after all tables are loaded.
     pub foreign_keys: Vec<Step>,
+    /// What is put aside before the load in tables that exist, in order; steps put it back.
+    pub aside: Vec<PutAside>,
+    /// Triggers of tables that exist, which fire again after everything else.
+    pub triggers: Vec<Step>,
     /// What the target will not have, each with the reason and the SQL.
     pub left_behind: Vec<LeftBehind>,
 }
@@ -43,14 +50,40 @@ pub struct PlannedTable {
     pub schema: TableSchema,
     /// What the census saw, by which a source that changed is told from one that was only touched.
     pub stretches: Vec<Stretch>,
-    /// CREATE TABLE, bare but for NOT NULL, defaults and identity.
+    /// CREATE TABLE, bare but for NOT NULL, defaults and identity; empty where the table exists.
     pub create: String,
+    /// The table as it was found, where it exists.
+    pub existing: Option<Existing>,
     /// Keys, indexes and checks, in the order in which they are made after the load.
     pub steps: Vec<Step>,
     /// The identity column.
     pub identity: Option<Identity>,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
+}
+
+/// A table that exists, and how the source fits it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Existing {
+    /// The table as it was found.
+    pub found: TargetTable,
+    /// Its columns that the source does not have, which get what the target gives them.
+    pub extra: Vec<String>,
+    /// Whether the rows that it holds are deleted before the load.
+    pub truncate: bool,
+    /// Sequences that loaded columns take their values from.
+    pub sequences: Vec<Sequence>,
+}
+
+/// A sequence of a table that exists, and where it must not fall back behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// The sequence, as quoted SQL.
+    pub name: String,
+    /// The target column that takes its values from it.
+    pub column: String,
+    /// The highest value that the source ever gave out, where it remembers.
+    pub given_out: Option<i64>,
 }
 
 /// One statement after the load; done once, and noted in the ledger in the same transaction.
@@ -82,6 +115,8 @@ pub enum StepKind {
     Check,
     /// A foreign key.
     ForeignKey,
+    /// A trigger, which fires again.
+    Trigger,
 }
 
 impl Step {
@@ -100,6 +135,7 @@ impl StepKind {
             Self::Index => "index",
             Self::Check => "check",
             Self::ForeignKey => "foreign key",
+            Self::Trigger => "trigger",
         }
     }
 }
@@ -177,7 +213,8 @@ impl Plan {
 
     /// All steps after the load, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.tables.iter().flat_map(|table| &table.steps).chain(&self.foreign_keys)
+        let tables = self.tables.iter().flat_map(|table| &table.steps);
+        tables.chain(&self.foreign_keys).chain(&self.triggers)
     }
 
     /// The SQL that drops the tables that this plan creates, and nothing else.

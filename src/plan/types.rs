@@ -4,6 +4,7 @@
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
 mod declared;
+mod fitted;
 mod said;
 mod strays;
 
@@ -11,6 +12,7 @@ use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};
 use crate::model::{
     CellShape, ColumnEvidence, NumericSize, PgType, Probe, RawCell, Recast, Remedy, SourceColumn,
+    TargetColumn,
 };
 use crate::row::zone;
 use declared::{Declared, arguments, numeric_size};
@@ -61,15 +63,19 @@ impl Choice {
     }
 }
 
-/// What the census shall ask of a column.
+/// What the census shall ask of a column, whose target may exist.
 ///
 /// # Errors
 ///
 /// A zone that is not known.
-pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
+pub fn probe(
+    column: &SourceColumn,
+    said: Option<&ColumnSection>,
+    target: Option<&TargetColumn>,
+) -> Result<Probe> {
     let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
     let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
-    match said_kind {
+    match target.and_then(|target| target.pg).or(said_kind) {
         Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
             return Ok(Probe::Temporal(zone));
         }
@@ -87,31 +93,41 @@ pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Prob
     })
 }
 
-/// Chooses the type of a column.
+/// Chooses the type of a column; a target that exists has chosen already.
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] where the pipeline file asks for a type that carries no value, or leaves open what values mean;
+/// [`Class::Undecided`] where the pipeline file or the target asks for a type that carries no value, or leaves open what values mean;
 /// [`Class::Data`] where values do not fit and it says that this shall be the end.
 pub fn choose(
     column: &SourceColumn,
     evidence: &ColumnEvidence,
     said: Option<&ColumnSection>,
+    target: Option<&TargetColumn>,
 ) -> Result<Choice> {
     let nothing = ColumnSection::default();
     let said = said.unwrap_or(&nothing);
-    let choice = if said.is_about_the_type() {
-        said::choose(column, evidence, said)?
-    } else {
-        by_evidence(Declared::of(column), evidence)
+    let choice = match target {
+        Some(target) => fitted::choose(target, evidence, said)?,
+        None if said.is_about_the_type() => said::choose(column, evidence, said)?,
+        None => by_evidence(Declared::of(column), evidence),
     };
-    settle(choice, evidence, said)
+    settle(choice, evidence, said, target)
 }
 
 /// Counts what does not fit, and decides what is done about it.
-fn settle(choice: Choice, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
-    let strays = strays::count(&choice, evidence);
+fn settle(
+    choice: Choice,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+    target: Option<&TargetColumn>,
+) -> Result<Choice> {
+    let refused_nulls = target.filter(|target| target.not_null).map_or(0, |_| evidence.nulls);
+    let strays = strays::count(&choice, evidence) + refused_nulls;
     match said.misfits {
+        Some(MisfitPolicy::Widen) if strays > 0 && target.is_some() => {
+            return Err(fitted::not_widened(&choice, strays));
+        }
         Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
         Some(MisfitPolicy::Fail) if strays > 0 => {
             let what =

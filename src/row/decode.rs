@@ -267,7 +267,9 @@ pub fn show_field(pg: PgType, value: Option<&[u8]>) -> String {
             big_endian(value).map(|value| f64::from_bits(value.cast_unsigned()).to_string())
         }
         PgType::Numeric(_) => numeric::show(value),
-        PgType::Text | PgType::Varchar(_) => Some(shortened(&String::from_utf8_lossy(value))),
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) => {
+            Some(shortened(&String::from_utf8_lossy(value)))
+        }
         PgType::Bytea => None,
         PgType::Date => value.first_chunk().and_then(|bytes| show_date(i32::from_be_bytes(*bytes))),
         PgType::Timestamp => big_endian(value).and_then(show_timestamp),

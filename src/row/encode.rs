@@ -195,7 +195,7 @@ impl<'a> Cells<'a> {
                 .and_then(|array| Some(Self::Decimal(array, u8::try_from(size.scale).ok()?))),
             PgType::Numeric(_) => array.as_string_opt().map(Self::DecimalText),
             PgType::Text => array.as_string_opt().map(Self::Text),
-            PgType::Varchar(chars) => {
+            PgType::Varchar(chars) | PgType::Char(chars) => {
                 array.as_string_opt().map(|array| Self::Varchar(array, chars))
             }
             PgType::Bytea => array.as_binary_opt().map(Self::Bytea),

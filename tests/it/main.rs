@@ -13,6 +13,8 @@ mod connections;
 mod encoders;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+mod existing;
 // Only builds with debug assertions know faults.
 #[cfg(test)]
 #[cfg(debug_assertions)]

@@ -87,7 +87,7 @@ impl From<PgType> for ExprType {
             PgType::Int8 => Self::Integer,
             PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
-            PgType::Text | PgType::Varchar(_) => Self::Text,
+            PgType::Text | PgType::Varchar(_) | PgType::Char(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Date => Self::Date,
             PgType::Timestamp => Self::Timestamp,

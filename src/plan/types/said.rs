@@ -24,8 +24,7 @@ pub(super) fn choose(
         None => by_evidence(Declared::of(column), evidence).pg,
     };
     let choice = choice(pg, evidence, said)?;
-    let (strays, values) = (strays::count(&choice, evidence), evidence.values());
-    if values > 0 && strays >= values {
+    if carries_nothing(&choice, evidence) {
         let what = format!(
             "no value is {} as the pipeline file says: {}",
             told(pg, said),
@@ -34,6 +33,12 @@ pub(super) fn choose(
         return Err(undecided(what).todo("choose another type, or leave it to the census"));
     }
     Ok(choice)
+}
+
+/// Whether there are values, and not one fits.
+pub(super) fn carries_nothing(choice: &Choice, evidence: &ColumnEvidence) -> bool {
+    let (strays, values) = (strays::count(choice, evidence), evidence.values());
+    values > 0 && strays >= values
 }
 
 /// A default as the cell that SQLite would hold.
@@ -46,11 +51,16 @@ pub(super) fn cell(default: &DefaultValue) -> RawCell {
     }
 }
 
-fn undecided(what: impl Into<String>) -> Error {
+pub(super) fn undecided(what: impl Into<String>) -> Error {
     Error::new(Class::Undecided, what)
 }
 
-fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
+/// How cells are read for a type.
+pub(super) fn choice(
+    pg: PgType,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let timed = matches!(pg, PgType::Timestamp | PgType::Timestamptz);
     if !timed && (said.from.is_some() || said.zone.is_some()) {
         return Err(undecided(format!("`from` and `zone` are for times, and {pg} is none"))
@@ -62,7 +72,7 @@ fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result
         PgType::Float8 => CellShape::Real,
         PgType::Numeric(_) => CellShape::Decimal,
         PgType::Text if evidence.integers + evidence.reals > 0 => CellShape::AnyText,
-        PgType::Text | PgType::Varchar(_) => CellShape::Text,
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) => CellShape::Text,
         PgType::Bytea => CellShape::Blob,
         PgType::Date => CellShape::IsoDate,
         PgType::Timestamp | PgType::Timestamptz => return time(pg, evidence, said),
@@ -70,7 +80,7 @@ fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result
     Ok(Choice::new(read, pg, SAID))
 }
 
-const SAID: &str = "the pipeline file says so";
+pub(super) const SAID: &str = "the pipeline file says so";
 
 fn time(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
     let unit = match said.from {
@@ -127,7 +137,7 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
     }
 }
 
-fn told(pg: PgType, said: &ColumnSection) -> String {
+pub(super) fn told(pg: PgType, said: &ColumnSection) -> String {
     let from = match said.from {
         None => "",
         Some(TimeSource::Iso8601) => " from iso8601",

@@ -22,8 +22,8 @@ pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
             blobs + evidence.beyond_decimal + evidence.not_decimal + some(long)
         }
         CellShape::Text => {
-            let long =
-                matches!(choice.pg, PgType::Varchar(chars) if evidence.chars_max > chars.into());
+            let long = matches!(choice.pg, PgType::Varchar(chars) | PgType::Char(chars)
+                                if evidence.chars_max > chars.into());
             numbers + blobs + evidence.unstorable + some(long)
         }
         CellShape::AnyText => blobs + evidence.unstorable,
