@@ -141,9 +141,11 @@ impl Inspected {
 
 /// What the census shall ask of each column.
 fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> Result<Vec<Probe>> {
-    let found = fit::table(&table.name, target).at(|| format!("table {}", table.name))?;
+    let names = pipeline.target.identifiers;
+    let found =
+        fit::table(&names.fold(&table.name), target).at(|| format!("table {}", table.name))?;
     let ask = |column: &SourceColumn| {
-        let there = found.map(|found| fit::column(&column.name, found)).transpose();
+        let there = found.map(|found| fit::column(&names.fold(&column.name), found)).transpose();
         there
             .and_then(|there| {
                 let said = pipeline.column(&table.name, &column.name);

@@ -5,6 +5,7 @@
 mod chunk;
 mod digest;
 mod evidence;
+mod form;
 pub mod identifier;
 mod misfit;
 mod schema;
@@ -14,8 +15,17 @@ mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
-pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
-pub use misfit::{Misfit, RawCell, Remedy, RowName};
+pub use evidence::{
+    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextProbe,
+};
+pub(crate) use form::BelowTen;
+pub use form::{
+    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, IsoTally,
+    JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
+    Separator, UtcName, UuidForm, UuidShape,
+};
+pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName};
+pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
@@ -25,4 +35,4 @@ pub use target::{
     ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
     TargetTrigger,
 };
-pub use types::{NumericSize, PgType};
+pub use types::{EnumType, NumericSize, PgType};

@@ -3,7 +3,7 @@
 //! A plan keeps it, so that everything that is put aside for the load can be put back as it was, and so that a table
 //! that was changed meanwhile is noticed.
 
-use super::PgType;
+use super::{EnumType, PgType};
 use serde::{Deserialize, Serialize};
 
 /// A relation of the target that has the name of a source table.
@@ -70,6 +70,8 @@ pub struct TargetColumn {
     pub type_name: String,
     /// The same, where liteferry writes it.
     pub pg: Option<PgType>,
+    /// Name and labels of an enum.
+    pub enum_type: Option<EnumType>,
     /// Whether it is NOT NULL.
     pub not_null: bool,
     /// Its DEFAULT.

@@ -106,6 +106,9 @@ fn trigger_step(table: &TargetTable, name: &str, enabled: &str) -> Step {
         table: table.name.clone(),
         sql: format!("ALTER TABLE {} {when} TRIGGER {}", relation(table), quoted(name)),
         validate: None,
+        offenders: None,
+        instead: Vec::new(),
+        note: None,
     }
 }
 
@@ -116,6 +119,9 @@ fn index_step(table: &TargetTable, index: &TargetIndex) -> Result<Step, Refusal>
         table: table.name.clone(),
         sql: format!("{}{}", index.definition, index_comment(&table.schema, index)?),
         validate: None,
+        offenders: None,
+        instead: Vec::new(),
+        note: None,
     })
 }
 
@@ -165,6 +171,9 @@ fn constraint_step(key: &TargetConstraint) -> Result<Step, Refusal> {
         table: key.table.clone(),
         sql,
         validate: later.then(|| format!("ALTER TABLE {relation} VALIDATE CONSTRAINT {name}")),
+        offenders: None,
+        instead: Vec::new(),
+        note: None,
     })
 }
 

@@ -1,17 +1,19 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
 use super::fit::{self, Fit};
-use super::keys::{self, Names};
+use super::limits::{self, ROW_BYTES_MAX, Width};
+use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
     ColumnReport, Existing, Identity, LeftBehind, Plan, PlannedTable, Sequence, aside, ddl,
+    generated, keys, references,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::identifier::{Ident, Qualified, Refusal};
+use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
-    TableSchema, TargetTable,
+    Column, ColumnEvidence, EnumType, Partition, PgType, Remedy, RowRange, SourceColumn,
+    SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema, TargetTable,
 };
 
 /// What a plan is made from.
@@ -40,9 +42,9 @@ const BUCKETS_MAX: u64 = 1024;
 /// [`Class::Undecided`] with one line for each thing that must be decided first.
 pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     let mut refusals = unknown_settings(facts);
-    refusals.extend(reserved_schema(&facts.pipeline.target.schema));
+    refusals.extend(unusable_schema(&facts.pipeline.target.schema));
     let mut left_behind: Vec<_> = facts.schema.left_behind.iter().map(not_moved).collect();
-    let mut names = Names::new(facts.schema.tables.iter().map(|table| table.name.clone()));
+    let mut names = Names::new(facts.schema, facts.pipeline.target.identifiers);
     let mut tables = Vec::new();
     for (source, evidence) in facts.schema.tables.iter().zip(facts.evidence) {
         match plan_table(facts, source, evidence, &mut names, &mut left_behind) {
@@ -54,8 +56,9 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         return Err(undecided(refusals));
     }
     let mut foreign_keys =
-        keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
-    let aside = aside::plan(&mut tables).map_err(|refusal| unnameable(&refusal))?;
+        references::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+    let aside = aside::plan(&mut tables)
+        .map_err(|refusal| Error::internal(format!("what is put aside: {refusal}")))?;
     foreign_keys.extend(aside.foreign_keys);
     Ok(Plan {
         format: Plan::FORMAT,
@@ -68,6 +71,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         aside: aside.away,
         triggers: aside.triggers,
         left_behind,
+        renames: names.into_renames(),
     })
 }
 
@@ -91,14 +95,17 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     refusals
 }
 
-/// Schemas that are not for tables.
-fn reserved_schema(schema: &str) -> Option<Error> {
+/// Schemas that are not for tables, or cannot be.
+fn unusable_schema(schema: &str) -> Option<Error> {
     let reserved =
         schema.starts_with("pg_") || ["liteferry", "information_schema"].contains(&schema);
-    reserved.then(|| {
-        Error::new(Class::Undecided, format!("the target's schema {schema} is reserved"))
-            .todo("give another `schema` in the pipeline file")
-    })
+    let reason = match Ident::new(schema) {
+        Ok(_) if reserved => "it is reserved".into(),
+        Ok(_) => return None,
+        Err(refusal) => refusal.to_string(),
+    };
+    let what = format!("the target's schema {schema:?} cannot be used: {reason}");
+    Some(Error::new(Class::Undecided, what).todo("give another `schema` in the pipeline file"))
 }
 
 fn undecided(mut refusals: Vec<Error>) -> Error {
@@ -133,17 +140,15 @@ fn plan_table(
 ) -> Result<PlannedTable, Vec<Error>> {
     let at = |error: Error| error.at(format!("table {}", source.name));
     let mut refusals = Vec::new();
-    let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
-        .map_err(|refusal| vec![at(unnameable(&refusal))])?;
-    let found = fit::table(&source.name, facts.target).map_err(|error| vec![at(error)])?;
-    let fit = found.map(|found| fit::fit(facts, source, found)).transpose();
-    let fit = fit.map_err(|errors| errors.into_iter().map(at).collect::<Vec<_>>())?;
+    let target = Qualified::new(&facts.pipeline.target.schema, &names.table(&source.name))
+        .map_err(|_schema_is_refused_already| Vec::new())?;
+    let fit = fit::find(facts, source)
+        .map_err(|errors| errors.into_iter().map(at).collect::<Vec<_>>())?;
     let mut choices = Vec::new();
     for (position, (column, seen)) in source.columns.iter().zip(&evidence.columns).enumerate() {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
         let there = fit.as_ref().and_then(|fit| fit.columns.get(position).copied());
-        match name.and_then(|_| types::choose(column, seen, said, there)) {
+        match types::choose(column, seen, said, there) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -160,71 +165,111 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
-    let schema = table_schema(facts, source, evidence, &choices, fit.as_ref());
     if let Some(fit) = fit {
-        return Ok(fitted(source, evidence, schema, &choices, &fit));
+        return fitted(facts, source, evidence, &choices, &fit).map_err(|error| vec![at(error)]);
     }
-    let identity = identity(source, &schema);
-    if let Some(identity) = &identity {
-        names.reserve(&format!("{}_{}_seq", schema.target, identity.column));
+    let columns = names.columns(source);
+    let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    name_enums(&mut schema, &choices, names);
+    let identity = identity(source, &schema, names);
+    let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    let as_values = facts.pipeline.generated_as_values(&source.name);
+    let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
+    for (column, expression) in schema.columns.iter_mut().zip(&computed) {
+        column.computed = expression.is_some();
     }
-    let create = ddl::create_table(&target, source, &schema, identity.as_ref(), left_behind);
-    let steps = keys::steps(&target, source, &schema, names, left_behind);
-    let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
-        |((column, seen), choice)| ColumnReport {
+    let create =
+        ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
+    let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
+    let (columns, stretches) = (reports(source, evidence, &choices), evidence.stretches.clone());
+    Ok(PlannedTable { schema, stretches, create, existing: None, steps, identity, columns, notes })
+}
+
+fn reports(
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+) -> Vec<ColumnReport> {
+    let columns = source.columns.iter().zip(&evidence.columns).zip(choices);
+    let report =
+        |((column, seen), choice): ((&SourceColumn, &ColumnEvidence), &Choice)| ColumnReport {
             declared: column.declared.clone(),
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
-        },
-    );
-    let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, existing: None, steps, identity, columns })
+        };
+    columns.map(report).collect()
 }
 
 /// A table that exists: nothing is made, and what stands in the way is put aside and put back.
 fn fitted(
+    facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
-    schema: TableSchema,
     choices: &[Choice],
     fit: &Fit<'_>,
-) -> PlannedTable {
-    let sequences = fit.columns.iter().enumerate().filter_map(|(position, column)| {
+) -> Result<PlannedTable> {
+    let found = fit.table;
+    let target = Qualified::new(&found.schema, &found.name)
+        .map_err(|refusal| Error::internal(refusal.to_string()))?;
+    let names = fit.columns.iter().map(|there| there.name.clone()).collect();
+    let mut schema = table_schema(facts, source, evidence, choices, (&target, names));
+    for (column, there) in schema.columns.iter_mut().zip(&fit.columns) {
+        column.not_null = there.not_null;
+        column.computed = there.generated;
+        column.enum_type.clone_from(&there.enum_type);
+    }
+    let notes = row_width(&schema, evidence)?;
+    let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
         Some(Sequence {
-            name: column.sequence.clone().filter(|_| column.pg.is_some_and(|pg| !pg.is_text()))?,
-            column: column.name.clone(),
+            name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
+            column: there.name.clone(),
             given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
         })
     });
     let existing = Existing {
-        found: fit.table.clone(),
+        found: found.clone(),
         extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
-        truncate: fit.truncate,
+        truncate: found.has_rows,
         sequences: sequences.collect(),
     };
-    let columns = source.columns.iter().zip(&evidence.columns).zip(choices).zip(&fit.columns).map(
-        |(((column, seen), choice), there)| ColumnReport {
-            declared: column.declared.clone(),
-            reason: fit::reason(choice, &column.name, there),
-            evidence: shown(seen),
-            warning: choice.warning,
-        },
-    );
-    PlannedTable {
+    Ok(PlannedTable {
         schema,
         stretches: evidence.stretches.clone(),
         create: String::new(),
         existing: Some(existing),
         steps: Vec::new(),
         identity: None,
-        columns: columns.collect(),
+        columns: reports(source, evidence, choices),
+        notes,
+    })
+}
+
+/// Gives each enum a type of its own.
+fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
+    for (column, choice) in schema.columns.iter_mut().zip(choices) {
+        if choice.pg == PgType::Enum {
+            let name = names.make(&schema.target, Some(&column.target), "enum");
+            let labels = choice.labels.clone();
+            let schema = schema.target_schema.clone();
+            column.enum_type = Some(EnumType { schema, name, labels });
+        }
     }
 }
 
-fn unnameable(refusal: &Refusal) -> Error {
-    Error::new(Class::Undecided, refusal.to_string())
-        .todo("giving another name is not supported yet: rename it in a copy of the source")
+/// Refuses rows that surely do not fit a page, and notes those that may not.
+fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+    match limits::width(schema, evidence) {
+        Width::Fits => Ok(Vec::new()),
+        Width::Unknown(bytes) => Ok(vec![format!(
+            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
+        )]),
+        Width::TooWide(bytes) => Err(Error::new(
+            Class::Undecided,
+            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
+        )
+        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
+    }
 }
 
 /// PostgreSQL's own limit.
@@ -235,35 +280,33 @@ fn table_schema(
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
-    fit: Option<&Fit<'_>>,
+    (target, names): (&Qualified, Vec<String>),
 ) -> TableSchema {
-    let there = |position: usize| fit.and_then(|fit| fit.columns.get(position).copied());
     let nulls = |position: usize| evidence.columns.get(position).map_or(0, |seen| seen.nulls);
     let columns: Vec<_> = source
         .columns
         .iter()
         .zip(choices)
+        .zip(names)
         .enumerate()
-        .map(|(position, (column, choice))| Column {
+        .map(|(position, ((column, choice), name))| Column {
             source: column.name.clone(),
-            target: there(position).map_or(&column.name, |there| &there.name).clone(),
+            target: name,
             read: choice.read.clone(),
             recast: choice.recast.clone(),
             misfits: choice.misfits,
             default: choice.default.clone(),
+            form: choice.form.clone(),
             pg: choice.pg,
+            enum_type: None,
             numbers_only: evidence
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
-            not_null: match there(position) {
-                Some(there) => there.not_null,
-                None => {
-                    nulls(position) == 0
-                        && !(choice.strays > 0 && choice.misfits == Remedy::Null)
-                        && (column.not_null || source.rowid_alias == Some(position))
-                }
-            },
+            computed: false,
+            not_null: nulls(position) == 0
+                && !(choice.strays > 0 && choice.misfits == Remedy::Null)
+                && (column.not_null || source.rowid_alias == Some(position)),
         })
         .collect();
     let key = if source.primary_key.iter().any(|&position| nulls(position) > 0) {
@@ -273,8 +316,8 @@ fn table_schema(
     };
     TableSchema {
         source: source.name.clone(),
-        target_schema: facts.pipeline.target.schema.clone(),
-        target: fit.map_or(&source.name, |fit| &fit.table.name).clone(),
+        target_schema: target.schema.as_str().into(),
+        target: target.name.as_str().into(),
         rowid_name: source.rowid_name.map(Into::into),
         partition: partition(source, &columns, evidence.rows),
         columns,
@@ -288,9 +331,9 @@ fn table_schema(
 
 /// By chunk where the rowid stands in the target, else by hash of the key.
 fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
-    let alias = source.rowid_alias.filter(|&position| {
-        columns.get(position).is_some_and(|column| column.pg == crate::model::PgType::Int8)
-    });
+    let alias = source
+        .rowid_alias
+        .filter(|&position| columns.get(position).is_some_and(|column| column.pg == PgType::Int8));
     if let Some(key) = alias {
         Partition::Chunks { key }
     } else {
@@ -320,10 +363,13 @@ fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     chunks
 }
 
-fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
+fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
     let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == crate::model::PgType::Int8)
-        .then(|| Identity { column: column.target.clone(), given_out: source.sequence })
+    (column.pg == PgType::Int8).then(|| Identity {
+        column: column.target.clone(),
+        sequence: names.make(&schema.target, Some(&column.target), "seq"),
+        given_out: source.sequence,
+    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! why it cannot be.
 
 use super::Facts;
-use super::types;
 use crate::config::ExistingPolicy;
 use crate::error::{Class, Error, Result};
-use crate::model::{ConstraintKind, SourceTable, TargetColumn, TargetKind, TargetTable};
+use crate::model::{
+    ConstraintKind, SourceColumn, SourceTable, TargetColumn, TargetKind, TargetTable,
+};
 
 /// A source table and the table that it fits itself to.
 #[derive(Debug, Clone)]
@@ -16,8 +17,6 @@ pub(super) struct Fit<'t> {
     pub(super) columns: Vec<&'t TargetColumn>,
     /// Columns that the source does not have.
     pub(super) extra: Vec<&'t TargetColumn>,
-    /// Whether it is emptied first.
-    pub(super) truncate: bool,
 }
 
 /// The table of the target that has a source table's name: exactly, else but for the case of ASCII letters.
@@ -61,23 +60,27 @@ fn by_name<'t, T>(
     }
 }
 
-/// Fits a source table to the table that exists.
+/// Fits a source table to the table that exists, if there is one.
 ///
 /// # Errors
 ///
 /// Every reason why it cannot be.
-pub(super) fn fit<'t>(
+pub(super) fn find<'t>(
     facts: &Facts<'t>,
     source: &SourceTable,
-    target: &'t TargetTable,
-) -> Result<Fit<'t>, Vec<Error>> {
-    let mut refusals = Vec::new();
-    refusals.extend(not_usable(target));
+) -> Result<Option<Fit<'t>>, Vec<Error>> {
+    let names = facts.pipeline.target.identifiers;
+    let found = table(&names.fold(&source.name), facts.target).map_err(|error| vec![error])?;
+    let Some(target) = found else { return Ok(None) };
+    let mut refusals = not_usable(target);
     refusals.extend(not_empty(facts, source, target));
     let (mut columns, mut missing) = (Vec::new(), Vec::new());
     for wanted in &source.columns {
-        match column(&wanted.name, target) {
-            Ok(Some(found)) => columns.push(found),
+        match column(&names.fold(&wanted.name), target) {
+            Ok(Some(found)) => {
+                refusals.extend(not_writable(wanted, found));
+                columns.push(found);
+            }
             Ok(None) => missing.push(wanted.name.as_str()),
             Err(error) => refusals.push(error.at(format!("column {}", wanted.name))),
         }
@@ -90,15 +93,11 @@ pub(super) fn fit<'t>(
         );
         refusals.push(refused(what, "add them to the target's table"));
     }
-    let extra: Vec<_> = target
-        .columns
-        .iter()
-        .filter(|column| columns.iter().all(|taken| taken.name != column.name))
-        .collect();
-    refusals.extend(columns.iter().filter_map(|column| not_writable(column)));
+    let taken = |column: &TargetColumn| columns.iter().any(|taken| taken.name == column.name);
+    let extra: Vec<_> = target.columns.iter().filter(|column| !taken(column)).collect();
     refusals.extend(extra.iter().filter_map(|column| not_filled(column)));
     if refusals.is_empty() {
-        Ok(Fit { table: target, columns, extra, truncate: target.has_rows })
+        Ok(Some(Fit { table: target, columns, extra }))
     } else {
         Err(refusals)
     }
@@ -184,12 +183,12 @@ fn not_empty(facts: &Facts<'_>, source: &SourceTable, target: &TargetTable) -> V
             "empty it, or say `existing = \"truncate\"` under [target] or under the table in the pipeline file",
         )];
     }
+    let names = facts.pipeline.target.identifiers;
     let moved = |schema: &str, name: &str| {
+        let same = |found: Option<&TargetTable>| found.is_some_and(|table| table.name == name);
+        let found = |source: &SourceTable| table(&names.fold(&source.name), facts.target);
         schema == target.schema
-            && facts.schema.tables.iter().any(|source| {
-                table(&source.name, facts.target)
-                    .is_ok_and(|found| found.is_some_and(|t| t.name == name))
-            })
+            && facts.schema.tables.iter().any(|source| found(source).is_ok_and(same))
     };
     let dangling = target
         .constraints
@@ -206,11 +205,12 @@ fn not_empty(facts: &Facts<'_>, source: &SourceTable, target: &TargetTable) -> V
         .collect()
 }
 
-fn not_writable(column: &TargetColumn) -> Option<Error> {
-    column.generated.then(|| {
+/// What both sides compute is left out of the load, and compared.
+fn not_writable(source: &SourceColumn, target: &TargetColumn) -> Option<Error> {
+    (target.generated && source.generated.is_none()).then(|| {
         let what = format!(
             "the target computes the column {} itself, and the source has values for it",
-            column.name
+            target.name
         );
         refused(what, "drop its expression in the target (ALTER COLUMN … DROP EXPRESSION)")
     })
@@ -225,15 +225,6 @@ fn not_filled(column: &TargetColumn) -> Option<Error> {
         );
         refused(what, "give it a default in the target, or let it be NULL")
     })
-}
-
-/// Why a column is what it is, and where it goes.
-pub(super) fn reason(choice: &types::Choice, source: &str, target: &TargetColumn) -> String {
-    if source == target.name {
-        choice.reason.clone()
-    } else {
-        format!("{}; its name there is {}", choice.reason, target.name)
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod encoders;
 mod environment;
 #[cfg(test)]
 mod existing;
+#[cfg(test)]
+mod expressions;
 // Only builds with debug assertions know faults.
 #[cfg(test)]
 #[cfg(debug_assertions)]
@@ -22,13 +24,19 @@ mod faults;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod rejects;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod temporal;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

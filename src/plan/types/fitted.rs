@@ -1,17 +1,17 @@
 //! The type of a column that exists in the target: the target has chosen, and only what values mean may be open.
 
-use super::said::{SAID, carries_nothing, choice, told, undecided};
-use super::{Choice, parse_type, shown};
+use super::said::{SAID, carries_nothing, choice, parse, told, undecided};
+use super::{Choice, shown};
 use crate::config::ColumnSection;
 use crate::error::{Error, Result};
-use crate::model::{ColumnEvidence, PgType, TargetColumn};
+use crate::model::{CellShape, ColumnEvidence, PgType, TargetColumn};
 
 /// The choice that the target makes.
 ///
 /// # Errors
 ///
-/// [`crate::Class::Undecided`] where its type is not written by liteferry, where the pipeline file says another one, where
-/// not one value fits it, or where it is open what values mean.
+/// [`crate::Class::Undecided`] where its type is not written by liteferry, where the pipeline file says another one,
+/// where not one value fits it, or where it is open what values mean.
 pub(super) fn choose(
     target: &TargetColumn,
     evidence: &ColumnEvidence,
@@ -22,7 +22,9 @@ pub(super) fn choose(
             "give the target's column another type, or give another `schema` in the pipeline file",
         )
     })?;
-    if let Some(written) = said.kind.as_deref().filter(|&kind| parse_type(kind) != Some(pg)) {
+    if let Some(written) = &said.kind
+        && parse(written)? != pg
+    {
         let what = format!(
             "the pipeline file says `{written}`, and the target's column is {}",
             target.type_name
@@ -30,7 +32,13 @@ pub(super) fn choose(
         return Err(undecided(what)
             .todo("leave out `type` in the pipeline file, or change the target's column"));
     }
-    let choice = choice(pg, evidence, said)?;
+    let choice = match &target.enum_type {
+        Some(named) => Choice {
+            labels: named.labels.clone(),
+            ..Choice::new(CellShape::Label, PgType::Enum, SAID)
+        },
+        None => choice(pg, evidence, said)?,
+    };
     if carries_nothing(&choice, evidence) {
         let what = format!(
             "no value is {} as the target's column is: {}",

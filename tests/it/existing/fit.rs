@@ -180,3 +180,83 @@ fn misfits_of_columns_that_exist_have_the_policies_of_all_others() {
         assert_eq!(env.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
     }
 }
+
+#[test]
+fn every_type_of_a_table_that_exists_is_loaded_as_it_is() {
+    let env = prepared(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, small INTEGER, middle INTEGER, single REAL, clock TEXT, key TEXT, address TEXT,
+            net TEXT, document TEXT, binary_document TEXT, mood TEXT, flag TEXT);
+         INSERT INTO t VALUES
+            (1, -32768, 2147483647, 0.5, '12:34:56.5', '0d4e1b2a-0000-4000-8000-000000000001', '10.0.0.1', '10.0.0.0/8',
+             '{\"a\": 1}', '{\"b\":2}', 'happy', 't'),
+            (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+            (3, 32768, 2147483648, 1e300, '25:00', 'none', 'nowhere', '10.0.0.1/8', '{', '{]', 'sad', 'maybe'),
+            (4, 1, 1, -0.0, '00:00', '0D4E1B2A-0000-4000-8000-000000000002', '::1', '::/0', '[]', 'null', 'so so', 'f');",
+        "CREATE TYPE mood AS ENUM ('so so', 'happy');
+         CREATE TABLE t (id integer PRIMARY KEY, small smallint, middle int, single real, clock time, key uuid, address inet,
+            net cidr, document json, binary_document jsonb, mood mood, flag boolean)",
+    );
+    let before = made(&env);
+    let done = run(&env, "").expect(65);
+    assert_eq!(done.json()["tables"][0]["rejected"], 1, "{done}");
+    let columns = env.column("SELECT column_name FROM liteferry.reject ORDER BY 1");
+    let all = [
+        "address",
+        "binary_document",
+        "clock",
+        "document",
+        "flag",
+        "key",
+        "middle",
+        "mood",
+        "net",
+        "single",
+        "small",
+    ];
+    assert_eq!(columns, all);
+    assert_eq!(made(&env), before);
+    let rows = env.column(
+        "SELECT concat_ws(' ', id, small, middle, single, clock, key, address, net, document, binary_document, mood, flag)
+         FROM t ORDER BY id",
+    );
+    assert_eq!(
+        rows,
+        [
+            "1 -32768 2147483647 0.5 12:34:56.5 0d4e1b2a-0000-4000-8000-000000000001 10.0.0.1 10.0.0.0/8 {\"a\": 1} {\"b\": 2} happy t",
+            "2",
+            "4 1 1 -0 00:00:00 0d4e1b2a-0000-4000-8000-000000000002 ::1 ::/0 [] null so so f",
+        ]
+    );
+    // The application's enum is not taken back with the rest.
+    env.query(&env.value("SELECT drop_sql FROM liteferry.migration"));
+    assert_eq!(env.value("SELECT to_regtype('mood') IS NULL"), "f");
+    assert_eq!(made(&env), before);
+}
+
+#[test]
+fn a_column_that_both_sides_compute_is_compared_and_not_written() {
+    let source = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, twice INTEGER GENERATED ALWAYS AS (n * 2));
+                  INSERT INTO t VALUES (1, 5), (2, NULL)";
+    let target = |by: u8| {
+        format!(
+            "CREATE TABLE t (id bigint, n bigint, twice bigint GENERATED ALWAYS AS (n * {by}) STORED)"
+        )
+    };
+    let env = prepared(source, &target(2));
+    run(&env, "").expect(0);
+    assert_eq!(env.column("SELECT coalesce(twice, -1) FROM t ORDER BY id"), ["10", "-1"]);
+    let env = prepared(source, &target(3));
+    run(&env, "").expect(67).saying(&["twice", "10", "15"]);
+}
+
+#[test]
+fn names_that_are_asked_for_in_lower_case_are_looked_for_in_lower_case() {
+    let env = prepared(
+        "CREATE TABLE Users (Id INTEGER PRIMARY KEY, Name TEXT); INSERT INTO Users VALUES (1, 'a')",
+        "CREATE TABLE \"Users\" (\"Id\" bigint, \"Name\" text);
+         CREATE TABLE users (\"Id\" text, id bigint PRIMARY KEY, name text);",
+    );
+    run(&env, "identifiers = 'lower'|").expect(0);
+    assert_eq!(env.column("SELECT id || name FROM users WHERE \"Id\" IS NULL"), ["1a"]);
+    assert_eq!(env.value("SELECT count(*) FROM \"Users\""), "0");
+}

@@ -9,10 +9,9 @@ use super::session::Session;
 use crate::error::{Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
-    TargetTrigger,
+    ConstraintKind, EnumType, PgType, TargetColumn, TargetConstraint, TargetIndex, TargetKind,
+    TargetTable, TargetTrigger,
 };
-use kind::ServerType;
 use tokio_postgres::Row;
 
 const RELATIONS: &str = "
@@ -26,12 +25,14 @@ WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
   AND (c.relname::text = ANY ($2) OR lower(c.relname::text COLLATE \"C\") = ANY ($2)) ORDER BY 2";
 
 const COLUMNS: &str = "
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnotnull,
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text, a.attnotnull,
        pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '',
        (SELECT quote_ident(cn.nspname) || '.' || quote_ident(o.collname) FROM pg_collation o
         JOIN pg_namespace cn ON cn.oid = o.collnamespace WHERE o.oid = a.attcollation),
-       s.name, coalesce(s.may_set, true)
+       s.name, coalesce(s.may_set, true), tn.nspname::text, t.typname::text,
+       ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
 FROM pg_attribute a
+JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
 LEFT JOIN LATERAL (
     SELECT quote_ident(sn.nspname) || '.' || quote_ident(sc.relname) AS name,
@@ -121,7 +122,7 @@ fn table(session: &Session, schema: &str, name: &str, row: &Row) -> Result<Targe
     Ok(TargetTable {
         schema: schema.into(),
         name: name.into(),
-        kind: kind(
+        kind: relation_kind(
             &column::<String>(row, 2)?,
             &column::<String>(row, 3)?,
             column(row, 4)?,
@@ -140,7 +141,12 @@ fn table(session: &Session, schema: &str, name: &str, row: &Row) -> Result<Targe
     })
 }
 
-fn kind(kind: &str, persistence: &str, partition: bool, inherits: bool) -> Result<TargetKind> {
+fn relation_kind(
+    kind: &str,
+    persistence: &str,
+    partition: bool,
+    inherits: bool,
+) -> Result<TargetKind> {
     Ok(match (kind, persistence) {
         ("r", _) if partition => TargetKind::Partition,
         ("r", _) if inherits => TargetKind::Inheriting,
@@ -162,17 +168,21 @@ fn has_rows(session: &Session, schema: &str, name: &str) -> Result<bool> {
 fn target_column(row: &Row) -> Result<TargetColumn> {
     let row = Some(row);
     let type_name: String = column(row, 1)?;
-    let server = ServerType { oid: column(row, 2)?, modifier: column(row, 3)?, name: &type_name };
+    let pg = kind::pg(&type_name, &column::<String>(row, 2)?);
+    let named = |_: PgType| {
+        Ok(EnumType { schema: column(row, 10)?, name: column(row, 11)?, labels: column(row, 12)? })
+    };
     Ok(TargetColumn {
         name: column(row, 0)?,
-        pg: server.pg(),
-        not_null: column(row, 4)?,
-        default: column(row, 5)?,
-        identity: column(row, 6)?,
-        generated: column(row, 7)?,
-        collation: column(row, 8)?,
-        sequence: column(row, 9)?,
-        may_set: column(row, 10)?,
+        pg,
+        enum_type: pg.filter(|&pg| pg == PgType::Enum).map(named).transpose()?,
+        not_null: column(row, 3)?,
+        default: column(row, 4)?,
+        identity: column(row, 5)?,
+        generated: column(row, 6)?,
+        collation: column(row, 7)?,
+        sequence: column(row, 8)?,
+        may_set: column(row, 9)?,
         type_name,
     })
 }
