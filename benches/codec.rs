@@ -108,7 +108,7 @@ impl Source {
         let (stop, budget) = (Stop::default(), Budget::new(BUDGET_BYTES));
         let inspected = Inspected::open(&pipeline, &stop)?;
         let setting = Setting { stop: &stop, progress: &Silent, workers: 1, budget: &budget };
-        let plan = inspected.plan(&pipeline, setting)?;
+        let plan = inspected.plan(&pipeline, &[], setting)?;
         let large =
             plan.tables.into_iter().map(|table| table.schema).filter(|table| table.rows > 1000);
         let reader = Reader::new(inspected.source.connect()?)?;

@@ -4,6 +4,7 @@
 
 mod demo;
 mod ends;
+mod existing;
 mod plan;
 mod run;
 mod screen;

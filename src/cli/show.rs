@@ -152,7 +152,12 @@ pub(super) fn plan(planned: &Planned, output: Output) {
             table.schema.rows,
             bytes(table.schema.bytes)
         ));
+        super::existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
         line(&columns(table));
+    }
+    if !plan.aside.is_empty() {
+        line("\n-- what is put aside in tables that exist");
+        plan.aside.iter().for_each(|aside| sql(&format!("{};", aside.sql)));
     }
     line("\n-- what is created");
     plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
@@ -165,7 +170,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         warnings.iter().for_each(|warning| line(&format!("-- {}", legible(warning))));
     }
     left_behind(plan);
-    line("\n-- what drops exactly this again");
+    line("\n-- what drops exactly this again, and gives back what existed");
     sql(&planned.drop_sql);
 }
 

@@ -5,12 +5,13 @@ use super::reject::check_remedies;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
-    Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, UnreadableTable,
+    Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
+    UnreadableTable,
 };
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop, workers};
-use crate::plan::{self, Facts, Plan, types};
+use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::census;
 use crate::store::sqlite::check::{self, Findings};
 use crate::store::sqlite::connection::{FileStamp, Source};
@@ -68,13 +69,18 @@ impl Inspected {
         Ok(readers)
     }
 
-    /// Looks at every value and decides everything.
+    /// Looks at every value and decides everything; `target` has the tables that exist.
     ///
     /// # Errors
     ///
     /// [`Class::Undecided`] where the user must decide first, [`Class::Data`] where the source is damaged and that was
     /// not accepted.
-    pub fn plan(&self, pipeline: &Pipeline, setting: Setting<'_>) -> Result<Plan> {
+    pub fn plan(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        setting: Setting<'_>,
+    ) -> Result<Plan> {
         let (found, damage) = self.checked(setting)?;
         for line in found.strays {
             let stray = format!("the source breaks a constraint of its own: {line}");
@@ -83,7 +89,7 @@ impl Inspected {
         for line in found.unchecked {
             setting.progress.tell(Event::Warning(format!("the source cannot be checked: {line}")));
         }
-        let (schema, evidence) = self.census(pipeline, !damage.is_empty(), setting)?;
+        let (schema, evidence) = self.census(pipeline, target, !damage.is_empty(), setting)?;
         if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
             return Err(self.nothing_left(&damage, &schema));
         }
@@ -99,6 +105,7 @@ impl Inspected {
             schema_hash: &self.schema_hash,
             evidence: &evidence,
             pipeline,
+            target,
         };
         let mut plan = plan::build(&facts)?;
         plan.damage.found = found.damage;
@@ -172,14 +179,17 @@ impl Inspected {
     fn census(
         &self,
         pipeline: &Pipeline,
+        target: &[TargetTable],
         damaged: bool,
         setting: Setting<'_>,
     ) -> Result<(SourceSchema, Vec<TableEvidence>)> {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
-        let probes =
-            tables.iter().map(|table| probes(table, pipeline)).collect::<Result<Vec<_>>>()?;
+        let probes = tables
+            .iter()
+            .map(|table| probes(table, pipeline, target))
+            .collect::<Result<Vec<_>>>()?;
         let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
         let jobs = self.census_jobs(&readers)?;
         let seen = workers::over(&jobs, readers, setting.stop, |reader, &(number, range)| {
@@ -302,9 +312,17 @@ impl Part<'_> {
 }
 
 /// What the census shall ask of each column.
-fn probes(table: &SourceTable, pipeline: &Pipeline) -> Result<Vec<Probe>> {
+fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> Result<Vec<Probe>> {
+    let names = pipeline.target.identifiers;
+    let found =
+        fit::table(&names.fold(&table.name), target).at(|| format!("table {}", table.name))?;
     let ask = |column: &SourceColumn| {
-        types::probe(column, pipeline.column(&table.name, &column.name))
+        let there = found.map(|found| fit::column(&names.fold(&column.name), found)).transpose();
+        there
+            .and_then(|there| {
+                let said = pipeline.column(&table.name, &column.name);
+                types::probe(column, said, there.flatten())
+            })
             .at(|| format!("column {}", column.name))
     };
     table.columns.iter().map(ask).collect::<Result<_>>().at(|| format!("table {}", table.name))

@@ -1,7 +1,7 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, index, prove, reject, snapshot, touched, verify};
+use super::{Setting, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -143,7 +143,8 @@ impl Migrated {
             found.check_same_source(inspected, pipeline)?;
             return found.decide_anew(pipeline);
         }
-        let plan = inspected.plan(pipeline, setting)?;
+        let target = link.with(|session| aside::find(session, inspected, pipeline))?;
+        let plan = inspected.plan(pipeline, &target, setting)?;
         reach(Step::CensusTaken);
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
@@ -223,6 +224,7 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         ledger::install(session)?;
         if ledger::begin(session, &new)? {
             check_target_free(session, plan)?;
+            aside::check_as_found(session, plan)?;
         }
         reach(Step::PlanWritten);
         Ok(())
@@ -247,17 +249,17 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop what has them, or give another `schema` in the pipeline file"))
+        .todo("rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
-/// The SQL that drops exactly what a run creates.
+/// The SQL that drops exactly what a run creates, and gives back what existed.
 ///
 /// # Errors
 ///
 /// A name that cannot be written.
 pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = String::from("BEGIN;\n");
+    let mut sql = format!("BEGIN;\n{}", aside::give_back_sql(plan)?);
     let tables = plan.drop_tables();
     if !tables.is_empty() {
         sql.push_str(&format!("{tables};\n"));
@@ -290,6 +292,7 @@ impl Run<'_> {
         let plan = &self.migrated.plan;
         self.check_source(link)?;
         self.note_plan(link)?;
+        aside::put_aside(&self.migrated.plan, self.lease, link)?;
         self.create_tables(link)?;
         clock.lap(Phase::Schema);
         if until == Some(Until::Schema) {

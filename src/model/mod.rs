@@ -10,6 +10,7 @@ pub mod identifier;
 mod misfit;
 mod schema;
 mod source;
+mod target;
 mod types;
 
 pub use chunk::{Chunk, RowRange};
@@ -29,5 +30,9 @@ pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
     SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass, UnreadableTable,
+};
+pub use target::{
+    ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
+    TargetTrigger,
 };
 pub use types::{EnumType, NumericSize, PgType};

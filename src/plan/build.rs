@@ -1,18 +1,19 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
+use super::fit::{self, Fit};
 use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys,
-    references,
+    ColumnReport, Damage, Existing, Identity, LeftBehind, Plan, PlannedTable, Sequence, aside, ddl,
+    generated, keys, references,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, EnumType, Partition, PgType, Remedy, RowRange, SourceSchema, SourceTable, Stretch,
-    TableEvidence, TableSchema,
+    Column, ColumnEvidence, EnumType, Partition, PgType, Remedy, RowRange, SourceColumn,
+    SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema, TargetTable,
 };
 
 /// What a plan is made from.
@@ -26,6 +27,8 @@ pub struct Facts<'a> {
     pub evidence: &'a [TableEvidence],
     /// What the user said.
     pub pipeline: &'a Pipeline,
+    /// The target's tables that have names of source tables, whatever the case of their letters.
+    pub target: &'a [TargetTable],
 }
 
 /// Rows in a bucket, about, and the most buckets that a table has.
@@ -52,8 +55,11 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     if !refusals.is_empty() {
         return Err(undecided(refusals));
     }
-    let foreign_keys =
+    let mut foreign_keys =
         references::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+    let aside = aside::plan(&mut tables)
+        .map_err(|refusal| Error::internal(format!("what is put aside: {refusal}")))?;
+    foreign_keys.extend(aside.foreign_keys);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -62,6 +68,8 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         settings: facts.pipeline.settings_hash(),
         tables,
         foreign_keys,
+        aside: aside.away,
+        triggers: aside.triggers,
         left_behind,
         renames: names.into_renames(),
         damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
@@ -137,10 +145,13 @@ fn plan_table(
     let mut refusals = Vec::new();
     let target = Qualified::new(&facts.pipeline.target.schema, &names.table(&source.name))
         .map_err(|_schema_is_refused_already| Vec::new())?;
+    let fit = fit::find(facts, source)
+        .map_err(|errors| errors.into_iter().map(at).collect::<Vec<_>>())?;
     let mut choices = Vec::new();
-    for (column, seen) in source.columns.iter().zip(&evidence.columns) {
+    for (position, (column, seen)) in source.columns.iter().zip(&evidence.columns).enumerate() {
         let said = facts.pipeline.column(&source.name, &column.name);
-        match types::choose(column, seen, said) {
+        let there = fit.as_ref().and_then(|fit| fit.columns.get(position).copied());
+        match types::choose(column, seen, said, there) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -158,6 +169,9 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
+    if let Some(fit) = fit {
+        return fitted(facts, source, evidence, &choices, &fit).map_err(|error| vec![at(error)]);
+    }
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
     name_enums(&mut schema, &choices, names);
@@ -171,17 +185,80 @@ fn plan_table(
     let create =
         ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
-    let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
-        |((column, seen), choice)| ColumnReport {
+    let (columns, stretches) = (reports(source, evidence, &choices), evidence.stretches.clone());
+    let unreadable = evidence.unreadable.clone();
+    Ok(PlannedTable {
+        schema,
+        stretches,
+        unreadable,
+        create,
+        existing: None,
+        steps,
+        identity,
+        columns,
+        notes,
+    })
+}
+
+fn reports(
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+) -> Vec<ColumnReport> {
+    let columns = source.columns.iter().zip(&evidence.columns).zip(choices);
+    let report =
+        |((column, seen), choice): ((&SourceColumn, &ColumnEvidence), &Choice)| ColumnReport {
             declared: column.declared.clone(),
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
-        },
-    );
-    let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    let unreadable = evidence.unreadable.clone();
-    Ok(PlannedTable { schema, stretches, unreadable, create, steps, identity, columns, notes })
+        };
+    columns.map(report).collect()
+}
+
+/// A table that exists: nothing is made, and what stands in the way is put aside and put back.
+fn fitted(
+    facts: &Facts<'_>,
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+    fit: &Fit<'_>,
+) -> Result<PlannedTable> {
+    let found = fit.table;
+    let target = Qualified::new(&found.schema, &found.name)
+        .map_err(|refusal| Error::internal(refusal.to_string()))?;
+    let names = fit.columns.iter().map(|there| there.name.clone()).collect();
+    let mut schema = table_schema(facts, source, evidence, choices, (&target, names));
+    for (column, there) in schema.columns.iter_mut().zip(&fit.columns) {
+        column.not_null = there.not_null;
+        column.computed = there.generated;
+        column.enum_type.clone_from(&there.enum_type);
+    }
+    let notes = row_width(&schema, evidence)?;
+    let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
+        Some(Sequence {
+            name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
+            column: there.name.clone(),
+            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
+        })
+    });
+    let existing = Existing {
+        found: found.clone(),
+        extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
+        truncate: found.has_rows,
+        sequences: sequences.collect(),
+    };
+    Ok(PlannedTable {
+        schema,
+        stretches: evidence.stretches.clone(),
+        unreadable: evidence.unreadable.clone(),
+        create: String::new(),
+        existing: Some(existing),
+        steps: Vec::new(),
+        identity: None,
+        columns: reports(source, evidence, choices),
+        notes,
+    })
 }
 
 /// Gives each enum a type of its own.
@@ -389,8 +466,13 @@ mod tests {
         };
         let schema = SourceSchema { tables: vec![table], ..SourceSchema::default() };
         let pipeline = Pipeline::of(Path::new("a.db"), "local");
-        let facts =
-            Facts { schema: &schema, schema_hash: "", evidence: &[evidence], pipeline: &pipeline };
+        let facts = Facts {
+            schema: &schema,
+            schema_hash: "",
+            evidence: &[evidence],
+            pipeline: &pipeline,
+            target: &[],
+        };
         build(&facts)
     }
 
