@@ -4,6 +4,7 @@
 
 mod demo;
 mod ends;
+mod init;
 mod plan;
 mod run;
 mod screen;
@@ -32,6 +33,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(init::Init),
     Plan(plan::Plan),
     Run(run::Run),
     Verify(verify::Verify),
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
     let stop = failpoint::arm().and_then(|()| Stop::on_signals());
     let outcome = stop.and_then(|stop| match &arguments.command {
         Command::Demo(demo) => demo.run(&screen, &stop, output),
+        Command::Init(init) => init.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
         Command::Verify(verify) => verify.run(&screen, &stop, output),
@@ -125,6 +128,7 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Self::Demo(_) => "demo",
+            Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Run(_) => "run",
             Self::Verify(_) => "verify",

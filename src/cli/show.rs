@@ -1,5 +1,9 @@
 //! Results on stdout: tables for people, one JSON object for programs.
 
+mod init;
+
+pub(super) use init::init;
+
 use super::Output;
 use super::screen::Screen;
 use crate::error::Error;

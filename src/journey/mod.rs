@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod history;
 mod index;
+pub mod init;
 pub mod inspect;
 pub mod plan;
 mod prove;

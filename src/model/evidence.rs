@@ -76,6 +76,24 @@ pub struct ColumnEvidence {
     pub not_decimal: u64,
     /// Shapes of the dates; [`Probe::Temporal`] only.
     pub dates: DateShapes,
+    /// What its TEXTs have in common; not with [`Probe::Temporal`].
+    pub looks: TextLooks,
+}
+
+/// How many TEXTs look alike, counted until the first one that looks otherwise: a count says something only where it
+/// is that of all TEXTs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TextLooks {
+    /// `2025-01-31`
+    pub dates: u64,
+    /// A date and a time without offset.
+    pub naive: u64,
+    /// A date and a time with `Z` or an offset.
+    pub offset: u64,
+    /// 32 hexadecimal digits with the hyphens of a UUID.
+    pub uuids: u64,
+    /// A JSON object or array.
+    pub json: u64,
 }
 
 /// The digits that a set of decimals needs.
@@ -157,6 +175,11 @@ impl ColumnEvidence {
         self.dates.other += other.dates.other;
         self.dates.twice += other.dates.twice;
         self.dates.never += other.dates.never;
+        self.looks.dates += other.looks.dates;
+        self.looks.naive += other.looks.naive;
+        self.looks.offset += other.looks.offset;
+        self.looks.uuids += other.looks.uuids;
+        self.looks.json += other.looks.json;
     }
 }
 

@@ -13,7 +13,9 @@ mod types;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
-pub use evidence::{ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence};
+pub use evidence::{
+    ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence, TextLooks,
+};
 pub use misfit::{Misfit, RawCell, Remedy, RowName};
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{

@@ -160,6 +160,12 @@ fn plan_table(
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
+            hint: types::hint(
+                column,
+                seen,
+                choice,
+                facts.pipeline.column(&source.name, &column.name),
+            ),
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());

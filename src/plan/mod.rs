@@ -6,6 +6,7 @@
 mod build;
 mod ddl;
 pub mod expression;
+pub mod file;
 mod keys;
 pub mod types;
 
@@ -14,6 +15,7 @@ pub use build::{Facts, build};
 use crate::error::{Error, Result};
 use crate::model::{Stretch, TableSchema};
 use serde::{Deserialize, Serialize};
+use types::Hint;
 
 /// Everything decided about one migration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,9 @@ pub struct ColumnReport {
     pub evidence: String,
     /// Whether this is another kind of type than declared.
     pub warning: bool,
+    /// What the pipeline file could say about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
 }
 
 /// Something of the source that the target will not have.
@@ -197,9 +202,14 @@ impl Plan {
             named.map(|(column, report)| {
                 let declared =
                     if report.declared.is_empty() { "without type" } else { &report.declared };
+                let hint = report.hint.as_ref().map(|hint| format!("; {}", hint.in_words()));
                 format!(
-                    "table {}: column {}: declared {declared}, becomes {}: {}",
-                    table.schema.source, column.source, column.pg, report.reason
+                    "table {}: column {}: declared {declared}, becomes {}: {}{}",
+                    table.schema.source,
+                    column.source,
+                    column.pg,
+                    report.reason,
+                    hint.unwrap_or_default()
                 )
             })
         });

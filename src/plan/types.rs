@@ -4,8 +4,11 @@
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
 mod declared;
+mod hint;
 mod said;
 mod strays;
+
+pub use hint::{Hint, hint};
 
 use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};

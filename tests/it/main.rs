@@ -20,7 +20,11 @@ mod faults;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod plan;
 #[cfg(test)]
 mod rejects;
 #[cfg(test)]

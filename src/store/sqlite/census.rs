@@ -6,6 +6,7 @@
 use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
+use super::looks;
 use super::read::Reader;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -239,11 +240,14 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
             column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
     }
     match probe {
-        Probe::Plain => {}
-        Probe::Decimal => match PlainDecimal::parse(text) {
-            Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
-            None => column.not_decimal += 1,
-        },
+        Probe::Plain => looks::note(&mut column.looks, text, column.texts),
+        Probe::Decimal => {
+            match PlainDecimal::parse(text) {
+                Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
+                None => column.not_decimal += 1,
+            }
+            looks::note(&mut column.looks, text, column.texts);
+        }
         Probe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
     }
 }

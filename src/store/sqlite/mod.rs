@@ -8,6 +8,7 @@ pub mod content;
 mod declaration;
 pub mod fill;
 pub mod introspect;
+mod looks;
 pub mod read;
 #[cfg(test)]
 mod zoo;
