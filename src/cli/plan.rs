@@ -21,9 +21,12 @@ impl Plan {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
-        let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
+        let mut planned =
+            plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::plan(&planned, output);
-        Ok(Verdict::Good)
+        // Each of them was printed; the first one says what kind of end this is.
+        let problems = &mut planned.checks.problems;
+        Ok(if problems.is_empty() { Verdict::Good } else { Verdict::Bad(problems.swap_remove(0)) })
     }
 }

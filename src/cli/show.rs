@@ -1,16 +1,16 @@
 //! Results on stdout: tables for people, one JSON object for programs.
 
 mod init;
+mod plan;
 
 pub(super) use init::init;
+pub(super) use plan::plan;
 
 use super::Output;
 use super::screen::Screen;
 use crate::error::Error;
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
-use crate::journey::plan::Planned;
-use crate::plan::PlannedTable;
 use crate::status::{Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -132,57 +132,6 @@ pub(super) fn demo(shown: &Shown) {
 /// This program as the user called it.
 fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "liteferry".into())
-}
-
-/// Prints a plan.
-pub(super) fn plan(planned: &Planned, output: Output) {
-    let plan = &planned.plan;
-    if output.json {
-        json(
-            &json!({ "command": "plan", "ok": true, "begun": planned.begun, "plan": plan, "drop_sql": planned.drop_sql }),
-        );
-        return;
-    }
-    for table in &plan.tables {
-        line(&format!(
-            "{} ({} rows, {})",
-            table.schema.source,
-            table.schema.rows,
-            bytes(table.schema.bytes)
-        ));
-        line(&columns(table));
-    }
-    line("\n-- what is created");
-    plan.tables.iter().for_each(|table| line(&format!("{};", table.create)));
-    line("\n-- what comes after the load");
-    plan.steps().for_each(|step| line(&format!("{};", step.sql)));
-    let warnings = plan.warnings();
-    if !warnings.is_empty() {
-        line("\n-- what to look at");
-        warnings.iter().for_each(|warning| line(&format!("-- {}", commented(warning))));
-    }
-    line("\n-- what drops exactly this again");
-    line(&planned.drop_sql);
-}
-
-/// Text from the source must not leave its comment.
-fn commented(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
-}
-
-fn columns(table: &PlannedTable) -> String {
-    let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
-    for (column, report) in table.schema.columns.iter().zip(&table.columns) {
-        let becomes = column.pg.to_string();
-        grid.add_row([
-            &column.source,
-            &report.declared,
-            &becomes,
-            &report.reason,
-            &report.evidence,
-        ]);
-    }
-    grid.to_string()
 }
 
 /// Prints what the ledger knows.

@@ -3,8 +3,10 @@
 //! A [`Plan`] is complete: what runs later reads it and decides nothing. It is kept in the ledger, and its hash with
 //! every run.
 
+pub mod advice;
 mod build;
 mod ddl;
+pub mod estimate;
 pub mod expression;
 pub mod file;
 mod keys;
@@ -144,6 +146,13 @@ pub struct LeftBehind {
     pub sql: String,
 }
 
+impl LeftBehind {
+    /// What it is, and why it stays behind.
+    pub fn in_words(&self) -> String {
+        format!("{} {} is not carried over: {}", self.kind, self.name, self.reason)
+    }
+}
+
 impl Plan {
     /// The version of the form of plans that this liteferry writes and reads.
     pub const FORMAT: u32 = 1;
@@ -213,9 +222,7 @@ impl Plan {
                 )
             })
         });
-        let left = self.left_behind.iter().map(|left| {
-            format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
-        });
+        let left = self.left_behind.iter().map(LeftBehind::in_words);
         columns.chain(left).collect()
     }
 }

@@ -10,6 +10,7 @@ pub mod fill;
 pub mod introspect;
 mod looks;
 pub mod read;
+pub mod references;
 #[cfg(test)]
 mod zoo;
 
