@@ -230,6 +230,7 @@ fn each_advice_has_a_cause_in_the_schema() {
         ("names", vec!["Users", "Users.Email", "Users.order"]),
         ("upserts", vec!["Users"]),
         ("new_ids", vec!["Users"]),
+        ("autoincrement", vec!["Users"]),
         ("rowid", vec!["log"]),
         ("foreign_keys", vec!["log"]),
         ("booleans", vec!["Users.active"]),
