@@ -3,6 +3,7 @@
 //! What follows from an error (its exit code, whether a retry may help) is decided by its [`Class`], in one
 //! exhaustive match each. The text never repeats its cause: `main` prints the chain.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -104,10 +105,11 @@ impl Error {
         Self::new(Class::Internal, what).todo("this is a bug in liteferry: please report it")
     }
 
-    /// Adds an outer place, for example "table trades", "chunk 17", "column price".
+    /// Adds an outer place, for example "table trades", "chunk 17", "column price"; made [`legible`], because names may
+    /// hold anything.
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.0.place.insert(0, place.into());
+        self.0.place.insert(0, legible(&place.into()).into_owned());
         self
     }
 
@@ -170,9 +172,26 @@ impl<T> Place<T> for Result<T> {
     }
 }
 
+/// Text from outside as it can stand in a line: what would break the line, steer a terminal or turn the direction of
+/// writing is escaped.
+pub fn legible(text: &str) -> Cow<'_, str> {
+    let steers = |char: char| {
+        let turns = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        char.is_control() || turns
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if steers(char) { escaped.extend(char.escape_default()) } else { escaped.push(char) }
+    }
+    Cow::Owned(escaped)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Class, Error, Place};
+    use super::{Class, Error, Place, legible};
     use std::error::Error as _;
 
     #[test]
@@ -183,5 +202,14 @@ mod tests {
         assert_eq!(error.to_string(), "table t: column b: cannot read");
         assert_eq!(error.source().unwrap().to_string(), "disk on fire");
         assert_eq!(error.class().exit_code(), 65);
+    }
+
+    #[test]
+    fn a_name_cannot_break_a_line_or_steer_a_terminal() {
+        assert_eq!(legible("größe 🐸 it's \"x\" \\"), "größe 🐸 it's \"x\" \\");
+        let hostile = "a\nerror: \r\u{1b}[2J\u{9b}\u{7f}\u{202e}";
+        assert_eq!(legible(hostile), "a\\nerror: \\r\\u{1b}[2J\\u{9b}\\u{7f}\\u{202e}");
+        let error = Error::new(Class::Data, "cannot read").at("table a\nb");
+        assert_eq!(error.to_string(), "table a\\nb: cannot read");
     }
 }

@@ -55,6 +55,8 @@
 //! by chunk where the rowid stands in the target, else by hash of the key (of the whole row where there is none), so
 //! that a difference is narrowed to a group first. PostgreSQL gives back the bytes that were loaded for every type here
 //! but `numeric` without size or of more than 38 digits, whose scale is cut to what its digits need before it is hashed.
+//! A `jsonb` is loaded as the very text that PostgreSQL will give back for it ([`row::json`]), so its digest is that of
+//! its content: order, blanks and escapes of the source's text are not in it.
 //!
 //! # Where this differs from the written design
 //!

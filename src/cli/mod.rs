@@ -10,6 +10,7 @@ mod run;
 mod screen;
 mod show;
 mod status;
+mod text;
 mod verify;
 
 use crate::error::{Class, Error};
@@ -152,7 +153,7 @@ fn judge(report: &Report) -> Verdict {
         .tables
         .iter()
         .filter(|table| table.equal == Some(false))
-        .map(|table| table.name.as_str())
+        .map(|table| text::name(&table.name))
         .collect();
     if !unequal.is_empty() {
         let what = format!("source and target are not equal in {}", unequal.join(", "));

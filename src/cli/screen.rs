@@ -1,6 +1,7 @@
 //! Progress on stderr: bars on a terminal, plain lines elsewhere, JSON lines on request.
 
-use crate::error::Error;
+use super::text::{inert, name as shown};
+use crate::error::{Error, legible};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -112,8 +113,8 @@ impl Screen {
 
     fn line(&self, level: &str, line: &str, more: &Value) {
         match &self.form {
-            Form::Bars(bars) => bars.suspend(|| write_line(line)),
-            Form::Lines => write_line(line),
+            Form::Bars(bars) => bars.suspend(|| write_line(&inert(line))),
+            Form::Lines => write_line(&inert(line)),
             Form::Json => {
                 let mut object = json!({ "level": level, "message": line });
                 if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
@@ -145,7 +146,7 @@ impl Screen {
         let (rows_done, expected, rate) = (table.rows, table.expected_rows, rate(table));
         if let Form::Bars(bars) = &self.form {
             if expected == 0 {
-                spin(&mut state, bars, &format!("{name}: {rows_done} rows {rate}"));
+                spin(&mut state, bars, &format!("{}: {rows_done} rows {rate}", shown(name)));
             } else {
                 advance(bar(&mut state, bars, name, expected), rows_done, expected, rate);
             }
@@ -155,7 +156,8 @@ impl Screen {
         if done || table.told.elapsed().as_secs_f64() >= LINE_EVERY_SECONDS {
             table.told = Instant::now();
             drop(state);
-            let line = format!("{name}: {rows_done} of {} rows {rate}", expected.max(rows_done));
+            let all = expected.max(rows_done);
+            let line = format!("{}: {rows_done} of {all} rows {rate}", shown(name));
             let more = json!({ "table": name, "rows": rows_done, "expected": expected });
             self.line("info", line.trim_end(), &more);
         }
@@ -206,7 +208,7 @@ fn bar<'s>(
         bars.add(
             ProgressBar::new(expected)
                 .with_style(table_style())
-                .with_prefix(format!("{phase} {name}")),
+                .with_prefix(format!("{phase} {}", shown(name))),
         )
     })
 }
@@ -226,9 +228,11 @@ impl Progress for Screen {
             Event::Expect { table, rows, .. } => self.expect(&table, rows),
             Event::Rows { table, rows, bytes } => self.passed(&table, rows, bytes),
             Event::Again { table, rows, bytes } => self.again(&table, rows, bytes),
-            Event::Step(what) => self.step(&what),
-            Event::Note(what) => self.line("info", &what, &json!({})),
-            Event::Warning(what) => self.line("warning", &format!("warning: {what}"), &json!({})),
+            Event::Step(what) => self.step(&legible(&what)),
+            Event::Note(what) => self.line("info", &legible(&what), &json!({})),
+            Event::Warning(what) => {
+                self.line("warning", &format!("warning: {}", legible(&what)), &json!({}));
+            }
         }
     }
 }

@@ -8,18 +8,19 @@ pub(super) use plan::plan;
 
 use super::Output;
 use super::screen::Screen;
-use crate::error::Error;
+use super::text::{inert, name, renamed};
+use crate::error::{Error, legible};
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
 use crate::status::{Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Prints what a run or a verification came to.
 pub(super) fn report(report: &Report, screen: &Screen, output: Output) {
     for warning in &report.warnings {
-        screen.say(&format!("warning: {warning}"));
+        screen.say(&format!("warning: {}", legible(warning)));
     }
     if output.json {
         report.differences.iter().for_each(|found| screen.say(&differences(found)));
@@ -49,7 +50,7 @@ fn report_row(row: &TableReport) -> Vec<String> {
         row.digest_source.as_deref().map_or("", |digest| digest.get(..16).unwrap_or(digest));
     let target = row.target_rows.map_or_else(|| "-".into(), |rows| rows.to_string());
     let (rows, rejected) = (row.source_rows.to_string(), row.rejected.to_string());
-    vec![row.name.clone(), rows, target, rejected, equal.into(), digest.into()]
+    vec![name(&row.name), rows, target, rejected, equal.into(), digest.into()]
 }
 
 /// What does not fit, and what was done about it.
@@ -57,12 +58,12 @@ fn misfits(report: &Report) -> String {
     let mut table = grid(&["table", "column", "values", "do not fit because", "policy", "first"]);
     for misfit in &report.misfits {
         table.add_row([
-            misfit.table.clone(),
-            misfit.column.clone(),
+            name(&misfit.table),
+            name(&misfit.column),
             misfit.values.to_string(),
-            misfit.reason.clone(),
+            legible(&misfit.reason).into_owned(),
             misfit.policy.clone(),
-            misfit.example.clone(),
+            name(&misfit.example),
         ]);
     }
     numbers(&mut table, &[2]);
@@ -100,12 +101,16 @@ fn differences(found: &Differences) -> String {
     let more = if found.complete { "" } else { " at least" };
     let mut text = format!(
         "table {}:{more} {} missing, {} extra, {} changed",
-        found.table, found.missing, found.extra, found.changed
+        name(&found.table),
+        found.missing,
+        found.extra,
+        found.changed
     );
     for row in &found.rows {
-        text.push_str(&format!("\n  {} {} (chunk {})", row.kind, row.key, row.group));
+        text.push_str(&format!("\n  {} {} (chunk {})", row.kind, legible(&row.key), row.group));
         for (column, source, target) in row.columns.iter().filter(|_| row.kind == "changed") {
-            text.push_str(&format!("\n    {column}: source {source}, target {target}"));
+            let (source, target) = (legible(source), legible(target));
+            text.push_str(&format!("\n    {}: source {source}, target {target}", name(column)));
         }
     }
     text
@@ -149,9 +154,9 @@ pub(super) fn status(history: &History, runs: bool, output: Output) {
     for standing in &history.migrations {
         let of = |(done, all): (usize, usize)| format!("{done}/{all}");
         table.add_row([
-            standing.name.clone(),
-            standing.target_schema.clone(),
-            standing.source_path.clone(),
+            name(&standing.name),
+            name(&standing.target_schema),
+            name(&standing.source_path),
             standing.phase.clone(),
             of(standing.chunks),
             format!("{}/{}", standing.rows.0, standing.rows.1),
@@ -180,14 +185,14 @@ fn runs_grid(history: &History) -> String {
     for run in &history.runs {
         table.add_row([
             run.started_at.clone(),
-            run.migration.clone(),
+            name(&run.migration),
             run.command.clone(),
             run.version.clone(),
             short(&run.plan_hash),
             format!("{} on {}", run.pid, run.host),
             run.seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.1}")),
             run.exit_code.map_or_else(|| "-".into(), |code| code.to_string()),
-            run.outcome.clone().unwrap_or_else(|| "runs, or died".into()),
+            run.outcome.as_deref().map_or_else(|| "runs, or died".into(), name),
         ]);
     }
     table.to_string()
@@ -237,7 +242,8 @@ pub(super) fn failure(command: &str, error: &Error) -> Value {
 
 /// Prints one JSON object on a line of its own.
 pub(super) fn json(value: &Value) {
-    line(&value.to_string());
+    // JSON escapes by rules of its own.
+    print(&value.to_string());
 }
 
 /// A size for people.
@@ -272,6 +278,15 @@ fn numbers(table: &mut Table, columns: &[usize]) {
 }
 
 fn line(text: &str) {
+    print(&inert(text));
+}
+
+/// Statements go into a file as they are, whatever names they hold.
+fn sql(text: &str) {
+    if std::io::stdout().is_terminal() { line(text) } else { print(text) }
+}
+
+fn print(text: &str) {
     // A closed stdout has nobody left to tell.
     let _nobody_listens = writeln!(std::io::stdout(), "{text}");
 }

@@ -45,6 +45,30 @@ pub struct TargetSection {
     /// The schema that the tables are created in.
     #[serde(default = "public")]
     pub schema: String,
+    /// What becomes of the case of names.
+    #[serde(default)]
+    pub identifiers: Identifiers,
+}
+
+/// What becomes of the case of the names of tables, columns, indexes and constraints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identifiers {
+    /// Names stay as the source has them.
+    #[default]
+    Preserve,
+    /// The letters of ASCII lose their case, as in names that PostgreSQL reads without quotes.
+    Lower,
+}
+
+impl Identifiers {
+    /// The name that this asks for.
+    pub fn fold(self, name: &str) -> String {
+        match self {
+            Self::Preserve => name.into(),
+            Self::Lower => name.to_ascii_lowercase(),
+        }
+    }
 }
 
 /// `[snapshot]`
@@ -70,9 +94,23 @@ const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
+    /// What becomes of generated columns.
+    #[serde(default)]
+    pub generated: GeneratedColumns,
     /// What is said of single columns.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSection>,
+}
+
+/// What becomes of a table's generated columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratedColumns {
+    /// The target computes those whose expression means the same there.
+    #[default]
+    Computed,
+    /// All become plain columns that hold the values.
+    Values,
 }
 
 /// `columns.NAME = { … }`
@@ -149,6 +187,39 @@ pub enum TimeSource {
     UnixMs,
     /// Microseconds since then.
     UnixUs,
+    /// Nanoseconds since then.
+    UnixNs,
+    /// Julian days, as SQLite's julianday().
+    Julian,
+    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
+    CoreData,
+    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
+    Webkit,
+    /// Text like `31/01/2025`, the day first.
+    Dmy,
+    /// Text like `01/31/2025`, the month first.
+    Mdy,
+    /// Digits like `20250131`.
+    Yyyymmdd,
+}
+
+impl TimeSource {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iso8601 => "iso8601",
+            Self::UnixS => "unix_s",
+            Self::UnixMs => "unix_ms",
+            Self::UnixUs => "unix_us",
+            Self::UnixNs => "unix_ns",
+            Self::Julian => "julian",
+            Self::CoreData => "core_data",
+            Self::Webkit => "webkit",
+            Self::Dmy => "dmy",
+            Self::Mdy => "mdy",
+            Self::Yyyymmdd => "yyyymmdd",
+        }
+    }
 }
 
 fn public() -> String {
@@ -192,7 +263,11 @@ impl Pipeline {
         Self {
             name: None,
             source: SourceSection { path: source.into() },
-            target: TargetSection { url: target.into(), schema: public() },
+            target: TargetSection {
+                url: target.into(),
+                schema: public(),
+                identifiers: Identifiers::default(),
+            },
             snapshot: SnapshotSection::default(),
             tables: BTreeMap::new(),
         }
@@ -213,9 +288,19 @@ impl Pipeline {
         });
         let lasting: Vec<_> =
             columns.filter(|(.., said)| *said != ColumnSection::default()).collect();
-        let said =
-            format!("{:?} {} {:?} {lasting:?}", self.name(), self.target.schema, self.snapshot);
+        let said = format!(
+            "{:?} {} {:?} {:?} {lasting:?}",
+            self.name(),
+            self.target.schema,
+            self.target.identifiers,
+            self.snapshot
+        );
         blake3::hash(said.as_bytes()).to_hex().to_string()
+    }
+
+    /// Whether the generated columns of a table become plain ones.
+    pub fn generated_as_values(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|said| said.generated == GeneratedColumns::Values)
     }
 
     /// What is said of a column, if anything.
@@ -261,6 +346,23 @@ mod tests {
         for refused in ["0", "4095", "1073741825", "-1", "'1 MB'"] {
             assert_eq!(parse(refused).unwrap_err().class().exit_code(), 2, "{refused}");
         }
+    }
+
+    #[test]
+    fn another_case_of_names_is_another_setting() {
+        let parse = |said: &str| {
+            let text = format!("[source]\npath = 'a.db'\n[target]\nurl = 'local'\n{said}");
+            Pipeline::parse(&text)
+        };
+        let (nothing, preserve, lower) = (
+            parse("").unwrap(),
+            parse("identifiers = 'preserve'").unwrap(),
+            parse("identifiers = 'lower'").unwrap(),
+        );
+        assert_eq!(nothing.settings_hash(), preserve.settings_hash());
+        assert_ne!(preserve.settings_hash(), lower.settings_hash());
+        assert_eq!(lower.target.identifiers.fold("Größe ÄÖ_X"), "größe ÄÖ_x");
+        assert_eq!(parse("identifiers = 'upper'").unwrap_err().class().exit_code(), 2);
     }
 
     #[test]

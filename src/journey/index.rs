@@ -1,7 +1,7 @@
 //! After the load: keys and indexes table by table, sequences, foreign keys, and a vacuum.
 
 use super::Setting;
-use crate::error::{Class, Place, Result};
+use crate::error::{Class, Error, Place, Result};
 use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
@@ -33,14 +33,19 @@ pub(super) fn build(
             .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
+    let mut added = Vec::new();
+    let mut left_out = Vec::new();
     for step in &plan.foreign_keys {
-        add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
+        match add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))? {
+            None => added.push(step),
+            Some(note) => left_out.push(note),
+        }
     }
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
-    let checked = workers::over(&plan.foreign_keys, links, setting.stop, |link, step| {
+    let checked = workers::over(&added, links, setting.stop, |link, step| {
         validate(step, lease, link, &done, setting).at(|| format!("table {}", step.table))
     })?;
-    Ok(notes.into_iter().flatten().chain(checked.into_iter().flatten()).collect())
+    Ok(notes.into_iter().flatten().chain(left_out).chain(checked.into_iter().flatten()).collect())
 }
 
 fn finish_table(
@@ -105,8 +110,8 @@ fn vacuum(
     Ok(())
 }
 
-/// Makes a key, an index or a constraint. An index that cannot hold the rows is left out, and told: it changes no value
-/// and refuses none.
+/// Makes a key, an index or a constraint, and gives what became of it where the rows do not allow it as it is: something
+/// like it, or nothing.
 fn add(
     step: &Step,
     lease: Lease,
@@ -115,21 +120,16 @@ fn add(
     setting: Setting<'_>,
 ) -> Result<Option<String>> {
     let name = step.full_name();
-    let left_out = if let Some(noted) = done.get(&name) {
+    let noted = if let Some(noted) = done.get(&name) {
         noted.clone()
     } else {
         setting.progress.tell(Event::Step(name.clone()));
         make(step, lease, link).at(|| name.clone())?
     };
-    Ok(left_out.map(|why| {
-        format!(
-            "table {}: {name} is left out: PostgreSQL cannot make it of these rows: {why}",
-            step.table
-        )
-    }))
+    Ok(noted.map(|noted| format!("table {}: {name} {noted}", step.table)))
 }
 
-/// Makes one step; gives why it was left out.
+/// Makes one step; gives what else was done.
 fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>> {
     let name = step.full_name();
     let (made, committed) = match step.kind {
@@ -143,16 +143,34 @@ fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>
         reach(made);
         Ok(())
     };
-    let left_out = link.with(|session| match step.kind {
-        StepKind::Index => define::attempt(session, lease, &name, work),
-        _ => define::once(session, lease, &name, work).map(|_| None),
+    let noted = link.with(|session| {
+        define::attempt(session, lease, &name, work, |session, error| {
+            make_instead(session, step, error)
+        })
     });
-    let left_out = left_out.map_err(|error| match error.class() {
+    let noted = noted.map_err(|error| match error.class() {
         Class::Data => error.reclassified(Class::Undecided).todo(KEY_ADVICE),
         _ => error,
     })?;
     reach(committed);
-    Ok(left_out)
+    Ok(noted)
+}
+
+/// Where the rows do not allow a step: makes what the plan has instead. An index that orders, and a foreign key whose
+/// parent has no key, may be left out: that changes no value and refuses none. A key may not.
+fn make_instead(session: &Session, step: &Step, error: Error) -> Result<String> {
+    let why = define::cause(&error);
+    let instead =
+        |session: &Session| define::make(session, step.instead.iter().map(String::as_str));
+    match step.kind {
+        _ if !step.instead.is_empty() && define::if_allowed(session, instead)?.is_some() => {
+            Ok(format!("is made in another way, `{}`, because: {why}", step.instead.join("; ")))
+        }
+        StepKind::Index | StepKind::ForeignKey => {
+            Ok(format!("is left out: PostgreSQL cannot make it of these rows: {why}"))
+        }
+        _ => Err(error),
+    }
 }
 
 /// What a user can do where PostgreSQL cannot make a key that SQLite has.
@@ -175,10 +193,15 @@ fn validate(
     } else {
         setting.progress.tell(Event::Step(name.clone()));
         let broken = link.with(|session| {
-            define::attempt(session, lease, &name, |session| {
+            let check = |session: &Session| {
                 define::make(session, [sql.as_str()])?;
                 reach(failpoint::Step::Checked);
                 Ok(())
+            };
+            define::attempt(session, lease, &name, check, |session, error| {
+                let found = step.offenders.as_deref();
+                let found = found.map(|sql| define::offenders(session, sql)).transpose()?.flatten();
+                Ok(found.unwrap_or_else(|| define::cause(&error)))
             })
         })?;
         reach(failpoint::Step::CheckNoted);
@@ -186,7 +209,7 @@ fn validate(
     };
     Ok(broken.map(|why| {
         format!(
-            "table {}: {} stays NOT VALID: PostgreSQL finds rows that break it: {why}",
+            "table {}: {} stays NOT VALID, because rows break it: {why}",
             step.table,
             step.full_name()
         )

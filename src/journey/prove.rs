@@ -54,7 +54,7 @@ pub(super) fn sums_of_ledger(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<
     for table in &plan.tables {
         let mut table_sums = GroupSums::new(&table.schema);
         let chunks: Vec<_> =
-            loaded.iter().filter(|chunk| chunk.table == table.schema.source).collect();
+            loaded.iter().filter(|chunk| chunk.table == table.schema.target).collect();
         if chunks.len() != table.schema.chunks.len() {
             let text = format!(
                 "{} of {} chunks are in the ledger",

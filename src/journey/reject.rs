@@ -14,16 +14,22 @@ use crate::store::postgres::link::Link;
 use crate::store::postgres::write::load_rejected;
 use crate::store::sqlite::holds_default;
 
-/// Every value that does not fit, as the ledger has it.
-pub(super) fn misfits(link: &mut Link<'_>, migration: i32) -> Result<Vec<Misfits>> {
+/// Every value that does not fit, under the names of the source, as the pipeline file has them too.
+pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Result<Vec<Misfits>> {
     let counts = link.with(|session| ledger::misfit_counts(session, migration))?;
-    let told = |count: ledger::MisfitCount| Misfits {
-        table: count.table,
-        column: count.column,
-        reason: count.reason,
-        policy: count.policy,
-        values: count.cells,
-        example: count.example_row,
+    let told = |count: ledger::MisfitCount| {
+        let mut tables = plan.tables.iter().map(|table| &table.schema);
+        let table = tables.find(|table| table.target == count.table);
+        let mut columns = table.into_iter().flat_map(|table| &table.columns);
+        let column = columns.find(|column| column.target == count.column);
+        Misfits {
+            table: table.map_or(count.table, |table| table.source.clone()),
+            column: column.map_or(count.column, |column| column.source.clone()),
+            reason: count.reason,
+            policy: count.policy,
+            values: count.cells,
+            example: count.example_row,
+        }
     };
     Ok(counts.into_iter().map(told).collect())
 }
@@ -98,7 +104,7 @@ pub(super) fn load_decided(
     link: &mut Link<'_>,
     setting: Setting<'_>,
 ) -> Result<()> {
-    let chunks = decided(plan, loaded, &misfits(link, lease.migration)?)?;
+    let chunks = decided(plan, loaded, &misfits(plan, link, lease.migration)?)?;
     if chunks.is_empty() {
         return Ok(());
     }
@@ -135,7 +141,7 @@ fn decided<'l>(
                 && column.is_some_and(|column| column.misfits != Remedy::Reject)
         });
         for before in
-            loaded.iter().filter(|chunk| open && chunk.table == schema.source && chunk.rejected > 0)
+            loaded.iter().filter(|chunk| open && chunk.table == schema.target && chunk.rejected > 0)
         {
             let range = *schema
                 .chunks

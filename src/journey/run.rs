@@ -238,19 +238,17 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
 ///
 /// [`Class::Undecided`] naming what is in the way.
 pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
-    let tables = plan.tables.iter().map(|table| table.schema.target.clone());
-    let names: Vec<_> = tables.chain(plan.steps().map(|step| step.name.clone())).collect();
-    let taken = define::relations_in_the_way(session, &plan.target_schema, &names)?;
+    let taken = define::relations_in_the_way(session, &plan.target_schema, &plan.relations())?;
     if taken.is_empty() {
         return Ok(());
     }
     let what = format!(
-        "the target's schema {} has these relations already: {}",
+        "the target's schema {} has relations or types of these names already: {}",
         plan.target_schema,
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop them, or give another `schema` in the pipeline file"))
+        .todo("loading into existing tables is not supported yet: rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
 /// The SQL that drops exactly what a run creates.
@@ -356,11 +354,14 @@ impl Run<'_> {
         let schema = format!("CREATE SCHEMA {}", quoted(&plan.target_schema));
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
-            let tables = plan.tables.iter().map(|table| table.create.as_str());
+            let tables: Vec<_> = plan.create_tables().collect();
             define::once(session, self.lease, "tables", |session| {
                 define::make(
                     session,
-                    missing.then_some(schema.as_str()).into_iter().chain(tables),
+                    missing
+                        .then_some(schema.as_str())
+                        .into_iter()
+                        .chain(tables.iter().map(String::as_str)),
                 )?;
                 reach(Step::TablesMade);
                 Ok(())
@@ -417,10 +418,10 @@ impl Run<'_> {
     ) -> Result<Report> {
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         let tables = self.migrated.plan.tables.iter().map(|table| {
-            let name = &table.schema.source;
-            let chunks = loaded.iter().filter(|chunk| chunk.table == *name);
+            let (name, target) = (&table.schema.source, &table.schema.target);
+            let chunks = loaded.iter().filter(|chunk| chunk.table == *target);
             let rows = chunks.map(|chunk| chunk.sum.rows + chunk.rejected).sum();
-            TableReport::unproved(name, rows, rejected(&loaded, name))
+            TableReport::unproved(name, rows, rejected(&loaded, target))
         });
         Ok(Report {
             command: "run",
@@ -428,7 +429,7 @@ impl Run<'_> {
             tables: tables.collect(),
             phases: clock.laps(),
             copied_rows,
-            misfits: reject::misfits(link, self.lease.migration)?,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }
@@ -452,14 +453,15 @@ impl Run<'_> {
         let proofs = verify::compare_all(plan, &source, &target);
         let differences = verify::narrow_all(self.inspected, plan, &proofs, link, self.setting)?;
         let ok = differences.is_empty();
-        let tables =
-            proofs.iter().map(|proof| TableReport::proved(proof, rejected(&loaded, &proof.table)));
+        let tables = proofs.iter().zip(&plan.tables).map(|(proof, table)| {
+            TableReport::proved(proof, rejected(&loaded, &table.schema.target))
+        });
         Ok(Report {
             command: "run",
             phase: if ok { "proved" } else { "not equal" }.into(),
             tables: tables.collect(),
             differences,
-            misfits: reject::misfits(link, self.lease.migration)?,
+            misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
             ..Report::default()
         })
     }

@@ -2,8 +2,8 @@
 //! transaction with its ledger row.
 
 use super::Setting;
-use crate::error::{Error, Place, Result};
-use crate::model::{Chunk, Misfit, TableSchema};
+use crate::error::{Class, Error, Place, Result};
+use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -49,6 +49,7 @@ pub(super) fn copy(
             })
         });
         let first = moved
+            .map_err(|error| with_advice(error, table))
             .at(|| format!("chunk {}", chunk.number))
             .at(|| format!("table {}", table.source))?;
         if !first {
@@ -58,6 +59,19 @@ pub(super) fn copy(
         Ok(())
     })
     .map(drop)
+}
+
+/// What a user can do where the server takes no rows of a table of which it computes columns.
+fn with_advice(error: Error, table: &TableSchema) -> Error {
+    let computes = table.columns.iter().any(|column| column.computed);
+    if error.class() != Class::Data || !computes {
+        return error;
+    }
+    error.todo(format!(
+        "perhaps PostgreSQL cannot compute a generated column of some row: give `[tables.{:?}] generated = \"values\"` in a \
+         pipeline file, drop what was created with the SQL that `liteferry plan` prints, and begin again",
+        table.source
+    ))
 }
 
 /// The chunks still to load, the largest table's first, and what the screen shall expect.
@@ -76,7 +90,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
         });
         let before: u64 = loaded
             .iter()
-            .filter(|chunk| chunk.table == schema.source)
+            .filter(|chunk| chunk.table == schema.target)
             .map(|chunk| chunk.sum.rows)
             .sum();
         if before > 0 {
@@ -88,7 +102,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
             });
         }
         for (position, &range) in schema.chunks.iter().enumerate() {
-            if !done.contains(&(schema.source.as_str(), position)) {
+            if !done.contains(&(schema.target.as_str(), position)) {
                 chunks.push(Chunk { table: number, number: position, range });
             }
         }
@@ -114,7 +128,9 @@ fn move_chunk(
     let mut loading = Loading { sums: GroupSums::new(table), copy };
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
-    let (misfits, rejected) = stage::join(
+    let mut told_of = Aside::default();
+    let aside = &mut told_of;
+    stage::join(
         BATCHES_QUEUED,
         move |outlet| {
             reader.read(table, chunk.range, |batch| {
@@ -127,12 +143,13 @@ fn move_chunk(
                 Ok(())
             })
         },
-        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, told),
+        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
     let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
-    let (name, chunk) = (table.source.clone(), chunk.number);
+    let (name, chunk) = (table.target.clone(), chunk.number);
+    let Aside { misfits, exceptions, rejected } = told_of;
     let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
-    Ok(Copied { loaded, sent: sum.rows, misfits })
+    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
 }
 
 /// Copies those rows of a chunk that are named in `rows`, and adds them to what was loaded `before`.
@@ -144,43 +161,95 @@ pub(super) fn move_rows(
     before: &LoadedChunk,
     copy: &mut CopyWriter<'_>,
 ) -> Result<Copied> {
-    let transform = Transform::new(table)?;
-    let mut encoder = TupleEncoder::new(table)?;
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     let mut loading = Loading { sums: GroupSums::new(table), copy };
-    let (mut misfits, mut rejected) = (Vec::new(), 0);
+    let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
-        rejected += batch.rejected;
-        misfits.extend(batch.misfits);
-        encoder.encode(&transform.apply(&batch.records)?, &mut loading)
+        sender.send(&batch, &mut loading)?;
+        aside.add(batch);
+        Ok(())
     })?;
-    encoder.finish(&mut loading)?;
+    sender.finish(&mut loading)?;
     let mut sums = loading.sums;
     let sent = sums.total().rows;
     sums.merge_bytes(&before.groups)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
+    let Aside { misfits, exceptions, rejected } = aside;
     let loaded = LoadedChunk { sum, groups, rejected, ..before.clone() };
-    Ok(Copied { loaded, sent, misfits })
+    Ok(Copied { loaded, sent, misfits, exceptions })
 }
 
-/// Gives the cells that did not fit, and how many rows were set aside.
+/// What the ledger keeps of a chunk beside its sums.
+#[derive(Default)]
+struct Aside {
+    misfits: Vec<Misfit>,
+    exceptions: Vec<FormException>,
+    rejected: u64,
+}
+
+impl Aside {
+    fn add(&mut self, batch: ReadBatch) {
+        self.misfits.extend(batch.misfits);
+        self.exceptions.extend(batch.exceptions);
+        self.rejected += batch.rejected;
+    }
+}
+
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
-    visitor: &mut impl RowVisitor,
+    loading: &mut Loading<'_, '_>,
+    aside: &mut Aside,
     told: &mut Told<'_>,
-) -> Result<(Vec<Misfit>, u64)> {
-    let transform = Transform::new(table)?;
-    let mut encoder = TupleEncoder::new(table)?;
-    let (mut misfits, mut rejected) = (Vec::new(), 0);
+) -> Result<()> {
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        encoder.encode(&transform.apply(&batch.records)?, visitor)?;
+        sender.send(&batch, loading)?;
         told.batch(&batch);
-        rejected += batch.rejected;
-        misfits.extend(batch.misfits);
+        aside.add(batch);
     }
-    encoder.finish(visitor)?;
-    Ok((misfits, rejected))
+    sender.finish(loading)
+}
+
+/// Encodes the rows of one table; what the target computes is hashed, and not sent.
+struct Sender<'t> {
+    transform: Transform<'t>,
+    encoder: TupleEncoder<'t>,
+    /// The positions of the columns that are sent, where that is not all of them.
+    part: Option<(&'t [usize], TupleEncoder<'t>)>,
+}
+
+impl<'t> Sender<'t> {
+    fn new(table: &'t TableSchema, loaded: Option<&'t (Vec<usize>, TableSchema)>) -> Result<Self> {
+        let part = match loaded {
+            Some((positions, shape)) => Some((positions.as_slice(), TupleEncoder::new(shape)?)),
+            None => None,
+        };
+        let (transform, encoder) = (Transform::new(table)?, TupleEncoder::new(table)?);
+        Ok(Self { transform, encoder, part })
+    }
+
+    fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
+        let rows = self.transform.apply(&batch.records)?;
+        let Some((positions, sent)) = &mut self.part else {
+            return self.encoder.encode(&rows, loading);
+        };
+        self.encoder.encode(&rows, &mut loading.sums)?;
+        let part = rows.project(positions).map_err(|error| {
+            Error::internal("a batch lacks columns of its table").because(error)
+        })?;
+        sent.encode(&part, &mut Sending(loading.copy))
+    }
+
+    fn finish(mut self, loading: &mut Loading<'_, '_>) -> Result<()> {
+        match &mut self.part {
+            None => self.encoder.finish(loading),
+            Some((_, sent)) => sent.finish(&mut Sending(loading.copy)),
+        }
+    }
 }
 
 /// A batch on its way to the loading stage; its bytes are free again when it is loaded.
@@ -207,6 +276,21 @@ impl RowVisitor for Loading<'_, '_> {
 
     fn bytes(&mut self, piece: Bytes) -> Result<()> {
         self.copy.write(piece)?;
+        reach(Step::PieceSent);
+        Ok(())
+    }
+}
+
+/// Sends rows that are summed elsewhere.
+struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
+
+impl RowVisitor for Sending<'_, '_> {
+    fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, piece: Bytes) -> Result<()> {
+        self.0.write(piece)?;
         reach(Step::PieceSent);
         Ok(())
     }

@@ -63,7 +63,7 @@ fn compare_chunks(
 ) -> Result<()> {
     let readers = inspected.readers(setting.workers)?;
     workers::over(loaded, readers, setting.stop, |reader, loaded| {
-        let number = plan.tables.iter().position(|table| table.schema.source == loaded.table);
+        let number = plan.tables.iter().position(|table| table.schema.target == loaded.table);
         let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
         let range = table
             .chunks
@@ -75,7 +75,7 @@ fn compare_chunks(
         snapshot::read_source(reader, table, &chunk, &mut now, setting)?;
         if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
             .at(|| format!("chunk {}", loaded.chunk))
-            .at(|| format!("table {}", loaded.table))
+            .at(|| format!("table {}", table.source))
     })
     .map(drop)
 }

@@ -53,7 +53,7 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
     let differences = narrow_all(&inspected, plan, &proofs, &mut link, setting)?;
-    let misfits = reject::misfits(&mut link, migrated.id)?;
+    let misfits = reject::misfits(plan, &mut link, migrated.id)?;
     let tables = proofs.iter().zip(rejected);
     Ok(Report {
         command: "verify",

@@ -1,18 +1,46 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
-use super::{RowRange, SourceTable};
+use super::{BoolWords, DateOrder, IsoTally, JsonForm, RowRange, SourceTable, UuidForm};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub struct Probe {
+    /// Whether the digits are asked for that exact decimals need.
+    pub decimals: bool,
+    /// What is asked of TEXTs.
+    pub texts: TextProbe,
+}
+
+/// What the census asks of TEXTs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextProbe {
     /// Nothing more.
     Plain,
-    /// How many digits an exact decimal needs.
+    /// Whether they are plain decimals.
     Decimal,
     /// The shapes of dates; for wall clocks of a zone, also whether its clocks showed them.
     Temporal(Option<TimeZone>),
+    /// Whether they are dates in this order.
+    Ordered(DateOrder),
+    /// Whether they are compact dates.
+    Compact,
+    /// Whether they are the two words of a boolean.
+    Words,
+    /// Whether they are UUIDs.
+    Uuid,
+    /// Whether they are addresses.
+    Inet,
+    /// Whether they are networks.
+    Cidr,
+    /// Whether they are documents.
+    Json,
+    /// Whether they are documents, without what `jsonb` does not take.
+    Jsonb,
+    /// Which different ones there are.
+    Labels,
 }
 
 /// Everything the census saw of one table.
@@ -70,14 +98,24 @@ pub struct ColumnEvidence {
     pub not_utf8: u64,
     /// TEXTs that PostgreSQL's text cannot hold, for one of these reasons or both.
     pub unstorable: u64,
-    /// Digits that the decimals need; [`Probe::Decimal`] only.
+    /// Digits that the decimals need; where [`Probe::decimals`] or [`TextProbe::Decimal`] asks only.
     pub decimal: DecimalSize,
-    /// TEXTs that are no plain decimal; [`Probe::Decimal`] only.
+    /// TEXTs that are no plain decimal; [`TextProbe::Decimal`] only.
     pub not_decimal: u64,
-    /// Shapes of the dates; [`Probe::Temporal`] only.
+    /// TEXTs that are decimals without needless zeros; [`TextProbe::Decimal`] only.
+    pub short_decimals: u64,
+    /// Shapes of the dates; [`TextProbe::Temporal`] only.
     pub dates: DateShapes,
-    /// What its TEXTs have in common; not with [`Probe::Temporal`].
+    /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
     pub looks: TextLooks,
+    /// TEXTs that are what the probe asked for; not those that a field of their own counts.
+    pub parsed: u64,
+    /// BLOBs of 16 bytes; [`TextProbe::Uuid`] only.
+    pub uuid_blobs: u64,
+    /// How the texts are written, each form with its number, where the probe asked for one that has forms.
+    pub forms: FormCounts,
+    /// The different TEXTs, while there are not too many; [`TextProbe::Labels`] only.
+    pub labels: Option<BTreeSet<String>>,
 }
 
 /// How many TEXTs look alike, counted until the first one that looks otherwise: a count says something only where it
@@ -95,6 +133,55 @@ pub struct TextLooks {
     /// A JSON object or array.
     pub json: u64,
 }
+
+/// Forms and how often each was seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FormCounts {
+    /// Of dates and times.
+    pub iso: IsoTally,
+    /// Of UUIDs.
+    pub uuid: Tally<UuidForm>,
+    /// Of documents.
+    pub json: Tally<JsonForm>,
+    /// Of booleans.
+    pub words: Tally<BoolWords>,
+}
+
+/// A few different things, and how often each was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally<T>(Vec<(T, u64)>);
+
+/// Different things that a tally tells apart; further ones are not counted.
+const TALLY_MAX: usize = 32;
+
+impl<T> Default for Tally<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: PartialEq + Copy> Tally<T> {
+    /// Counts one more.
+    pub fn add(&mut self, thing: T, times: u64) {
+        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == thing) {
+            *count += times;
+        } else if self.0.len() < TALLY_MAX {
+            self.0.push((thing, times));
+        }
+    }
+
+    /// The one that was seen most often.
+    pub fn best(&self) -> Option<(T, u64)> {
+        self.0.iter().copied().max_by_key(|(_, count)| *count)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|&(thing, times)| self.add(thing, times));
+    }
+}
+
+/// Different TEXTs above which they are no labels.
+pub const LABELS_MAX: usize = 256;
 
 /// The digits that a set of decimals needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,6 +208,8 @@ impl DecimalSize {
 pub struct DateShapes {
     /// `2025-01-31`
     pub date: u64,
+    /// A time of day.
+    pub time: u64,
     /// A date and a time without offset.
     pub naive: u64,
     /// A date and a time with `Z` or an offset.
@@ -139,7 +228,7 @@ impl ColumnEvidence {
         self.integers + self.reals + self.texts + self.blobs
     }
 
-    /// The digits that every INTEGER, REAL and decimal TEXT needs; [`Probe::Decimal`] only.
+    /// The digits that every INTEGER, REAL and decimal TEXT needs; [`TextProbe::Decimal`] only.
     pub fn decimal_size(&self) -> DecimalSize {
         let digits = |value: i64| value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
         let (least, greatest) = self.integer_range.unwrap_or((0, 0));
@@ -149,6 +238,7 @@ impl ColumnEvidence {
 
     /// Adds what another part of the table showed.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_labels(other);
         self.nulls += other.nulls;
         self.integers += other.integers;
         self.reals += other.reals;
@@ -169,6 +259,14 @@ impl ColumnEvidence {
         self.unstorable += other.unstorable;
         self.decimal = self.decimal.union(other.decimal);
         self.not_decimal += other.not_decimal;
+        self.short_decimals += other.short_decimals;
+        self.parsed += other.parsed;
+        self.uuid_blobs += other.uuid_blobs;
+        self.forms.iso.merge(&other.forms.iso);
+        self.forms.uuid.merge(&other.forms.uuid);
+        self.forms.json.merge(&other.forms.json);
+        self.forms.words.merge(&other.forms.words);
+        self.dates.time += other.dates.time;
         self.dates.date += other.dates.date;
         self.dates.naive += other.dates.naive;
         self.dates.offset += other.dates.offset;
@@ -180,6 +278,19 @@ impl ColumnEvidence {
         self.looks.offset += other.looks.offset;
         self.looks.uuids += other.looks.uuids;
         self.looks.json += other.looks.json;
+    }
+}
+
+impl ColumnEvidence {
+    fn merge_labels(&mut self, other: &Self) {
+        if other.texts == 0 {
+            return;
+        }
+        let mine = if self.texts == 0 { Some(BTreeSet::new()) } else { self.labels.take() };
+        self.labels = mine.zip(other.labels.as_ref()).and_then(|(mut mine, theirs)| {
+            mine.extend(theirs.iter().cloned());
+            (mine.len() <= LABELS_MAX).then_some(mine)
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names and strings as they stand in SQL: the only place where quotes are put, for both stores alike.
 //!
-//! Names keep their case. What PostgreSQL would cut or refuse is refused here, because it cuts with a notice only,
-//! and two names may become one.
+//! What PostgreSQL would cut or refuse is refused here, because it cuts with a notice only, and two names may become
+//! one; [`replacements`] are what such a name becomes instead. Reserved words are names like any other: all are quoted.
 
 use std::fmt;
 
@@ -36,16 +36,14 @@ impl Ident {
     pub fn new(name: impl Into<String>) -> Result<Self, Refusal> {
         let name = name.into();
         if name.is_empty() {
-            return Err(Refusal::new("the name is empty"));
+            return Err(Refusal::new("it is empty"));
         }
         if name.contains('\0') {
-            return Err(Refusal::new(format!("the name {name:?} contains a NUL character")));
+            return Err(Refusal::new("it contains a NUL character"));
         }
         if name.len() > NAME_BYTES_MAX {
-            return Err(Refusal::new(format!(
-                "the name {name:?} has {} bytes, and PostgreSQL keeps {NAME_BYTES_MAX}",
-                name.len()
-            )));
+            let reason = format!("it has {} bytes, PostgreSQL keeps {NAME_BYTES_MAX}", name.len());
+            return Err(Refusal::new(reason));
         }
         Ok(Self(name))
     }
@@ -54,7 +52,7 @@ impl Ident {
     pub fn for_column(name: impl Into<String>) -> Result<Self, Refusal> {
         let ident = Self::new(name)?;
         if SYSTEM_COLUMNS.contains(&ident.as_str()) {
-            return Err(Refusal::new(format!("{ident} is a system column of every table")));
+            return Err(Refusal::new("it is a system column of every table"));
         }
         Ok(ident)
     }
@@ -91,18 +89,40 @@ pub fn literal(text: &str) -> Result<String, Refusal> {
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
-/// The name that `name` becomes where it must be short enough and not `taken`: itself where it can, else cut at a
-/// character's boundary and followed by `_1`, `_2`, ….
-pub fn shortened(name: &str, taken: &dyn Fn(&str) -> bool) -> String {
-    let name = if name.is_empty() { "_".to_owned() } else { name.replace('\0', "_") };
-    let mut number = 0_u64;
-    let mut candidate = cut(&name, NAME_BYTES_MAX).to_owned();
-    while (number == 0 && name.len() > NAME_BYTES_MAX) || taken(&candidate) {
-        number += 1;
-        let suffix = format!("_{number}");
-        candidate = format!("{}{suffix}", cut(&name, NAME_BYTES_MAX - suffix.len()));
+/// What a name becomes that PostgreSQL does not take, or that something else has: the first of these that is free.
+///
+/// A system column gets a `_`, the empty name is `unnamed`. After that, and for every other name, what fits of `asked`
+/// is followed by `_` and eight digits that depend on the whole of `source`: the same in every run, and never ending.
+pub fn replacements(source: &str, asked: &str) -> impl Iterator<Item = String> {
+    let stem = if asked.is_empty() { "unnamed".to_owned() } else { asked.replace('\0', "_") };
+    let plain = if asked.is_empty() {
+        Some(stem.clone())
+    } else {
+        SYSTEM_COLUMNS.contains(&asked).then(|| format!("{asked}_"))
+    };
+    let mut digits = blake3::Hasher::new().update(source.as_bytes()).finalize_xof();
+    let digested = std::iter::repeat_with(move || {
+        let mut four = [0; 4];
+        digits.fill(&mut four);
+        let suffix = format!("_{:08x}", u32::from_be_bytes(four));
+        format!("{}{suffix}", cut(&stem, NAME_BYTES_MAX - suffix.len()))
+    });
+    plain.into_iter().chain(digested)
+}
+
+/// The name that PostgreSQL itself would make for something of a table and its columns: `orders_id_seq`. Where it is
+/// too long, the longer of table and columns is cut first.
+pub fn made(table: &str, columns: Option<&str>, label: &str) -> String {
+    let joints = 1 + usize::from(columns.is_some());
+    let room = NAME_BYTES_MAX.saturating_sub(label.len() + joints);
+    let (mut table_bytes, mut columns_bytes) = (table.len(), columns.map_or(0, str::len));
+    while table_bytes + columns_bytes > room {
+        let longer =
+            if table_bytes > columns_bytes { &mut table_bytes } else { &mut columns_bytes };
+        *longer -= 1;
     }
-    candidate
+    let parts = [Some(cut(table, table_bytes)), columns.map(|text| cut(text, columns_bytes))];
+    parts.into_iter().flatten().chain([label]).collect::<Vec<_>>().join("_")
 }
 
 /// As many whole characters as `bytes` hold.
@@ -133,7 +153,7 @@ impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Ident, Qualified, literal, shortened};
+    use super::{Ident, Qualified, literal, made, replacements};
 
     #[test]
     fn a_name_prints_quoted_whatever_it_holds() {
@@ -174,23 +194,44 @@ mod tests {
         assert!(literal("a\0b").is_err());
     }
 
-    #[test]
-    fn a_shortened_name_is_unique_and_ends_at_a_character() {
-        assert_eq!(shortened("orders", &|_| false), "orders");
-        assert_eq!(shortened("orders", &|name| name == "orders"), "orders_1");
-        assert_eq!(shortened("orders", &|name| ["orders", "orders_1"].contains(&name)), "orders_2");
-        let long = shortened(&"ü".repeat(40), &|_| false);
-        assert_eq!(long, format!("{}_1", "ü".repeat(30)));
-        assert!(Ident::new(shortened("", &|_| false)).is_ok());
-        assert!(Ident::new(shortened("a\0b", &|_| false)).is_ok());
+    fn first(name: &str) -> String {
+        replacements(name, name).next().unwrap()
     }
 
     #[test]
-    fn two_long_names_with_one_beginning_stay_apart() {
-        let (one, two) = (format!("{}one", "n".repeat(70)), format!("{}two", "n".repeat(70)));
-        let first = shortened(&one, &|_| false);
-        let second = shortened(&two, &|name| name == first);
-        assert_ne!(first, second);
-        assert!(first.len() <= 63 && second.len() <= 63);
+    fn what_replaces_a_name_is_legal_the_same_every_time_and_depends_on_all_of_the_name() {
+        assert_eq!(first(""), "unnamed");
+        assert_eq!(first("xmin"), "xmin_");
+        let long = "n".repeat(64);
+        assert_eq!(first(&long), format!("{}_3a107d83", "n".repeat(54)));
+        assert_ne!(first(&long), first(&(long.clone() + "n")));
+        for name in ["", "xmin", "short", "a\0b", &long, &"ü".repeat(400), &"🦀".repeat(16)] {
+            let some: Vec<_> = replacements(name, name).take(40).collect();
+            assert_eq!(some, replacements(name, name).take(40).collect::<Vec<_>>());
+            assert!(some.iter().all(|name| Ident::for_column(name).is_ok()), "{some:?}");
+            assert_eq!(some.iter().collect::<std::collections::BTreeSet<_>>().len(), 40);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_between_characters() {
+        // 54 bytes are left: 27 characters of two, 13 of four.
+        assert!(first(&"ü".repeat(32)).starts_with(&("ü".repeat(27) + "_")));
+        assert!(
+            first(&format!("a{}", "ü".repeat(32))).starts_with(&format!("a{}_", "ü".repeat(26)))
+        );
+        assert!(first(&"🦀".repeat(16)).starts_with(&("🦀".repeat(13) + "_")));
+    }
+
+    #[test]
+    fn made_names_are_those_of_postgresql() {
+        assert_eq!(made("orders", Some("id"), "seq"), "orders_id_seq");
+        assert_eq!(made("orders", None, "pkey"), "orders_pkey");
+        let (long, longer) = ("t".repeat(63), "c".repeat(200));
+        assert_eq!(made(&long, None, "pkey"), format!("{}_pkey", "t".repeat(58)));
+        assert_eq!(made(&long, Some("id"), "seq"), format!("{}_id_seq", "t".repeat(56)));
+        let both = made(&long, Some(&longer), "seq");
+        assert_eq!(both, format!("{}_{}_seq", "t".repeat(29), "c".repeat(29)));
+        assert_eq!(made(&"ü".repeat(31), None, "pkey"), format!("{}_pkey", "ü".repeat(29)));
     }
 }

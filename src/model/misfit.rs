@@ -1,4 +1,5 @@
-//! Cells that their column cannot hold: kept with their exact bytes, whatever is done about them.
+//! Cells that are kept with their exact bytes: those that their column cannot hold, whatever is done about them, and
+//! those that are written otherwise than their column's form says.
 
 use super::StorageClass;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,17 @@ pub struct Misfit {
     pub reason: String,
     /// What was done about it.
     pub remedy: Remedy,
+}
+
+/// One cell that is not written as its column's form says: kept, so that it can go back as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormException {
+    /// Its row.
+    pub row: RowName,
+    /// Its column's position in the table's schema.
+    pub column: usize,
+    /// The cell.
+    pub cell: RawCell,
 }
 
 /// What is done about a cell that its column cannot hold.

@@ -5,6 +5,7 @@
 mod chunk;
 mod digest;
 mod evidence;
+mod form;
 pub mod identifier;
 mod misfit;
 mod schema;
@@ -14,12 +15,20 @@ mod types;
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{
-    ColumnEvidence, DateShapes, DecimalSize, Probe, Stretch, TableEvidence, TextLooks,
+    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextLooks,
+    TextProbe,
 };
-pub use misfit::{Misfit, RawCell, Remedy, RowName};
+pub(crate) use form::BelowTen;
+pub use form::{
+    BoolForm, BoolWords, ClockForm, DateForm, DateOrder, Form, IsoColumn, IsoForm, IsoTally,
+    JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
+    Separator, UtcName, UuidForm, UuidShape,
+};
+pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName};
+pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
     SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
 };
-pub use types::{NumericSize, PgType};
+pub use types::{EnumType, NumericSize, PgType};

@@ -1,6 +1,7 @@
 //! A table as decided: how each cell is read, what it becomes, where it goes, and how its rows are grouped for proof.
 
-use super::{PgType, RawCell, Remedy, RowRange};
+use super::identifier::quoted;
+use super::{BoolForm, DateOrder, EnumType, Form, PgType, RawCell, Remedy, RowRange};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub struct Column {
     pub recast: Recast,
     /// The target's type.
     pub pg: PgType,
+    /// Which enum, where the type is one.
+    #[serde(default)]
+    pub enum_type: Option<EnumType>,
     /// Whether the target says NOT NULL.
     pub not_null: bool,
     /// Whether all values are of storage class INTEGER or REAL.
@@ -53,6 +57,12 @@ pub struct Column {
     pub misfits: Remedy,
     /// What takes their place where the remedy is [`Remedy::Default`].
     pub default: Option<RawCell>,
+    /// How the source writes the values; cells that it writes otherwise are kept one by one.
+    pub form: Form,
+    /// Whether the target computes it, by the expression of a generated column: it is read and proved like the others,
+    /// and never loaded.
+    #[serde(default)]
+    pub computed: bool,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
@@ -61,9 +71,9 @@ pub struct Column {
 pub enum CellShape {
     /// INTEGER, within the range of the target's type.
     Integer,
-    /// INTEGER 0 or 1, as a boolean.
-    ZeroOne,
-    /// INTEGER that counts from 1970-01-01 00:00 UTC, as a time.
+    /// The two values of a boolean.
+    Bool(BoolForm),
+    /// INTEGER or REAL that counts from some day, as a time.
     Epoch(EpochUnit),
     /// REAL, or an INTEGER that a double holds exactly.
     Real,
@@ -79,6 +89,8 @@ pub enum CellShape {
     AnyBytes,
     /// TEXT like `2025-01-31`.
     IsoDate,
+    /// TEXT like `12:34:56.789`.
+    IsoTime,
     /// TEXT like `2025-01-31 12:34:56.789`, without offset.
     IsoNaive,
     /// The same, but only times that the clocks of the recast's zone showed.
@@ -87,6 +99,18 @@ pub enum CellShape {
     IsoOffset,
     /// Both kinds: times with an offset, and wall clocks of this IANA zone.
     IsoEither(String),
+    /// TEXT like `31/01/2025`, in this order, and perhaps a time.
+    Ordered(DateOrder),
+    /// TEXT or INTEGER like `20250131`, and perhaps a time.
+    Compact,
+    /// TEXT that is a UUID, or BLOB of its 16 bytes.
+    Uuid,
+    /// TEXT that is an address, or for `cidr` a network.
+    Inet,
+    /// TEXT that is a JSON document which the target's type takes.
+    Json,
+    /// TEXT that is one of the labels of the column's enum.
+    Label,
 }
 
 /// What happens to a column between reading and writing.
@@ -99,16 +123,24 @@ pub enum Recast {
     Localize(String),
 }
 
-/// What an epoch counts.
+/// What an epoch counts, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Seconds.
+    /// Seconds since 1970-01-01 00:00 UTC.
     Seconds,
-    /// Milliseconds.
+    /// Milliseconds since then.
     Milliseconds,
-    /// Microseconds.
+    /// Microseconds since then.
     Microseconds,
+    /// Nanoseconds since then.
+    Nanoseconds,
+    /// Days since noon UTC of 4714-11-24 BC, as SQLite's julianday().
+    JulianDays,
+    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
+    CoreData,
+    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
+    Webkit,
 }
 
 /// How the rows of a table are grouped, on both sides alike, so that a difference can be narrowed down.
@@ -128,38 +160,48 @@ pub enum Partition {
 }
 
 impl EpochUnit {
-    /// So many of these since 1970 in microseconds; none where PostgreSQL cannot hold that time.
+    /// So many of these in microseconds since 1970; none where that is no whole microsecond, or no time that PostgreSQL
+    /// can hold.
     pub fn micros(self, count: i64) -> Option<i64> {
-        // In 4714 BC. The last one, in the year 294276, lies beyond what 64 bits count from 1970.
-        const FIRST_STORABLE: i64 = -210_866_803_200_000_000;
-        let factor = match self {
-            Self::Seconds => 1_000_000,
-            Self::Milliseconds => 1_000,
-            Self::Microseconds => 1,
-        };
-        count.checked_mul(factor).filter(|&micros| micros >= FIRST_STORABLE)
+        let (factor, divisor, zero) = self.scale();
+        let product = i128::from(count) * i128::from(factor);
+        let micros = (product % i128::from(divisor) == 0)
+            .then(|| product / i128::from(divisor) + i128::from(zero))?;
+        i64::try_from(micros).ok().filter(|&micros| micros >= FIRST_STORABLE)
+    }
+
+    /// What one of these is in microseconds, as a fraction, and when its zero was in microseconds since 1970.
+    pub(crate) fn scale(self) -> (i64, i64, i64) {
+        match self {
+            Self::Seconds => (1_000_000, 1, 0),
+            Self::Milliseconds => (1_000, 1, 0),
+            Self::Microseconds => (1, 1, 0),
+            Self::Nanoseconds => (1, 1_000, 0),
+            Self::JulianDays => (86_400_000_000, 1, -210_866_760_000_000_000),
+            Self::CoreData => (1_000_000, 1, 978_307_200_000_000),
+            Self::Webkit => (1, 1, -11_644_473_600_000_000),
+        }
     }
 }
 
+/// The first time that PostgreSQL holds, in 4714 BC. The last one, in the year 294276, lies beyond what 64 bits count
+/// from 1970.
+pub(crate) const FIRST_STORABLE: i64 = -210_866_803_200_000_000;
+
 impl Column {
+    /// The type as it stands in SQL.
+    pub fn sql_type(&self) -> String {
+        match &self.enum_type {
+            Some(named) => format!("{}.{}", quoted(&named.schema), quoted(&named.name)),
+            None => self.pg.to_string(),
+        }
+    }
+
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
-        match &self.read {
-            CellShape::Integer
-            | CellShape::ZeroOne
-            | CellShape::Epoch(_)
-            | CellShape::Real
-            | CellShape::Decimal
-            | CellShape::Text
-            | CellShape::AnyText
-            | CellShape::Blob
-            | CellShape::AnyBytes
-            | CellShape::IsoDate
-            | CellShape::IsoEither(_) => self.pg.arrow(),
-            CellShape::IsoNaive | CellShape::IsoWall => {
-                DataType::Timestamp(TimeUnit::Microsecond, None)
-            }
-            CellShape::IsoOffset => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        match self.recast {
+            Recast::Keep => self.pg.arrow(),
+            Recast::Localize(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         }
     }
 }
@@ -173,6 +215,31 @@ impl TableSchema {
     /// The Arrow schema of batches as written to the target.
     pub fn write_schema(&self) -> SchemaRef {
         self.arrow_schema(|column| column.pg.arrow())
+    }
+
+    /// Where the target computes columns, those that are loaded: their positions, and the shape of the rows that are
+    /// sent, which are compared by the whole table and have no key and no chunks of their own.
+    pub fn loaded(&self) -> Option<(Vec<usize>, Self)> {
+        let columns = self.columns.iter().enumerate().filter(|(_, column)| !column.computed);
+        let (positions, columns): (Vec<_>, Vec<_>) =
+            columns.map(|(position, column)| (position, column.clone())).unzip();
+        let narrower = positions.len() < self.columns.len();
+        narrower.then(|| {
+            let sent = Self {
+                source: self.source.clone(),
+                target_schema: self.target_schema.clone(),
+                target: self.target.clone(),
+                rowid_name: self.rowid_name.clone(),
+                columns,
+                key: Vec::new(),
+                partition: Partition::Buckets { count: 1 },
+                chunks: Vec::new(),
+                rows: self.rows,
+                bytes: self.bytes,
+                largest_row_bytes: self.largest_row_bytes,
+            };
+            (positions, sent)
+        })
     }
 
     /// How many groups the rows fall into for proof.

@@ -130,6 +130,8 @@ pub struct SourceColumn {
     pub collation: String,
     /// The expression of a generated column; empty where the CREATE TABLE could not be parsed.
     pub generated: Option<String>,
+    /// Whether it is ANY of a STRICT table, which converts nothing: elsewhere ANY is numeric.
+    pub any: bool,
 }
 
 /// One CHECK constraint.

@@ -5,7 +5,7 @@ mod words;
 
 pub use quotes::needs_quotes;
 
-use super::{Plan, PlannedTable};
+use super::{Plan, PlannedTable, Rename};
 use crate::model::{Column, PgType, SourceSchema, SourceTable};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -118,6 +118,7 @@ fn of_statements(causes: &Causes<'_>) -> Vec<Advice> {
             "the tables are not in the schema `public`: qualify their names, or set search_path for the role",
             elsewhere.into_iter().collect(),
         ),
+        caused("renamed", "these have another name", renames(causes.plan)),
         caused(
             "names",
             "these names mean themselves only in double quotes, because of capitals, other characters, or because \
@@ -153,6 +154,15 @@ fn of_statements(causes: &Causes<'_>) -> Vec<Advice> {
     .collect()
 }
 
+fn renames(plan: &Plan) -> Vec<String> {
+    let told = |rename: &Rename| {
+        let table =
+            if rename.kind == "table" { String::new() } else { format!("{}.", rename.table) };
+        format!("{} {table}{} is {}", rename.kind, rename.source, rename.target)
+    };
+    plan.renames.iter().map(told).collect()
+}
+
 fn quoted_names(plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for PlannedTable { schema, .. } in &plan.tables {
@@ -165,7 +175,7 @@ fn quoted_names(plan: &Plan) -> Vec<String> {
 
 fn of_values(causes: &Causes<'_>) -> Vec<Advice> {
     let is_time = |column: &Column| {
-        matches!(column.pg, PgType::Date | PgType::Timestamp | PgType::Timestamptz)
+        matches!(column.pg, PgType::Date | PgType::Time | PgType::Timestamp | PgType::Timestamptz)
     };
     let folded = causes.schema.tables.iter().flat_map(|table| {
         let columns = table.columns.iter().filter(|column| column.collation == "NOCASE");

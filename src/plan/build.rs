@@ -1,14 +1,17 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::keys::{self, Names};
+use super::limits::{self, ROW_BYTES_MAX, Width};
+use super::names::Names;
 use super::types::{self, Choice, shown};
-use super::{ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl};
+use super::{
+    ColumnReport, Identity, LeftBehind, Plan, PlannedTable, ddl, generated, keys, references,
+};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::identifier::{Ident, Qualified, Refusal};
+use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, Partition, Remedy, RowRange, SourceSchema, SourceTable, Stretch, TableEvidence,
-    TableSchema,
+    Column, EnumType, Partition, PgType, Remedy, RowRange, SourceSchema, SourceTable, Stretch,
+    TableEvidence, TableSchema,
 };
 
 /// What a plan is made from.
@@ -35,9 +38,9 @@ const BUCKETS_MAX: u64 = 1024;
 /// [`Class::Undecided`] with one line for each thing that must be decided first.
 pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     let mut refusals = unknown_settings(facts);
-    refusals.extend(reserved_schema(&facts.pipeline.target.schema));
+    refusals.extend(unusable_schema(&facts.pipeline.target.schema));
     let mut left_behind: Vec<_> = facts.schema.left_behind.iter().map(not_moved).collect();
-    let mut names = Names::new(facts.schema.tables.iter().map(|table| table.name.clone()));
+    let mut names = Names::new(facts.schema, facts.pipeline.target.identifiers);
     let mut tables = Vec::new();
     for (source, evidence) in facts.schema.tables.iter().zip(facts.evidence) {
         match plan_table(facts, source, evidence, &mut names, &mut left_behind) {
@@ -49,7 +52,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         return Err(undecided(refusals));
     }
     let foreign_keys =
-        keys::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
+        references::foreign_keys(&facts.schema.tables, &tables, &mut names, &mut left_behind);
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -59,6 +62,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         tables,
         foreign_keys,
         left_behind,
+        renames: names.into_renames(),
     })
 }
 
@@ -82,14 +86,17 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     refusals
 }
 
-/// Schemas that are not for tables.
-fn reserved_schema(schema: &str) -> Option<Error> {
+/// Schemas that are not for tables, or cannot be.
+fn unusable_schema(schema: &str) -> Option<Error> {
     let reserved =
         schema.starts_with("pg_") || ["liteferry", "information_schema"].contains(&schema);
-    reserved.then(|| {
-        Error::new(Class::Undecided, format!("the target's schema {schema} is reserved"))
-            .todo("give another `schema` in the pipeline file")
-    })
+    let reason = match Ident::new(schema) {
+        Ok(_) if reserved => "it is reserved".into(),
+        Ok(_) => return None,
+        Err(refusal) => refusal.to_string(),
+    };
+    let what = format!("the target's schema {schema:?} cannot be used: {reason}");
+    Some(Error::new(Class::Undecided, what).todo("give another `schema` in the pipeline file"))
 }
 
 fn undecided(mut refusals: Vec<Error>) -> Error {
@@ -124,13 +131,12 @@ fn plan_table(
 ) -> Result<PlannedTable, Vec<Error>> {
     let at = |error: Error| error.at(format!("table {}", source.name));
     let mut refusals = Vec::new();
-    let target = Qualified::new(&facts.pipeline.target.schema, &source.name)
-        .map_err(|refusal| vec![at(unnameable(&refusal))])?;
+    let target = Qualified::new(&facts.pipeline.target.schema, &names.table(&source.name))
+        .map_err(|_schema_is_refused_already| Vec::new())?;
     let mut choices = Vec::new();
     for (column, seen) in source.columns.iter().zip(&evidence.columns) {
         let said = facts.pipeline.column(&source.name, &column.name);
-        let name = Ident::for_column(&column.name).map_err(|refusal| unnameable(&refusal));
-        match name.and_then(|_| types::choose(column, seen, said)) {
+        match types::choose(column, seen, said) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -147,13 +153,19 @@ fn plan_table(
         reason: note.clone(),
         sql: String::new(),
     }));
-    let schema = table_schema(facts, source, evidence, &choices);
-    let identity = identity(source, &schema);
-    if let Some(identity) = &identity {
-        names.reserve(&format!("{}_{}_seq", schema.target, identity.column));
+    let columns = names.columns(source);
+    let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
+    name_enums(&mut schema, &choices, names);
+    let identity = identity(source, &schema, names);
+    let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    let as_values = facts.pipeline.generated_as_values(&source.name);
+    let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
+    for (column, expression) in schema.columns.iter_mut().zip(&computed) {
+        column.computed = expression.is_some();
     }
-    let create = ddl::create_table(&target, source, &schema, identity.as_ref(), left_behind);
-    let steps = keys::steps(&target, source, &schema, names, left_behind);
+    let create =
+        ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
+    let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
     let columns = source.columns.iter().zip(&evidence.columns).zip(&choices).map(
         |((column, seen), choice)| ColumnReport {
             declared: column.declared.clone(),
@@ -169,12 +181,34 @@ fn plan_table(
         },
     );
     let (columns, stretches) = (columns.collect(), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, steps, identity, columns })
+    Ok(PlannedTable { schema, stretches, create, steps, identity, columns, notes })
 }
 
-fn unnameable(refusal: &Refusal) -> Error {
-    Error::new(Class::Undecided, refusal.to_string())
-        .todo("giving another name is not supported yet: rename it in a copy of the source")
+/// Gives each enum a type of its own.
+fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
+    for (column, choice) in schema.columns.iter_mut().zip(choices) {
+        if choice.pg == PgType::Enum {
+            let name = names.make(&schema.target, Some(&column.target), "enum");
+            let labels = choice.labels.clone();
+            let schema = schema.target_schema.clone();
+            column.enum_type = Some(EnumType { schema, name, labels });
+        }
+    }
+}
+
+/// Refuses rows that surely do not fit a page, and notes those that may not.
+fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+    match limits::width(schema, evidence) {
+        Width::Fits => Ok(Vec::new()),
+        Width::Unknown(bytes) => Ok(vec![format!(
+            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
+        )]),
+        Width::TooWide(bytes) => Err(Error::new(
+            Class::Undecided,
+            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
+        )
+        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
+    }
 }
 
 /// PostgreSQL's own limit.
@@ -185,25 +219,30 @@ fn table_schema(
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
+    (target, names): (&Qualified, Vec<String>),
 ) -> TableSchema {
     let nulls = |position: usize| evidence.columns.get(position).map_or(0, |seen| seen.nulls);
     let columns: Vec<_> = source
         .columns
         .iter()
         .zip(choices)
+        .zip(names)
         .enumerate()
-        .map(|(position, (column, choice))| Column {
+        .map(|(position, ((column, choice), name))| Column {
             source: column.name.clone(),
-            target: column.name.clone(),
+            target: name,
             read: choice.read.clone(),
             recast: choice.recast.clone(),
             misfits: choice.misfits,
             default: choice.default.clone(),
+            form: choice.form.clone(),
             pg: choice.pg,
+            enum_type: None,
             numbers_only: evidence
                 .columns
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
+            computed: false,
             not_null: nulls(position) == 0
                 && !(choice.strays > 0 && choice.misfits == Remedy::Null)
                 && (column.not_null || source.rowid_alias == Some(position)),
@@ -216,8 +255,8 @@ fn table_schema(
     };
     TableSchema {
         source: source.name.clone(),
-        target_schema: facts.pipeline.target.schema.clone(),
-        target: source.name.clone(),
+        target_schema: target.schema.as_str().into(),
+        target: target.name.as_str().into(),
         rowid_name: source.rowid_name.map(Into::into),
         partition: partition(source, &columns, evidence.rows),
         columns,
@@ -231,9 +270,9 @@ fn table_schema(
 
 /// By chunk where the rowid stands in the target, else by hash of the key.
 fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
-    let alias = source.rowid_alias.filter(|&position| {
-        columns.get(position).is_some_and(|column| column.pg == crate::model::PgType::Int8)
-    });
+    let alias = source
+        .rowid_alias
+        .filter(|&position| columns.get(position).is_some_and(|column| column.pg == PgType::Int8));
     if let Some(key) = alias {
         Partition::Chunks { key }
     } else {
@@ -263,10 +302,13 @@ fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
     chunks
 }
 
-fn identity(source: &SourceTable, schema: &TableSchema) -> Option<Identity> {
+fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
     let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == crate::model::PgType::Int8)
-        .then(|| Identity { column: column.target.clone(), given_out: source.sequence })
+    (column.pg == PgType::Int8).then(|| Identity {
+        column: column.target.clone(),
+        sequence: names.make(&schema.target, Some(&column.target), "seq"),
+        given_out: source.sequence,
+    })
 }
 
 #[cfg(test)]

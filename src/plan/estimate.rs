@@ -146,10 +146,18 @@ fn widths(table: &PlannedTable) -> Vec<u64> {
     let schema = &table.schema;
     let fixed = |pg: PgType| match pg {
         PgType::Bool => Some(1),
-        PgType::Date => Some(4),
-        PgType::Int8 | PgType::Float8 | PgType::Timestamp | PgType::Timestamptz => Some(8),
+        PgType::Int2 => Some(2),
+        PgType::Int4 | PgType::Float4 | PgType::Date | PgType::Enum => Some(4),
+        PgType::Int8
+        | PgType::Float8
+        | PgType::Time
+        | PgType::Timestamp
+        | PgType::Timestamptz
+        | PgType::Inet
+        | PgType::Cidr => Some(8),
         PgType::Numeric(_) => Some(10),
-        PgType::Text | PgType::Varchar(_) | PgType::Bytea => None,
+        PgType::Uuid => Some(16),
+        PgType::Text | PgType::Varchar(_) | PgType::Bytea | PgType::Json | PgType::Jsonb => None,
     };
     let kinds: Vec<Option<u64>> = schema.columns.iter().map(|column| fixed(column.pg)).collect();
     let known: u64 = kinds.iter().flatten().sum();

@@ -60,15 +60,33 @@ pub fn translate_predicate(sql: &str, columns: Columns<'_>) -> Result<String, Un
     translated(sql, columns)?.truth()
 }
 
-/// An expression with its type: the key of an index. NOCASE keys are folded.
+/// An expression with its type: the value of a generated column. It stands as an operand.
+pub fn translate_value(
+    sql: &str,
+    columns: Columns<'_>,
+) -> Result<(String, ExprType), Untranslatable> {
+    let typed = standing_alone(translated(sql, columns)?)?;
+    Ok((format!("({})", typed.sql), typed.kind))
+}
+
+/// An expression with its type: the key of an index. NOCASE and RTRIM keys are folded.
 pub fn translate_scalar(
     sql: &str,
     columns: Columns<'_>,
 ) -> Result<(String, ExprType), Untranslatable> {
-    let typed = translated(sql, columns)?;
-    match typed.faithful()?.kind {
+    let typed = standing_alone(translated(sql, columns)?)?;
+    match typed.kind {
         ExprType::Text => Ok((folded(&typed.sql, collation_of(&typed, &typed)), ExprType::Text)),
         kind => Ok((typed.sql, kind)),
+    }
+}
+
+/// The same where nothing around it tells PostgreSQL the type of a string.
+fn standing_alone(typed: Typed) -> Result<Typed, Untranslatable> {
+    match (&typed.faithful()?.constant, typed.kind) {
+        (_, ExprType::Null) => Err(Untranslatable::new("NULL has no type")),
+        (Some(_), ExprType::Text) => Ok(Typed { sql: format!("{}::text", typed.sql), ..typed }),
+        _ => Ok(typed),
     }
 }
 
@@ -174,15 +192,19 @@ impl Translator<'_> {
         let Some(column) = (self.columns)(&name) else {
             return Err(Untranslatable::new(format!("{name:?} is no column that can be named")));
         };
-        let typed = Typed::new(column.target.to_string(), column.kind.into());
-        let collation = match column.collation.as_str() {
-            "BINARY" => Some(Collation::Binary),
-            "NOCASE" => Some(Collation::NoCase),
-            _ => None,
+        // So that no arithmetic happens in a narrower type.
+        let widened = match column.kind {
+            PgType::Int2 | PgType::Int4 => format!("{}::bigint", column.target),
+            PgType::Float4 => format!("{}::double precision", column.target),
+            _ => column.target.to_string(),
         };
+        let typed = Typed::new(widened, column.kind.into());
+        let collation = Collation::named(&column.collation);
         Ok(Typed {
             collated: collation.map_or(Collated::No, Collated::Column),
-            as_stored: column.as_stored && (collation.is_some() || typed.kind != ExprType::Text),
+            as_stored: column.as_stored
+                && (collation.is_some() || typed.kind != ExprType::Text)
+                && typed.kind != ExprType::Foreign,
             ..typed
         })
     }
@@ -235,6 +257,10 @@ impl Translator<'_> {
             results.push(self.expression(otherwise, depth)?);
         }
         let (texts, kind) = united(&results)?;
+        if kind == ExprType::Null {
+            // PostgreSQL would take it for a text.
+            return Typed::constant(Constant::Null);
+        }
         let mut sql = vec!["(CASE".to_owned()];
         for (condition, text) in conditions.iter().zip(&texts) {
             sql.push(format!("WHEN {condition} THEN {text}"));
@@ -328,7 +354,10 @@ fn in_list(value: &Typed, list: &[Typed], not: bool) -> Result<Typed, Untranslat
             return Err(Untranslatable::new("IN is translated for lists of constants"));
         }
         let (left, right) = comparable(value, element)?;
-        one = left;
+        // Beside NULL nothing is folded.
+        if one.is_empty() || element.kind != ExprType::Null {
+            one = left;
+        }
         others.push(right);
     }
     let not = if not { "NOT " } else { "" };
@@ -414,10 +443,8 @@ fn cast(operand: Typed, to: Option<&Type<'_>>) -> Result<Typed, Untranslatable> 
 
 fn collate(operand: Typed, name: &str) -> Result<Typed, Untranslatable> {
     operand.only(ExprType::Text)?;
-    let collation = match name.to_ascii_uppercase().as_str() {
-        "BINARY" => Collation::Binary,
-        "NOCASE" => Collation::NoCase,
-        _ => return Err(Untranslatable::new(format!("the collation {name:?} has no counterpart"))),
+    let Some(collation) = Collation::named(name) else {
+        return Err(Untranslatable::new(format!("the collation {name:?} has no counterpart")));
     };
     Ok(Typed { collated: Collated::Explicit(collation), ..operand })
 }
@@ -531,6 +558,8 @@ mod tests {
             ("d >= '2024-01-31'", r#"("d" >= '2024-01-31'::date)"#),
             ("t <= t2", r#"("t" <= "t2")"#),
             ("CASE i WHEN 1 THEN f > 0 END", r#"(CASE WHEN ("i" = 1) THEN ("f" > 0) END)"#),
+            ("CASE WHEN i THEN NULL END", "NULL::boolean"),
+            ("coalesce(NULL, NULL) OR b", r#"(NULL::boolean OR "b")"#),
         ]);
     }
 
@@ -624,9 +653,11 @@ mod tests {
             ("s = u", r#"("s" = "u")"#),
             ("u COLLATE BINARY = s", r#"("u" = "s")"#),
             ("u < 'A'", &format!(r#"(({u} COLLATE "C") < {a})"#)),
+            ("u IN ('A', NULL)", &format!("({u} IN ({a}, NULL))")),
+            ("s = v COLLATE RTRIM", r#"(rtrim("s", ' ') = rtrim("v", ' '))"#),
         ]);
         refuses(&[
-            ("s = 'a' COLLATE RTRIM", "RTRIM"),
+            ("s = 'a' COLLATE UNICASE", "UNICASE"),
             ("lower(s COLLATE NOCASE) = v", "COLLATE stands within"),
             ("CASE WHEN s = 'a' COLLATE NOCASE THEN s ELSE v END = 'x'", "COLLATE stands within"),
         ]);

@@ -1,71 +1,58 @@
-//! What comes after the load: primary keys, UNIQUE constraints, indexes, CHECKs and foreign keys.
+//! What comes after the load: primary keys, UNIQUE constraints, indexes and CHECKs.
 
-use super::expression::{self, ColumnRef};
-use super::{LeftBehind, PlannedTable, Step, StepKind};
-use crate::model::identifier::{Ident, Qualified, quoted, shortened};
+use super::expression::{self, ColumnRef, ExprType};
+use super::limits::{self, Content, INDEX_COLUMNS_MAX, KeyPart, Wanted};
+use super::names::Names;
+use super::{LeftBehind, Step, StepKind, offenders};
+use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
-    CellShape, Column, Deferral, IndexOrigin, PgType, Recast, SourceForeignKey, SourceIndex,
-    SourceIndexColumn, SourceTable, TableSchema,
+    CellShape, Column, IndexOrigin, PgType, Recast, SourceIndex, SourceIndexColumn, SourceTable,
+    TableEvidence, TableSchema,
 };
-use std::collections::BTreeSet;
-
-/// The names of the target's relations, so that no two are the same: tables, indexes and sequences share one space.
-#[derive(Debug)]
-pub(super) struct Names(BTreeSet<String>);
-
-impl Names {
-    pub(super) fn new(taken: impl IntoIterator<Item = String>) -> Self {
-        Self(taken.into_iter().collect())
-    }
-
-    pub(super) fn reserve(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
-    }
-
-    /// A legal name like `wanted` that nothing else has.
-    fn give(&mut self, wanted: &str) -> String {
-        let name = shortened(wanted, &|name| self.0.contains(name));
-        self.0.insert(name.clone());
-        name
-    }
-}
 
 /// Keys, indexes and checks of one table.
 pub(super) fn steps(
     target: &Qualified,
     source: &SourceTable,
     schema: &TableSchema,
+    evidence: &TableEvidence,
     names: &mut Names,
     left_behind: &mut Vec<LeftBehind>,
 ) -> Vec<Step> {
-    let table = TableKeys { target, source, schema };
+    let table = TableKeys { target, source, schema, evidence };
     let mut steps = Vec::new();
-    steps.extend(table.primary_key(names));
+    let mut left = |kind: &str, name: String, reason, sql: &str| {
+        left_behind.push(LeftBehind { kind: kind.into(), name, reason, sql: sql.into() });
+    };
+    match table.primary_key(names) {
+        Ok(step) => steps.extend(step),
+        Err(reason) => left("primary key", format!("of table {}", source.name), reason, ""),
+    }
+    let mut constrained = vec![table.sorted_key()];
     for index in &source.indexes {
         let step = match index.origin {
             IndexOrigin::PrimaryKey => table.folded_primary_key(index, names),
-            IndexOrigin::Unique if table.is_plain(index) => Ok(Some(table.unique(index, names))),
+            IndexOrigin::Unique if table.is_plain(index) => {
+                table.unique(index, &mut constrained, names)
+            }
             IndexOrigin::Unique | IndexOrigin::Create => table.index(index, names).map(Some),
         };
         match step {
             Ok(step) => steps.extend(step),
-            Err(reason) => left_behind.push(LeftBehind {
-                kind: "index".into(),
-                name: index.name.clone(),
-                reason,
-                sql: index.sql.clone().unwrap_or_default(),
-            }),
+            Err(reason) => {
+                let sql = index.sql.clone().unwrap_or_else(|| declared(index, source));
+                left("index", index.name.clone(), reason, &sql);
+            }
         }
     }
     for check in &source.checks {
         match table.check(check.name.as_deref(), &check.expression, names) {
             Ok(step) => steps.push(step),
-            Err(reason) => left_behind.push(LeftBehind {
-                kind: "check".into(),
-                name: check.name.clone().unwrap_or_else(|| format!("of table {}", source.name)),
-                reason,
-                sql: check.expression.clone(),
-            }),
+            Err(reason) => {
+                let name = check.name.clone();
+                let name = name.unwrap_or_else(|| format!("of table {}", source.name));
+                left("check", name, reason, &check.expression);
+            }
         }
     }
     steps
@@ -75,11 +62,21 @@ struct TableKeys<'a> {
     target: &'a Qualified,
     source: &'a SourceTable,
     schema: &'a TableSchema,
+    evidence: &'a TableEvidence,
 }
 
 impl TableKeys<'_> {
     fn step(&self, kind: StepKind, name: String, sql: String) -> Step {
-        Step { kind, name, table: self.schema.target.clone(), sql, validate: None }
+        Step {
+            kind,
+            name,
+            table: self.schema.target.clone(),
+            sql,
+            validate: None,
+            offenders: None,
+            instead: Vec::new(),
+            note: None,
+        }
     }
 
     fn column(&self, position: usize) -> String {
@@ -91,39 +88,77 @@ impl TableKeys<'_> {
     }
 
     fn resolve(&self, name: &str) -> Option<ColumnRef> {
-        let position = self
-            .schema
-            .columns
-            .iter()
-            .position(|column| column.source.eq_ignore_ascii_case(name))?;
-        let (column, source) =
-            (self.schema.columns.get(position)?, self.source.columns.get(position)?);
-        Some(ColumnRef {
-            target: Ident::new(&column.target).ok()?,
-            kind: column.pg,
-            collation: source.collation.clone(),
-            as_stored: is_as_stored(column),
-        })
+        resolve(self.source, self.schema, name)
     }
 
     /// The primary key; a UNIQUE constraint where the source's key holds NULLs, which PostgreSQL's cannot.
-    fn primary_key(&self, names: &mut Names) -> Option<Step> {
-        if self.source.primary_key.is_empty() {
-            return None;
+    fn primary_key(&self, names: &mut Names) -> Result<Option<Step>, String> {
+        let key = once_each(self.source.primary_key.iter().copied());
+        if key.is_empty() {
+            return Ok(None);
         }
-        let columns = self.columns(&self.source.primary_key);
-        let (kind, words, suffix) = if self.schema.key.is_empty() {
+        let nullable = self.schema.key.is_empty();
+        let (kind, words, suffix) = if nullable {
             (StepKind::Unique, "UNIQUE", "key")
         } else {
             (StepKind::PrimaryKey, "PRIMARY KEY", "pkey")
         };
-        let name = names.give(&format!("{}_{suffix}", self.schema.target));
-        let sql = format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} {words} ({columns})",
-            self.target,
-            quoted(&name)
-        );
-        Some(self.step(kind, name, sql))
+        let name = names.make(&self.schema.target, None, suffix);
+        let mut step = self.constraint(kind, words, &key, name)?;
+        if nullable {
+            let nulls = "the source's primary key holds NULLs, which PostgreSQL's cannot: it becomes UNIQUE";
+            step.note = joined([Some(nulls.into()), step.note]);
+        } else if !step.instead.is_empty() {
+            let columns = key.iter().map(|&position| self.column(position));
+            let not_null = columns.map(|column| format!("ALTER COLUMN {column} SET NOT NULL"));
+            let not_null = not_null.collect::<Vec<_>>().join(", ");
+            step.instead.insert(0, format!("ALTER TABLE {} {not_null}", self.target));
+        }
+        Ok(Some(step))
+    }
+
+    /// The columns of the primary key, by position.
+    fn sorted_key(&self) -> Vec<usize> {
+        let mut key = once_each(self.source.primary_key.iter().copied());
+        key.sort_unstable();
+        key
+    }
+
+    /// A constraint whose index is a B-tree over these columns.
+    fn constraint(
+        &self,
+        kind: StepKind,
+        words: &str,
+        positions: &[usize],
+        name: String,
+    ) -> Result<Step, String> {
+        let parts: Vec<_> = positions.iter().map(|&position| self.part(position)).collect();
+        check_width(&parts)?;
+        let (table, columns) = (self.target.to_string(), self.columns(positions));
+        let sql =
+            format!("ALTER TABLE {table} ADD CONSTRAINT {} {words} ({columns})", quoted(&name));
+        let (parts, predicate) = (parts.as_slice(), "");
+        Ok(self.with_instead(self.step(kind, name, sql), parts, predicate, true))
+    }
+
+    /// The step with what is made instead where keys are too long.
+    fn with_instead(&self, step: Step, parts: &[KeyPart], predicate: &str, unique: bool) -> Step {
+        let (table, name) = (self.target.to_string(), quoted(&step.name));
+        let wanted = Wanted { table: &table, name: &name, parts, predicate, unique };
+        match limits::instead(wanted) {
+            Some((sql, note)) => {
+                Step { instead: sql.into_iter().collect(), note: Some(note), ..step }
+            }
+            None => step,
+        }
+    }
+
+    /// A column as a part of a key.
+    fn part(&self, position: usize) -> KeyPart {
+        let bytes_max = self.evidence.columns.get(position).map_or(0, |seen| seen.bytes_max);
+        let kind = self.schema.columns.get(position).map(|column| column.pg);
+        let content = kind.map_or(Content::Short, |kind| Content::of(kind, bytes_max));
+        KeyPart { sql: self.column(position), descending: false, content }
     }
 
     /// A key that is unique without regard to case needs an index beside the primary key, which is exact.
@@ -147,25 +182,36 @@ impl TableKeys<'_> {
         self.schema.columns.get(position).is_some_and(|column| column.pg.is_text())
     }
 
-    fn unique(&self, index: &SourceIndex, names: &mut Names) -> Step {
-        let positions: Vec<_> =
-            index.columns.iter().filter_map(|column| column.key.as_ref().ok().copied()).collect();
-        let name = names.give(&self.name_of(index));
-        let columns = self.columns(&positions);
-        let sql = format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({columns})",
-            self.target,
-            quoted(&name)
-        );
-        self.step(StepKind::Unique, name, sql)
+    /// A UNIQUE constraint, unless the same columns are `constrained` already.
+    fn unique(
+        &self,
+        index: &SourceIndex,
+        constrained: &mut Vec<Vec<usize>>,
+        names: &mut Names,
+    ) -> Result<Option<Step>, String> {
+        let keys = index.columns.iter().filter_map(|column| column.key.as_ref().ok().copied());
+        let positions = once_each(keys);
+        let mut sorted = positions.clone();
+        sorted.sort_unstable();
+        if constrained.contains(&sorted) {
+            return Ok(None);
+        }
+        constrained.push(sorted);
+        let name = self.name_of(index, names);
+        self.constraint(StepKind::Unique, "UNIQUE", &positions, name).map(Some)
     }
 
     fn index(&self, index: &SourceIndex, names: &mut Names) -> Result<Step, String> {
-        let keys = index
-            .columns
-            .iter()
-            .map(|column| self.index_key(column))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut foreign = None;
+        let mut parts: Vec<KeyPart> = Vec::with_capacity(index.columns.len());
+        for column in &index.columns {
+            let part = self.index_key(column, index.unique, &mut foreign)?;
+            // What stands in the key already neither orders nor tells apart any more.
+            if parts.iter().all(|before| before.sql != part.sql) {
+                parts.push(part);
+            }
+        }
+        check_width(&parts)?;
         let predicate = match &index.predicate {
             Some(predicate) => {
                 let translated =
@@ -177,65 +223,154 @@ impl TableKeys<'_> {
         };
         let (kind, unique) =
             if index.unique { (StepKind::Unique, "UNIQUE ") } else { (StepKind::Index, "") };
-        let name = names.give(&self.name_of(index));
+        let name = self.name_of(index, names);
+        let keys: Vec<_> = parts.iter().map(KeyPart::sorted).collect();
         let sql = format!(
             "CREATE {unique}INDEX {} ON {} ({}){predicate}",
             quoted(&name),
             self.target,
             keys.join(", ")
         );
-        Ok(self.step(kind, name, sql))
+        let step = self.with_instead(self.step(kind, name, sql), &parts, &predicate, index.unique);
+        let note = joined([foreign, step.note]);
+        Ok(Step { note, ..step })
     }
 
-    fn index_key(&self, column: &SourceIndexColumn) -> Result<String, String> {
-        let mut key = match &column.key {
-            Ok(position) if self.is_text(*position) && column.collation == "NOCASE" => {
-                folded(&self.column(*position))
-            }
-            Ok(position) if self.is_text(*position) && column.collation != "BINARY" => {
-                return Err(format!(
-                    "the collation {} is not known to PostgreSQL",
-                    column.collation
-                ));
-            }
-            Ok(position) => self.column(*position),
+    /// A column or an expression of an index; `foreign` is told of a collation that the target does not know.
+    fn index_key(
+        &self,
+        column: &SourceIndexColumn,
+        unique: bool,
+        foreign: &mut Option<String>,
+    ) -> Result<KeyPart, String> {
+        let position = match &column.key {
+            Ok(position) => *position,
             Err(sql) => {
-                let (translated, _) = expression::translate_scalar(sql, &|name| self.resolve(name))
-                    .map_err(|untranslatable| untranslatable.to_string())?;
-                format!("({translated})")
+                let (translated, kind) =
+                    expression::translate_scalar(sql, &|name| self.resolve(name))
+                        .map_err(|untranslatable| untranslatable.to_string())?;
+                return Ok(KeyPart {
+                    sql: format!("({translated})"),
+                    descending: column.descending,
+                    content: self.content(kind),
+                });
             }
         };
-        if column.descending {
-            key.push_str(" DESC");
+        let mut part = KeyPart { descending: column.descending, ..self.part(position) };
+        match column.collation.as_str() {
+            "BINARY" => {}
+            _ if !self.is_text(position) => {}
+            "NOCASE" => part.sql = folded(&part.sql),
+            "RTRIM" => part.sql = format!("rtrim({}, ' ')", part.sql),
+            collation if unique => {
+                return Err(format!("PostgreSQL does not know the collation {collation}"));
+            }
+            collation => {
+                *foreign = Some(format!(
+                    "PostgreSQL does not know the collation {collation}: the index is on the plain values"
+                ));
+            }
         }
-        Ok(key)
+        Ok(part)
+    }
+
+    /// What an expression may hold: as much as all of the table's long columns.
+    fn content(&self, kind: ExprType) -> Content {
+        let long = self.schema.columns.iter().zip(&self.evidence.columns);
+        let long = long.filter(|(column, _)| column.pg.is_text() || column.pg == PgType::Bytea);
+        let bytes = long.map(|(_, seen)| seen.bytes_max).sum();
+        match kind {
+            ExprType::Text => Content::Text(bytes),
+            ExprType::Bytes => Content::Bytes(bytes),
+            _ => Content::Short,
+        }
     }
 
     /// An index keeps its name; one behind a constraint gets a name as PostgreSQL would give it.
-    fn name_of(&self, index: &SourceIndex) -> String {
+    fn name_of(&self, index: &SourceIndex, names: &mut Names) -> String {
         if index.origin == IndexOrigin::Create {
-            return index.name.clone();
+            return names.index(&self.source.name, &index.name);
         }
         let columns = index
             .columns
             .iter()
             .filter_map(|column| self.schema.columns.get(*column.key.as_ref().ok()?));
         let columns: Vec<_> = columns.map(|column| column.target.as_str()).collect();
-        format!("{}_{}_key", self.schema.target, columns.join("_"))
+        names.make(&self.schema.target, Some(&columns.join("_")), "key")
     }
 
     fn check(&self, name: Option<&str>, sql: &str, names: &mut Names) -> Result<Step, String> {
         let translated = expression::translate_predicate(sql, &|name| self.resolve(name))
             .map_err(|untranslatable| untranslatable.to_string())?;
-        let name = names.give(name.unwrap_or(&format!("{}_check", self.schema.target)));
+        let name = match name {
+            Some(name) => names.check(self.schema, name),
+            None => names.make(&self.schema.target, None, "check"),
+        };
         let quoted = quoted(&name);
         let sql = format!(
             "ALTER TABLE {} ADD CONSTRAINT {quoted} CHECK ({translated}) NOT VALID",
             self.target
         );
         let validate = Some(format!("ALTER TABLE {} VALIDATE CONSTRAINT {quoted}", self.target));
-        Ok(Step { validate, ..self.step(StepKind::Check, name, sql) })
+        let offenders =
+            Some(offenders::of_check(&self.target.to_string(), self.schema, &translated));
+        Ok(Step { validate, offenders, ..self.step(StepKind::Check, name, sql) })
     }
+}
+
+/// The constraint behind an index in SQLite's words.
+fn declared(index: &SourceIndex, source: &SourceTable) -> String {
+    let words = match index.origin {
+        IndexOrigin::PrimaryKey => "PRIMARY KEY",
+        IndexOrigin::Unique | IndexOrigin::Create => "UNIQUE",
+    };
+    let columns = index.columns.iter().map(|column| {
+        let position = column.key.as_ref().ok();
+        let name = position.and_then(|&position| source.columns.get(position));
+        let name = name.map(|column| quoted(&column.name)).unwrap_or_default();
+        format!("{name} COLLATE {}", quoted(&column.collation))
+    });
+    format!("{words} ({})", columns.collect::<Vec<_>>().join(", "))
+}
+
+/// What a column's name means in an expression.
+pub(super) fn resolve(source: &SourceTable, schema: &TableSchema, name: &str) -> Option<ColumnRef> {
+    let mut columns = schema.columns.iter();
+    let position = columns.position(|column| column.source.eq_ignore_ascii_case(name))?;
+    let (column, declared) = (schema.columns.get(position)?, source.columns.get(position)?);
+    Some(ColumnRef {
+        target: Ident::new(&column.target).ok()?,
+        kind: column.pg,
+        collation: declared.collation.clone(),
+        as_stored: is_as_stored(column),
+    })
+}
+
+/// What there is of two notes.
+fn joined(notes: [Option<String>; 2]) -> Option<String> {
+    let notes: Vec<_> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// The same, without what came before.
+fn once_each(positions: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut seen = Vec::new();
+    for position in positions {
+        if !seen.contains(&position) {
+            seen.push(position);
+        }
+    }
+    seen
+}
+
+fn check_width(parts: &[KeyPart]) -> Result<(), String> {
+    if parts.len() <= INDEX_COLUMNS_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "it has {} columns, and PostgreSQL's indexes {INDEX_COLUMNS_MAX} at most",
+        parts.len()
+    ))
 }
 
 /// Whether SQLite compares the stored values as PostgreSQL compares those of the target. Text that became decimals or
@@ -259,137 +394,4 @@ fn is_as_stored(column: &Column) -> bool {
 /// Equal for texts that SQLite's NOCASE holds equal: only the letters of ASCII lose their case.
 fn folded(column: &str) -> String {
     format!("translate({column}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
-}
-
-/// Foreign keys between planned tables, those that PostgreSQL can hold.
-pub(super) fn foreign_keys(
-    sources: &[SourceTable],
-    tables: &[PlannedTable],
-    names: &mut Names,
-    left_behind: &mut Vec<LeftBehind>,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (source, table) in sources.iter().zip(tables) {
-        for key in &source.foreign_keys {
-            match foreign_key(source, table, key, sources, tables, names) {
-                Ok(step) => steps.push(step),
-                Err(reason) => left_behind.push(LeftBehind {
-                    kind: "foreign key".into(),
-                    name: format!("of table {} to {}", source.name, key.parent),
-                    reason,
-                    sql: String::new(),
-                }),
-            }
-        }
-    }
-    steps
-}
-
-fn foreign_key(
-    source: &SourceTable,
-    table: &PlannedTable,
-    key: &SourceForeignKey,
-    sources: &[SourceTable],
-    tables: &[PlannedTable],
-    names: &mut Names,
-) -> Result<Step, String> {
-    let parent = sources
-        .iter()
-        .zip(tables)
-        .find(|(parent, _)| parent.name.eq_ignore_ascii_case(&key.parent));
-    let (parent_source, parent) =
-        parent.ok_or_else(|| format!("there is no table {}", key.parent))?;
-    let parent_columns = parent_columns(key, parent_source)?;
-    if parent_columns.len() != key.columns.len() {
-        return Err("its columns and its parent's columns differ in number".into());
-    }
-    if !is_unique(parent_source, parent, &parent_columns) {
-        return Err(format!("its parent's columns are not unique in {}", parent_source.name));
-    }
-    let pairs = key.columns.iter().zip(&parent_columns);
-    for (&child, &parent_column) in pairs {
-        let kinds = (table.schema.columns.get(child), parent.schema.columns.get(parent_column));
-        if let (Some(child), Some(parent)) = kinds
-            && !comparable(child.pg, parent.pg)
-        {
-            return Err(format!(
-                "column {} is {}, its parent's is {}",
-                child.source, child.pg, parent.pg
-            ));
-        }
-    }
-    let listed = |table: &PlannedTable, positions: &[usize]| {
-        let columns = positions.iter().filter_map(|&position| table.schema.columns.get(position));
-        columns.map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
-    };
-    let columns: Vec<_> =
-        key.columns.iter().filter_map(|&position| source.columns.get(position)).collect();
-    let columns: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    let name = names.give(&format!("{}_{}_fkey", table.schema.target, columns.join("_")));
-    let child = relation(table);
-    let deferral = match key.deferral {
-        Deferral::Immediate => "",
-        Deferral::Deferred => " DEFERRABLE INITIALLY DEFERRED",
-    };
-    let sql = format!(
-        "ALTER TABLE {child} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE {} ON DELETE {}{deferral} NOT VALID",
-        quoted(&name),
-        listed(table, &key.columns),
-        relation(parent),
-        listed(parent, &parent_columns),
-        key.on_update.sql(),
-        key.on_delete.sql(),
-    );
-    let validate = Some(format!("ALTER TABLE {child} VALIDATE CONSTRAINT {}", quoted(&name)));
-    Ok(Step { kind: StepKind::ForeignKey, name, table: table.schema.target.clone(), sql, validate })
-}
-
-fn relation(table: &PlannedTable) -> String {
-    format!("{}.{}", quoted(&table.schema.target_schema), quoted(&table.schema.target))
-}
-
-/// The parent's columns as positions; its primary key where none are written.
-fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<usize>, String> {
-    if key.parent_columns.is_empty() {
-        return Ok(parent.primary_key.clone());
-    }
-    let position = |name: &String| {
-        let found = parent.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-        found.ok_or_else(|| format!("{} has no column {name}", parent.name))
-    };
-    key.parent_columns.iter().map(position).collect()
-}
-
-/// Whether the target will have a key over exactly these columns.
-fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
-    let same = |positions: &[usize]| {
-        positions.len() == columns.len()
-            && positions.iter().all(|position| columns.contains(position))
-    };
-    let plain = |column: &SourceIndexColumn| match column.key {
-        Ok(position) if column.collation == "BINARY" || !is_text(planned, position) => {
-            Some(position)
-        }
-        _ => None,
-    };
-    same(&source.primary_key)
-        || source.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).any(
-            |index| {
-                let positions: Option<Vec<_>> = index.columns.iter().map(plain).collect();
-                positions.is_some_and(|positions| same(&positions))
-            },
-        )
-}
-
-fn is_text(planned: &PlannedTable, position: usize) -> bool {
-    planned.schema.columns.get(position).is_some_and(|column| column.pg.is_text())
-}
-
-/// Whether PostgreSQL compares both types in a foreign key without a cast that changes values.
-fn comparable(child: PgType, parent: PgType) -> bool {
-    match (child, parent) {
-        (PgType::Numeric(_) | PgType::Int8, PgType::Numeric(_)) => true,
-        (child, parent) if child.is_text() && parent.is_text() => true,
-        (child, parent) => child == parent,
-    }
 }

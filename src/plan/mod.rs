@@ -9,13 +9,18 @@ mod ddl;
 pub mod estimate;
 pub mod expression;
 pub mod file;
+mod generated;
 mod keys;
+mod limits;
+mod names;
+mod offenders;
+mod references;
 pub mod types;
 
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{Stretch, TableSchema};
+use crate::model::{EnumType, Stretch, TableSchema};
 use serde::{Deserialize, Serialize};
 use types::Hint;
 
@@ -38,6 +43,23 @@ pub struct Plan {
     pub foreign_keys: Vec<Step>,
     /// What the target will not have, each with the reason and the SQL.
     pub left_behind: Vec<LeftBehind>,
+    /// What has another name than in the source, folded names not counted.
+    pub renames: Vec<Rename>,
+}
+
+/// A name of the source that the target could not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    /// `table`, `column`, `index` or `check`.
+    pub kind: String,
+    /// The source table.
+    pub table: String,
+    /// The name in the source.
+    pub source: String,
+    /// The name in the target.
+    pub target: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One table with all its DDL.
@@ -55,6 +77,9 @@ pub struct PlannedTable {
     pub identity: Option<Identity>,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
+    /// What the user should know of the table.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One statement after the load; done once, and noted in the ledger in the same transaction.
@@ -70,6 +95,15 @@ pub struct Step {
     pub sql: String,
     /// A statement that checks the rows that are there, in a transaction of its own.
     pub validate: Option<String>,
+    /// A query for the rows that the check does not allow: their number, and the keys of the first ones.
+    #[serde(default)]
+    pub offenders: Option<String>,
+    /// Statements that make something like it where values are too long for an index; none where there is nothing like it.
+    #[serde(default)]
+    pub instead: Vec<String>,
+    /// What the user should know of it before it is made.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What a step makes.
@@ -95,6 +129,14 @@ impl Step {
     }
 }
 
+impl Rename {
+    fn in_words(&self) -> String {
+        let Self { kind, table, source, target, reason } = self;
+        let place = if kind == "table" { String::new() } else { format!("table {table:?}: ") };
+        format!("{place}{kind} {source:?} becomes {target:?}: {reason}")
+    }
+}
+
 impl StepKind {
     /// The words for messages.
     pub fn name(self) -> &'static str {
@@ -113,6 +155,8 @@ impl StepKind {
 pub struct Identity {
     /// The target column.
     pub column: String,
+    /// The sequence's name.
+    pub sequence: String,
     /// The highest value that the source ever gave out, where it remembers.
     pub given_out: Option<i64>,
 }
@@ -194,6 +238,30 @@ impl Plan {
         self.tables.iter().flat_map(|table| &table.steps).chain(&self.foreign_keys)
     }
 
+    /// The names of all relations that this plan creates: tables, sequences and indexes.
+    pub fn relations(&self) -> Vec<String> {
+        let sequences = self.tables.iter().filter_map(|table| table.identity.as_ref());
+        let indexes = self
+            .steps()
+            .filter(|step| !matches!(step.kind, StepKind::Check | StepKind::ForeignKey));
+        let tables = self.tables.iter().map(|table| &table.schema.target);
+        let enums = self.enums().map(|named| &named.name);
+        let all = tables.chain(enums).chain(sequences.map(|identity| &identity.sequence));
+        all.chain(indexes.map(|step| &step.name)).cloned().collect()
+    }
+
+    /// The enums that are created before the tables.
+    pub fn enums(&self) -> impl Iterator<Item = &EnumType> {
+        let columns = self.tables.iter().flat_map(|table| &table.schema.columns);
+        columns.filter_map(|column| column.enum_type.as_ref())
+    }
+
+    /// The SQL that creates the enums and then the tables, one statement after the other.
+    pub fn create_tables(&self) -> impl Iterator<Item = String> {
+        let tables = self.tables.iter().map(|table| table.create.clone());
+        self.enums().map(ddl::create_enum).chain(tables)
+    }
+
     /// The SQL that drops the tables that this plan creates, and nothing else.
     pub fn drop_tables(&self) -> String {
         ddl::drop_tables(self)
@@ -222,7 +290,17 @@ impl Plan {
                 )
             })
         });
+        let of_table = |table: &str, note: &str| format!("table {table}: {note}");
+        let tables = self
+            .tables
+            .iter()
+            .flat_map(|table| table.notes.iter().map(|note| of_table(&table.schema.source, note)));
+        let steps = self.steps().filter_map(|step| {
+            let note = format!("{}: {}", step.full_name(), step.note.as_ref()?);
+            Some(of_table(&step.table, &note))
+        });
         let left = self.left_behind.iter().map(LeftBehind::in_words);
-        columns.chain(left).collect()
+        let renames = self.renames.iter().map(Rename::in_words);
+        renames.chain(columns).chain(tables).chain(steps).chain(left).collect()
     }
 }

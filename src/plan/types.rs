@@ -4,6 +4,7 @@
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
 mod declared;
+mod form;
 mod hint;
 mod said;
 mod strays;
@@ -13,10 +14,11 @@ pub use hint::{Hint, hint};
 use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    CellShape, ColumnEvidence, NumericSize, PgType, Probe, RawCell, Recast, Remedy, SourceColumn,
+    BoolForm, CellShape, ColumnEvidence, Form, NumericSize, PgType, Probe, RawCell, Recast, Remedy,
+    SourceColumn, TextProbe,
 };
 use crate::row::zone;
-use declared::{Declared, arguments, numeric_size};
+use declared::Declared;
 
 /// What was chosen for a column, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub struct Choice {
     pub misfits: Remedy,
     /// What takes their place where that is [`Remedy::Default`].
     pub default: Option<RawCell>,
+    /// How the source writes the values.
+    pub form: Form,
+    /// The labels of an enum.
+    pub labels: Vec<String>,
 }
 
 impl Choice {
@@ -50,6 +56,8 @@ impl Choice {
             strays: 0,
             misfits: Remedy::Reject,
             default: None,
+            form: Form::Plain,
+            labels: Vec::new(),
         }
     }
 
@@ -70,24 +78,23 @@ impl Choice {
 ///
 /// A zone that is not known.
 pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
-    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
-    let said_kind = said.and_then(|said| said.kind.as_deref()).and_then(parse_type);
-    match said_kind {
-        Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz) => {
-            return Ok(Probe::Temporal(zone));
-        }
-        Some(PgType::Numeric(_)) => return Ok(Probe::Decimal),
-        _ => {}
+    if let Some(texts) = said.map(said::probe).transpose()?.flatten() {
+        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts });
     }
-    Ok(match Declared::of(column) {
-        Declared::Temporal => Probe::Temporal(zone),
-        Declared::Text(_) | Declared::Float => Probe::Plain,
-        Declared::Boolean
-        | Declared::Integer
-        | Declared::Decimal(_)
-        | Declared::Bytes
-        | Declared::Nothing => Probe::Decimal,
-    })
+    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
+    let (decimals, texts) = match Declared::of(column) {
+        Declared::Temporal => (false, TextProbe::Temporal(zone)),
+        Declared::Text(_) | Declared::Float => (false, TextProbe::Plain),
+        Declared::Boolean => (true, TextProbe::Words),
+        Declared::Uuid => (true, TextProbe::Uuid),
+        Declared::Inet => (true, TextProbe::Inet),
+        Declared::Json => (true, TextProbe::Json),
+        Declared::Jsonb => (true, TextProbe::Jsonb),
+        Declared::Integer | Declared::Decimal(_) | Declared::Bytes | Declared::Nothing => {
+            (true, TextProbe::Decimal)
+        }
+    };
+    Ok(Probe { decimals, texts })
 }
 
 /// Chooses the type of a column.
@@ -108,11 +115,16 @@ pub fn choose(
     } else {
         by_evidence(Declared::of(column), evidence)
     };
-    settle(choice, evidence, said)
+    settle(choice, column, evidence, said)
 }
 
 /// Counts what does not fit, and decides what is done about it.
-fn settle(choice: Choice, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
+fn settle(
+    choice: Choice,
+    column: &SourceColumn,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let strays = strays::count(&choice, evidence);
     match said.misfits {
         Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
@@ -130,7 +142,8 @@ fn settle(choice: Choice, evidence: &ColumnEvidence, said: &ColumnSection) -> Re
         _ => {}
     }
     let (misfits, default) = remedy(said);
-    let choice = Choice { strays, misfits, default, ..choice };
+    let form = form::choose(&choice, column, evidence);
+    let choice = Choice { strays, misfits, default, form, ..choice };
     if strays == 0 {
         return Ok(choice);
     }
@@ -195,7 +208,7 @@ fn by_classes(declared: Declared, evidence: &ColumnEvidence) -> Choice {
         .warn(),
         (_, 0, 0, _, _) => by_texts(declared, evidence),
         (Declared::Boolean, _, 0, _, _) if is_zero_one(evidence) => {
-            Choice::new(CellShape::ZeroOne, PgType::Bool, "all values are 0 or 1")
+            Choice::new(CellShape::Bool(BoolForm::ZeroOne), PgType::Bool, "all values are 0 or 1")
         }
         (Declared::Decimal(size), ..) => by_decimals(size, evidence),
         (_, _, 0, _, _) => {
@@ -225,7 +238,7 @@ fn by_classes(declared: Declared, evidence: &ColumnEvidence) -> Choice {
 fn by_declaration(declared: Declared) -> Choice {
     let reason = "declared; there are no values";
     match declared {
-        Declared::Boolean => Choice::new(CellShape::ZeroOne, PgType::Bool, reason),
+        Declared::Boolean => Choice::new(CellShape::Bool(BoolForm::ZeroOne), PgType::Bool, reason),
         Declared::Temporal => Choice::new(CellShape::IsoNaive, PgType::Timestamp, reason),
         Declared::Decimal(size) => Choice::new(CellShape::Decimal, PgType::Numeric(size), reason),
         Declared::Integer => Choice::new(CellShape::Integer, PgType::Int8, reason),
@@ -235,6 +248,10 @@ fn by_declaration(declared: Declared) -> Choice {
             Choice::new(CellShape::Text, PgType::Text, reason)
         }
         Declared::Bytes => Choice::new(CellShape::Blob, PgType::Bytea, reason),
+        Declared::Uuid => Choice::new(CellShape::Uuid, PgType::Uuid, reason),
+        Declared::Inet => Choice::new(CellShape::Inet, PgType::Inet, reason),
+        Declared::Json => Choice::new(CellShape::Json, PgType::Json, reason),
+        Declared::Jsonb => Choice::new(CellShape::Json, PgType::Jsonb, reason),
     }
 }
 
@@ -258,17 +275,44 @@ fn by_texts(declared: Declared, evidence: &ColumnEvidence) -> Choice {
         Declared::Text(None) | Declared::Nothing => text("all values are texts"),
         Declared::Temporal => by_dates(evidence),
         Declared::Decimal(size) if evidence.not_decimal == 0 => by_decimals(size, evidence),
-        Declared::Boolean
-        | Declared::Decimal(_)
-        | Declared::Integer
-        | Declared::Float
-        | Declared::Bytes => text("all values are texts").warn(),
+        Declared::Boolean => by_words(evidence),
+        Declared::Uuid => parsed(CellShape::Uuid, PgType::Uuid, "UUIDs", evidence),
+        Declared::Inet => parsed(CellShape::Inet, PgType::Inet, "addresses", evidence),
+        Declared::Json => parsed(CellShape::Json, PgType::Json, "JSON documents", evidence),
+        Declared::Jsonb => parsed(CellShape::Json, PgType::Jsonb, "JSON documents", evidence),
+        Declared::Decimal(_) | Declared::Integer | Declared::Float | Declared::Bytes => {
+            text("all values are texts").warn()
+        }
+    }
+}
+
+/// A type whose texts have rules of their own, where all of them follow these.
+fn parsed(read: CellShape, pg: PgType, what: &str, evidence: &ColumnEvidence) -> Choice {
+    let (texts, parsed) = (evidence.texts, evidence.parsed);
+    if parsed == texts {
+        return Choice::new(read, pg, format!("declared; all values are {what}"));
+    }
+    let reason = format!("{} of {texts} texts are no {what}", texts - parsed);
+    Choice::new(CellShape::Text, PgType::Text, reason).warn()
+}
+
+fn by_words(evidence: &ColumnEvidence) -> Choice {
+    match evidence.forms.words.best() {
+        Some((words, times)) if times == evidence.texts => {
+            let (yes, no) = (words.word(true), words.word(false));
+            let read = CellShape::Bool(BoolForm::Words(words));
+            Choice::new(read, PgType::Bool, format!("all values are {yes} or {no}"))
+        }
+        _ => Choice::new(CellShape::Text, PgType::Text, "all values are texts").warn(),
     }
 }
 
 fn by_dates(evidence: &ColumnEvidence) -> Choice {
     let dates = &evidence.dates;
-    match (dates.date, dates.naive, dates.offset, dates.other) {
+    if dates.time > 0 && dates.time == evidence.texts {
+        return Choice::new(CellShape::IsoTime, PgType::Time, "all values are times of day");
+    }
+    match (dates.date, dates.naive, dates.offset, dates.other + dates.time) {
         (1.., 0, 0, 0) => Choice::new(CellShape::IsoDate, PgType::Date, "all values are dates"),
         (0, 1.., 0, 0) => Choice::new(CellShape::IsoNaive, PgType::Timestamp, "all values are times without a zone"),
         (0, 0, 1.., 0) => Choice::new(CellShape::IsoOffset, PgType::Timestamptz, "all values are times with an offset"),
@@ -346,7 +390,9 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
     part(evidence.texts, "TEXT");
     part(evidence.with_nul, "with a NUL character");
     part(evidence.not_utf8, "not UTF-8");
+    part(evidence.parsed, "of the kind asked for");
     part(evidence.dates.date, "dates");
+    part(evidence.dates.time, "times of day");
     part(evidence.dates.naive, "times without offset");
     part(evidence.dates.offset, "times with offset");
     part(evidence.dates.twice, "times that clocks showed twice");
@@ -359,24 +405,4 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
         parts.push(format!("up to {} characters", evidence.chars_max));
     }
     if parts.is_empty() { "no values".into() } else { parts.join(", ") }
-}
-
-/// Reads a type as the pipeline file writes it.
-pub fn parse_type(written: &str) -> Option<PgType> {
-    let name = written.trim().to_ascii_lowercase();
-    let base = name.split('(').next().unwrap_or_default().trim();
-    match (base, arguments(&name).as_slice()) {
-        ("bool" | "boolean", []) => Some(PgType::Bool),
-        ("int8" | "bigint", []) => Some(PgType::Int8),
-        ("float8" | "double precision", []) => Some(PgType::Float8),
-        ("numeric" | "decimal", []) => Some(PgType::Numeric(None)),
-        ("numeric" | "decimal", _) => numeric_size(&name).map(|size| PgType::Numeric(Some(size))),
-        ("text", []) => Some(PgType::Text),
-        ("varchar", [chars @ 1..=10_485_760]) => Some(PgType::Varchar(*chars)),
-        ("bytea", []) => Some(PgType::Bytea),
-        ("date", []) => Some(PgType::Date),
-        ("timestamp", []) => Some(PgType::Timestamp),
-        ("timestamptz", []) => Some(PgType::Timestamptz),
-        _ => None,
-    }
 }

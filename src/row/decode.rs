@@ -1,11 +1,11 @@
-//! COPY BINARY streams from the server back to rows in canonical form, and fields to text for people.
+//! COPY BINARY streams from the server back to rows in canonical form.
 //!
-//! The server normalises nothing that the encoder wrote, with one exception: the scale of a `numeric`. Without size it
+//! The server normalises nothing that the encoder wrote (a `jsonb` was normalised by the encoder, and is the server's
+//! own text), with one exception: the scale of a `numeric`. Without size it
 //! keeps the scale it was given, so `1.5` and `1.50` differ in bytes; one too large for Arrow's decimals is written
 //! with its least scale and comes back with the declared one. Such fields are hashed with their least scale.
 
 use super::numeric;
-use super::temporal::{POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use super::visit::{Row, RowVisitor};
 use super::{COPY_HEADER, COPY_TRAILER};
 use crate::error::{Error, Result};
@@ -228,7 +228,7 @@ pub fn split_fields(tuple: &[u8]) -> impl Iterator<Item = TupleField<'_>> {
     framed_fields(tuple, 2)
 }
 
-fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField<'_>> {
+pub(super) fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField<'_>> {
     std::iter::from_fn(move || {
         let start = at;
         let length = i32::from_be_bytes(*bytes.get(start..)?.first_chunk::<4>()?);
@@ -243,85 +243,12 @@ fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = TupleField
     })
 }
 
-/// The key of a [`Row`] for people: `7`, or `(usdc, 1m, 1758000000)`.
-pub fn show_key(table: &TableSchema, key: &[u8]) -> String {
-    // Key fields stand in the order of the columns, whatever the order of the key.
-    let columns =
-        table.columns.iter().enumerate().filter(|(position, _)| table.key.contains(position));
-    let types = columns.map(|(_, column)| column.pg);
-    let mut values: Vec<_> =
-        types.zip(framed_fields(key, 0)).map(|(pg, field)| show_field(pg, field.value)).collect();
-    match values.len() {
-        1 => values.swap_remove(0),
-        _ => format!("({})", values.join(", ")),
-    }
-}
-
-/// One field for people, cut to a readable length.
-pub fn show_field(pg: PgType, value: Option<&[u8]>) -> String {
-    let Some(value) = value else { return "NULL".into() };
-    let shown = match pg {
-        PgType::Bool => value.first().map(|&byte| (byte != 0).to_string()),
-        PgType::Int8 => big_endian(value).map(|value| value.to_string()),
-        PgType::Float8 => {
-            big_endian(value).map(|value| f64::from_bits(value.cast_unsigned()).to_string())
-        }
-        PgType::Numeric(_) => numeric::show(value),
-        PgType::Text | PgType::Varchar(_) => Some(shortened(&String::from_utf8_lossy(value))),
-        PgType::Bytea => None,
-        PgType::Date => value.first_chunk().and_then(|bytes| show_date(i32::from_be_bytes(*bytes))),
-        PgType::Timestamp => big_endian(value).and_then(show_timestamp),
-        PgType::Timestamptz => big_endian(value).and_then(show_timestamp).map(|shown| shown + "Z"),
-    };
-    shown.unwrap_or_else(|| show_bytes(value))
-}
-
-fn big_endian(value: &[u8]) -> Option<i64> {
-    Some(i64::from_be_bytes(*value.as_array::<8>()?))
-}
-
-fn show_date(postgres_days: i32) -> Option<String> {
-    let days = postgres_days.checked_add(POSTGRES_EPOCH_DAYS)?;
-    let date =
-        jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
-    Some(date.to_string())
-}
-
-fn show_timestamp(postgres_micros: i64) -> Option<String> {
-    let instant =
-        jiff::Timestamp::from_microsecond(postgres_micros.checked_add(POSTGRES_EPOCH_MICROS)?)
-            .ok()?;
-    Some(jiff::tz::TimeZone::UTC.to_datetime(instant).to_string())
-}
-
-const SHOWN_CHARS_MAX: usize = 120;
-
-fn shortened(text: &str) -> String {
-    let escaped = text.chars().flat_map(|char| {
-        if char.is_control() { char.escape_default().collect() } else { vec![char] }
-    });
-    let mut shown: String = escaped.take(SHOWN_CHARS_MAX).collect();
-    if text.chars().count() > SHOWN_CHARS_MAX {
-        shown.push('…');
-    }
-    shown
-}
-
-fn show_bytes(bytes: &[u8]) -> String {
-    let mut shown = String::from("\\x");
-    bytes.iter().take(SHOWN_CHARS_MAX / 2).for_each(|byte| shown.push_str(&format!("{byte:02x}")));
-    if bytes.len() > SHOWN_CHARS_MAX / 2 {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::{TupleDecoder, digest_of, digest_of_patched};
     use crate::error::Result;
     use crate::model::{
-        CellShape, Column, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
+        CellShape, Column, Form, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
     };
     use crate::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor};
 
@@ -332,10 +259,13 @@ mod tests {
             read,
             recast: Recast::Keep,
             pg,
+            enum_type: None,
             not_null: false,
             numbers_only: true,
             misfits: Remedy::Reject,
             default: None,
+            form: Form::Plain,
+            computed: false,
         };
         TableSchema {
             source: "t".into(),

@@ -61,6 +61,14 @@ impl ShortDecimal {
         self
     }
 
+    /// Whether the value is an integer of 64 bits.
+    pub fn is_integer(self) -> bool {
+        let shift = u32::try_from(self.exponent).ok();
+        let magnitude = shift.and_then(|shift| self.digits.checked_mul(10_u64.checked_pow(shift)?));
+        let limit = i64::MIN.unsigned_abs();
+        magnitude.is_some_and(|magnitude| magnitude < limit + u64::from(self.negative))
+    }
+
     /// The digits that this value needs before and after the point.
     pub fn size(self) -> DecimalSize {
         if self.digits == 0 {

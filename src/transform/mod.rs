@@ -78,7 +78,7 @@ fn localize(array: &ArrayRef, clocks: &TimeZone, column: &Column) -> Result<Arra
     let values =
         walls.try_unary::<_, TimestampMicrosecondType, Error>(|wall| {
             match zone::meaning(wall, clocks) {
-                Meaning::Once(instant) | Meaning::Twice(instant) => Ok(instant),
+                Meaning::Once(instant) | Meaning::Twice(instant, _) => Ok(instant),
                 Meaning::Never => {
                     Err(Error::new(Class::Data, "a time that the zone's clocks never showed"))
                 }

@@ -3,12 +3,16 @@
 //! It shares nothing with the mover. It reads both stores itself, SQLite by storage class and bytes, PostgreSQL as text
 //! by casts of its own, and states anew what each value must be in the type that its column has. Rows are compared as
 //! multisets, so that neither keys nor order matter, and a duplicate counts.
+//!
+//! Columns are paired by their order, and must have the name that the source's column asks for wherever PostgreSQL takes
+//! that; so must tables. What a table is called whose name PostgreSQL does not take, only the plan in the ledger knows.
 
 use crate::environment::Session;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -18,6 +22,15 @@ pub(crate) struct Comparison {
     schema: Option<String>,
     zones: BTreeMap<(String, String), TimeZone>,
     ignored: BTreeSet<String>,
+    lower: bool,
+    setting_aside: bool,
+}
+
+/// A column on both sides: its name in the source, its name and type in the target.
+struct Pair {
+    source: String,
+    target: String,
+    kind: String,
 }
 
 /// How much was compared.
@@ -25,6 +38,8 @@ pub(crate) struct Comparison {
 pub(crate) struct Compared {
     pub(crate) tables: usize,
     pub(crate) rows: usize,
+    /// Rows of the source with a value that the target's column cannot hold; they must not be in the target.
+    pub(crate) set_aside: usize,
 }
 
 impl Comparison {
@@ -51,6 +66,18 @@ impl Comparison {
         self
     }
 
+    /// Rows whose values the target's columns cannot hold may be missing, and only those.
+    pub(crate) fn setting_aside(mut self) -> Self {
+        self.setting_aside = true;
+        self
+    }
+
+    /// The names were asked for in lower case.
+    pub(crate) fn lower(mut self) -> Self {
+        self.lower = true;
+        self
+    }
+
     /// Compares everything, and fails the test where something differs or there was nothing to compare.
     #[track_caller]
     pub(crate) fn assert_equal(&self, source: &Path, target: &Session) -> Compared {
@@ -67,29 +94,31 @@ impl Comparison {
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 3; SET bytea_output = 'hex'",
         );
         let sources = sqlite_tables(&sqlite);
-        let targets = self.target_tables(target);
+        let mut targets = self.target_tables(target);
+        let planned = self.planned_names(target);
         let mut differences = Vec::new();
         let mut compared = Compared::default();
-        for (table, columns) in &sources {
-            match targets.get(table) {
-                None => differences.push(format!("table {table} is missing")),
-                Some(types) if types.keys().ne(columns.iter()) => {
-                    differences.push(format!(
-                        "table {table}: columns {columns:?}, in the target {types:?}"
-                    ));
-                }
-                Some(types) => {
-                    let (rows, found) = self.compare_table(&sqlite, target, table, types);
+        for (table, columns) in sources {
+            let name = self.asked(&table, false).or_else(|| planned.get(&table).cloned());
+            let Some((name, types)) = name.and_then(|name| targets.remove_entry(&name)) else {
+                differences.push(format!("table {table:?} is missing"));
+                continue;
+            };
+            match self.pairs(&columns, &types) {
+                Err(why) => differences.push(format!("table {table:?}: {why}")),
+                Ok(pairs) => {
+                    let names = (table.as_str(), name.as_str());
+                    let (rows, set_aside, found) =
+                        self.compare_table(&sqlite, target, names, &pairs);
                     compared.tables += 1;
                     compared.rows += rows;
+                    compared.set_aside += set_aside;
                     differences.extend(found);
                 }
             }
         }
-        let extra = targets
-            .keys()
-            .filter(|&name| !sources.contains_key(name) && !self.ignored.contains(name));
-        differences.extend(extra.map(|name| format!("table {name} is not in the source")));
+        let extra = targets.into_keys().filter(|name| !self.ignored.contains(name));
+        differences.extend(extra.map(|name| format!("table {name:?} is not in the source")));
         if compared.tables == 0 {
             differences.push("nothing was compared".into());
         }
@@ -100,20 +129,64 @@ impl Comparison {
         self.schema.as_deref().unwrap_or("public")
     }
 
-    /// Tables with the names and types of their columns.
-    fn target_tables(&self, target: &Session) -> BTreeMap<String, BTreeMap<String, String>> {
+    /// The name that the target must have for one of the source; none where PostgreSQL does not take it.
+    fn asked(&self, name: &str, column: bool) -> Option<String> {
+        let name = if self.lower { name.to_ascii_lowercase() } else { name.to_owned() };
+        let system = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"].contains(&name.as_str());
+        ((1..=63).contains(&name.len()) && !(column && system)).then_some(name)
+    }
+
+    /// The columns of both sides in order, or what is wrong with those of the target.
+    fn pairs(&self, sources: &[String], targets: &[(String, String)]) -> Result<Vec<Pair>, String> {
+        let right = |source: &String, target: &String| {
+            self.asked(source, true).is_none_or(|asked| asked == *target)
+        };
+        let pairs = || sources.iter().zip(targets);
+        if sources.len() != targets.len() || !pairs().all(|(source, (name, _))| right(source, name))
+        {
+            return Err(format!("columns {sources:?}, in the target {targets:?}"));
+        }
+        let pairs = pairs().map(|(source, (target, kind))| Pair {
+            source: source.clone(),
+            target: target.clone(),
+            kind: kind.clone(),
+        });
+        Ok(pairs.collect())
+    }
+
+    /// The plan's names of tables, where there is a plan.
+    fn planned_names(&self, target: &Session) -> HashMap<String, String> {
+        let begun = target.query("SELECT to_regclass('liteferry.migration') IS NOT NULL");
+        if begun != [[Some("t".to_owned())]] {
+            return HashMap::new();
+        }
+        let schema = literal(self.schema_name());
+        let sql = format!("SELECT plan FROM liteferry.migration WHERE target_schema = {schema}");
+        let plans = target.query(&sql).into_iter().flatten().flatten();
+        let tables = plans.flat_map(|plan| {
+            let plan: Value = serde_json::from_str(&plan).unwrap();
+            plan["tables"].as_array().unwrap().clone()
+        });
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        tables
+            .map(|table| (text(&table["schema"]["source"]), text(&table["schema"]["target"])))
+            .collect()
+    }
+
+    /// Tables with the names and types of their columns, in order.
+    fn target_tables(&self, target: &Session) -> BTreeMap<String, Vec<(String, String)>> {
         let rows = target.query(&format!(
             "SELECT t.table_name, c.column_name, c.data_type FROM information_schema.tables t
              LEFT JOIN information_schema.columns c USING (table_schema, table_name)
-             WHERE t.table_schema = {} AND t.table_type = 'BASE TABLE'",
+             WHERE t.table_schema = {} AND t.table_type = 'BASE TABLE' ORDER BY c.ordinal_position",
             literal(self.schema_name())
         ));
-        let mut tables: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in rows {
             let mut row = row.into_iter().flatten();
             let columns = tables.entry(row.next().unwrap()).or_default();
             if let (Some(column), Some(kind)) = (row.next(), row.next()) {
-                columns.insert(column, kind);
+                columns.push((column, kind));
             }
         }
         tables
@@ -123,73 +196,73 @@ impl Comparison {
         &self,
         sqlite: &Connection,
         target: &Session,
-        table: &str,
-        types: &BTreeMap<String, String>,
-    ) -> (usize, Vec<String>) {
+        (table, target_table): (&str, &str),
+        columns: &[Pair],
+    ) -> (usize, usize, Vec<String>) {
         // Rows of the source count up, rows of the target down.
         let mut balance: HashMap<Vec<String>, i64> = HashMap::new();
         let mut differences = Vec::new();
-        let mut rows = 0;
-        let names: Vec<_> = types.keys().map(|name| quoted(name)).collect();
+        let (mut rows, mut set_aside) = (0, 0);
+        let names: Vec<_> = columns.iter().map(|column| quoted(&column.source)).collect();
         let sql = format!("SELECT {} FROM main.{}", names.join(", "), quoted(table));
         let mut statement = sqlite.prepare(&sql).unwrap();
         let mut cursor = statement.query([]).unwrap();
         while let Some(row) = cursor.next().unwrap() {
             rows += 1;
-            let cells = types.iter().enumerate().map(|(at, (name, kind))| {
-                let zone = self.zones.get(&(table.into(), name.clone()));
+            let cells = columns.iter().enumerate().map(|(at, column)| {
+                let zone = self.zones.get(&(table.into(), column.source.clone()));
                 let value = row.get_ref(at).unwrap();
-                expected(value, kind, zone).unwrap_or_else(|why| {
-                    differences.push(format!("table {table}: column {name}: {why}"));
-                    "?".into()
-                })
+                expected(value, &column.kind, zone)
+                    .map_err(|why| format!("table {table:?}: column {:?}: {why}", column.source))
             });
-            *balance.entry(cells.collect()).or_default() += 1;
+            match cells.collect::<Result<_, _>>() {
+                Ok(cells) => *balance.entry(cells).or_default() += 1,
+                Err(_why) if self.setting_aside => set_aside += 1,
+                Err(why) => differences.push(why),
+            }
         }
-        for row in self.target_rows(target, table, types) {
+        for row in self.target_rows(target, target_table, columns) {
             *balance.entry(row).or_default() -= 1;
         }
         for (row, times) in balance.into_iter().filter(|(_, times)| *times != 0) {
             let side = if times > 0 { "only in the source" } else { "only in the target" };
-            let row: Vec<_> = types
-                .keys()
+            let row: Vec<_> = columns
+                .iter()
                 .zip(&row)
-                .map(|(name, cell)| format!("{name}={}", cut(cell)))
+                .map(|(column, cell)| format!("{}={}", column.source, cut(cell)))
                 .collect();
             differences.push(format!(
-                "table {table}: {} times {side}: {}",
+                "table {table:?}: {} times {side}: {}",
                 times.abs(),
                 row.join(" ")
             ));
         }
         differences.sort();
         differences.truncate(10);
-        (rows, differences)
+        (rows, set_aside, differences)
     }
 
-    fn target_rows(
-        &self,
-        target: &Session,
-        table: &str,
-        types: &BTreeMap<String, String>,
-    ) -> Vec<Vec<String>> {
-        let columns: Vec<_> = types.iter().map(|(name, kind)| shown(&quoted(name), kind)).collect();
+    fn target_rows(&self, target: &Session, table: &str, columns: &[Pair]) -> Vec<Vec<String>> {
+        let shown: Vec<_> =
+            columns.iter().map(|column| shown(&quoted(&column.target), &column.kind)).collect();
         let sql = format!(
             "SELECT {} FROM {}.{}",
-            columns.join(", "),
+            shown.join(", "),
             quoted(self.schema_name()),
             quoted(table)
         );
         let rows = target.query(&sql).into_iter().map(|row| {
-            let cells = row.into_iter().zip(types.values());
-            cells.map(|(cell, kind)| cell.map_or_else(null, |text| found(&text, kind))).collect()
+            let cells = row.into_iter().zip(columns);
+            cells
+                .map(|(cell, column)| cell.map_or_else(null, |text| found(&text, &column.kind)))
+                .collect()
         });
         rows.collect()
     }
 }
 
-/// Ordinary tables with their columns in name order; generated columns count, they are values too.
-fn sqlite_tables(sqlite: &Connection) -> BTreeMap<String, BTreeSet<String>> {
+/// Ordinary tables with their columns in order; generated columns count, they are values too.
+fn sqlite_tables(sqlite: &Connection) -> BTreeMap<String, Vec<String>> {
     let texts = |sql: &str, parameters: &[&str]| -> Vec<String> {
         let mut statement = sqlite.prepare(sql).unwrap();
         let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get(0));
@@ -200,9 +273,8 @@ fn sqlite_tables(sqlite: &Connection) -> BTreeMap<String, BTreeSet<String>> {
         &[],
     );
     let columns = |table: &String| {
-        texts("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1", &[table])
-            .into_iter()
-            .collect()
+        let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid";
+        texts(sql, &[table])
     };
     tables.iter().map(|table| (table.clone(), columns(table))).collect()
 }
@@ -255,6 +327,7 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
         (ValueRef::Text(bytes), _) => {
             let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
             match kind {
+                "text" | "character varying" if text.contains('\0') => wrong(),
                 "text" | "character varying" => Ok(text.into()),
                 "numeric" => decimal(text).map_or_else(wrong, Ok),
                 "date" if is_date(text) => Ok(text.into()),
@@ -396,7 +469,7 @@ mod tests {
 
     #[test]
     fn the_judge_finds_equal_what_is_equal() {
-        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5 });
+        assert_eq!(judged("SELECT 1").unwrap(), Compared { tables: 2, rows: 5, set_aside: 0 });
         assert_eq!(judged("UPDATE a SET n = 1.5000 WHERE id = 1").unwrap().rows, 5);
     }
 
@@ -424,6 +497,9 @@ mod tests {
             "DELETE FROM twins WHERE v IS NULL",
             "ALTER TABLE twins DROP COLUMN v",
             "ALTER TABLE twins ADD COLUMN w text",
+            "ALTER TABLE twins RENAME COLUMN v TO \"V\"",
+            "ALTER TABLE twins RENAME TO \"Twins\"",
+            "ALTER TABLE a RENAME i TO x; ALTER TABLE a RENAME r TO i; ALTER TABLE a RENAME x TO r",
             "ALTER TABLE a ALTER t TYPE bytea USING convert_to(t, 'UTF8')",
             "DROP TABLE twins",
             "CREATE TABLE more ()",

@@ -17,6 +17,9 @@ const ODD: &str = "
          '0b9de4a1-3f2c-4c55-9b0e-0123456789ab', '{\"a\": 1}'),
         (1600000000, 1600000000123, 1600000000123456, 1700000000000, '2024-02-29', '2024-02-29T23:59:59.5', '2024-02-29 10:00+02:00',
          '1b9de4a1-3f2c-4c55-9b0e-0123456789ab', '[1]');
+    CREATE TABLE kinds (id UUID, doc JSON, other JSONB, host INET, flag BOOLEAN, at TIME, xmin INTEGER, money DECIMAL(9, 2));
+    INSERT INTO kinds VALUES ('1b9de4a1-3f2c-4c55-9b0e-0123456789ab', '{}', '[1,2]', '10.0.0.1', 'true', '12:34:56', 1, '1.50'),
+        ('1B9DE4A1-3F2C-4C55-9B0E-0123456789AB', '{\"b\":1,\"a\":2}', '{}', '::1', 'false', '23:59:59.5', 2, '2.25');
     CREATE TABLE strays (id INTEGER PRIMARY KEY, note TEXT);
     INSERT INTO strays VALUES (1, 'fine'), (2, 'fine'), (3, x'00ff');";
 
@@ -120,8 +123,8 @@ fn what_the_file_offers_instead_holds_for_every_value() {
     let text = fs::read_to_string(env.path("source.toml")).unwrap();
     for words in [
         "# instead: all of its texts are dates",
-        "# id: all of its texts are UUIDs",
-        "# doc: all of its texts are JSON",
+        "# instead: all of its texts are UUIDs",
+        "# instead: all of its texts are JSON",
     ] {
         assert!(text.contains(words), "no `{words}` in\n{text}");
     }

@@ -13,6 +13,8 @@ mod connections;
 mod encoders;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+mod expressions;
 // Only builds with debug assertions know faults.
 #[cfg(test)]
 #[cfg(debug_assertions)]
@@ -22,6 +24,8 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod plan;
@@ -30,7 +34,13 @@ mod rejects;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod temporal;
+#[cfg(test)]
+mod types;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

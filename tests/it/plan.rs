@@ -217,7 +217,7 @@ fn each_advice_has_a_cause_in_the_schema() {
     let env = Environment::new();
     env.sqlite(
         "CREATE TABLE Users (id INTEGER PRIMARY KEY AUTOINCREMENT, Email TEXT COLLATE NOCASE UNIQUE, \"order\" INTEGER,
-            active BOOLEAN, born DATE, balance DECIMAL(10, 2), made_at DATETIME DEFAULT (strftime('%s', 'now')));
+            active BOOLEAN, xmin REAL, born DATE, balance DECIMAL(10, 2), made_at DATETIME DEFAULT (strftime('%s', 'now')));
          INSERT INTO Users (Email, active, born, balance) VALUES ('a@b', 1, '2000-01-01', 1.5);
          CREATE TABLE log (line TEXT CHECK (line GLOB 'a*'), user_id INTEGER REFERENCES Users);
          CREATE VIEW active_users AS SELECT ifnull(Email, \"nobody\") AS \"mail\", group_concat(id) FROM Users WHERE active = 1;
@@ -227,6 +227,7 @@ fn each_advice_has_a_cause_in_the_schema() {
     let planned = plan(&env).expect(0);
     let expected = [
         ("placeholders", vec![]),
+        ("renamed", vec!["column Users.xmin is xmin_"]),
         ("names", vec!["Users", "Users.Email", "Users.order"]),
         ("upserts", vec!["Users"]),
         ("new_ids", vec!["Users"]),

@@ -1,5 +1,6 @@
 //! Values that no column holds: their rows are set aside with their exact bytes, the others arrive, and the user decides.
 
+use crate::comparison::Comparison;
 use crate::environment::{Done, Environment};
 
 const SOURCE: &str = "
@@ -68,6 +69,8 @@ fn rows_that_do_not_fit_are_set_aside_and_the_others_arrive() {
         ["7", "9000", "20000"]
     );
     assert_eq!(env.column("SELECT word FROM pairs ORDER BY 1"), ["a", "c"]);
+    let judge = Comparison::new().setting_aside();
+    assert_eq!(judge.assert_equal(&env.source(), &env.connect()).set_aside, 4);
     // Again is no better, and does nothing twice; a look at both ends says the same.
     run(&env, "").expect(65);
     assert_eq!(env.column(REJECTS), ALL_REJECTED);
@@ -173,7 +176,7 @@ fn a_column_that_shall_fail_ends_the_run_before_anything_is_loaded() {
     run(&env, "[tables.trades.columns.note]\nmisfits = 'fail'").expect(65).saying(&[
         "table trades",
         "column note",
-        "3 values",
+        "values that do not fit text: 3",
     ]);
     assert_eq!(
         env.value("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'liteferry')"),
@@ -219,10 +222,10 @@ fn values_that_fit_a_type_the_user_asks_for_are_loaded_and_the_rest_is_set_aside
         [
             "rowid 2 at: the zone's clocks never showed this time",
             "rowid 2 n: a TEXT is no value of this column",
-            "rowid 3 at: it is no date or time of a known shape",
+            "rowid 3 at: an empty text",
             "rowid 3 n: a TEXT is no value of this column",
             "rowid 3 short: it has more characters than the target's type allows",
-            "rowid 4 flag: it is neither 0 nor 1",
+            "rowid 4 flag: it is no value of a boolean",
         ]
     );
     let rows = env.column("SELECT id || ' ' || coalesce(n, 0) || ' ' || coalesce((at AT TIME ZONE 'UTC')::text, '-') FROM t ORDER BY id");

@@ -2,8 +2,8 @@
 //!
 //! What is no SQL stands in comments, so that the parts between can be run.
 
-use super::{Output, bytes, grid, line, numbers};
-use crate::error::Error;
+use super::{Output, bytes, grid, line, name, numbers, renamed, sql};
+use crate::error::{Error, legible};
 use crate::journey::check::Checks;
 use crate::journey::plan::Planned;
 use crate::plan::advice::Advice;
@@ -25,16 +25,16 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     for table in &plan.tables {
         line(&format!(
             "{} ({} rows, {})",
-            table.schema.source,
+            renamed(&table.schema.source, &table.schema.target),
             table.schema.rows,
             bytes(table.schema.bytes)
         ));
         line(&columns(table));
     }
     line("\n-- what is created");
-    plan.tables.iter().for_each(|table| line(&format!("{};", table.create)));
+    plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
     line("\n-- what comes after the load");
-    plan.steps().for_each(|step| line(&format!("{};", step.sql)));
+    plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
     section("what to look at", &to_look_at(plan));
     section("what is not carried over, with its SQL in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));
@@ -42,7 +42,7 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     section("what it takes", &sizes(&planned.estimate, planned.checks.free_bytes));
     section("what the application must change", &advice(&planned.advice));
     line("\n-- what drops exactly this again");
-    line(&planned.drop_sql);
+    sql(&planned.drop_sql);
 }
 
 /// Comments under a heading, where there are any.
@@ -59,35 +59,29 @@ fn section(heading: &str, texts: &[String]) {
 fn columns(table: &PlannedTable) -> String {
     let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
     for (column, report) in table.schema.columns.iter().zip(&table.columns) {
-        let becomes = column.pg.to_string();
         grid.add_row([
-            &column.source,
-            &report.declared,
-            &becomes,
-            &report.reason,
-            &report.evidence,
+            renamed(&column.source, &column.target),
+            legible(&report.declared).into_owned(),
+            column.pg.to_string(),
+            legible(&report.reason).into_owned(),
+            legible(&report.evidence).into_owned(),
         ]);
     }
     grid.to_string()
-}
-
-/// One line, whatever names hold.
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }
 
 /// The warnings without those that are told with their SQL.
 fn to_look_at(plan: &Plan) -> Vec<String> {
     let left: Vec<_> = plan.left_behind.iter().map(LeftBehind::in_words).collect();
     let warnings = plan.warnings().into_iter().filter(|warning| !left.contains(warning));
-    warnings.map(|warning| one_line(&warning)).collect()
+    warnings.map(|warning| legible(&warning).into_owned()).collect()
 }
 
 fn left_behind(plan: &Plan) -> Vec<String> {
     let told = |left: &LeftBehind| {
         let sql = left.sql.trim().split(['\n', '\r']).map(|line| format!("\n    {line}"));
         let sql: String = sql.filter(|line| !line.trim().is_empty()).collect();
-        format!("{}{sql}", one_line(&left.in_words()))
+        format!("{}{sql}", legible(&left.in_words()))
     };
     plan.left_behind.iter().map(told).collect()
 }
@@ -101,7 +95,7 @@ fn suggestions(plan: &Plan) -> Vec<String> {
     let quiet = columns.filter(|(.., report)| !report.warning);
     let told = quiet.filter_map(|(table, column, report)| {
         let hint = report.hint.as_ref()?.in_words();
-        Some(one_line(&format!("table {table}: column {column}: {hint}")))
+        Some(legible(&format!("table {table}: column {column}: {hint}")).into_owned())
     });
     told.collect()
 }
@@ -145,14 +139,14 @@ fn both_ends(checks: &Checks) -> Vec<String> {
     lines.extend(checks.problems.iter().map(|problem| {
         format!("target: NOT READY: {problem}: {}", problem.advice().unwrap_or_default())
     }));
-    lines.iter().map(|line| one_line(line)).collect()
+    lines.iter().map(|line| legible(line).into_owned()).collect()
 }
 
 fn sizes(estimate: &Estimate, free: Option<u64>) -> Vec<String> {
     let mut table = grid(&["table", "rows", "values", "on disk", "indexes"]);
     for size in &estimate.tables {
         table.add_row([
-            one_line(&size.table),
+            name(&size.table),
             size.rows.to_string(),
             bytes(size.value_bytes),
             bytes(size.heap_bytes),
@@ -196,7 +190,7 @@ fn in_words(time: Time) -> String {
 fn advice(advice: &[Advice]) -> Vec<String> {
     let told = |advice: &Advice| {
         let names: Vec<_> =
-            advice.names.iter().take(NAMES_SHOWN).map(|name| one_line(name)).collect();
+            advice.names.iter().take(NAMES_SHOWN).map(|shown| name(shown)).collect();
         let more = match advice.names.len().saturating_sub(NAMES_SHOWN) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -6,9 +6,11 @@
 use super::Untranslatable;
 use super::constant::{Constant, decimal, iso_date, quoted};
 use crate::model::{Affinity, NumericSize, PgType};
+use crate::row::uuid::{self, UuidForm};
+use crate::row::{inet, json};
 use crate::sql::{unquoted, with_expression};
 use jiff::civil;
-use sqlite3_parser::ast::{Expr, Literal, Type, UnaryOperator};
+use sqlite3_parser::ast::{Expr, Literal, Operator, Type, UnaryOperator};
 
 /// The DEFAULT of a column of the type `kind`, or nothing for DEFAULT NULL.
 pub fn translate_default(sql: &str, kind: PgType) -> Result<Option<String>, Untranslatable> {
@@ -33,10 +35,13 @@ enum Now {
     Time,
     /// `2025-01-31 12:34:56`
     DateTime,
-    /// A pattern of `strftime` that holds day and time: as `to_char` has it, and whether it has milliseconds.
-    Format { pattern: String, milliseconds: bool },
+    /// A pattern of `strftime` that holds day and time: as `to_char` has it, whether it has milliseconds, and how many
+    /// characters it gives.
+    Format { pattern: String, milliseconds: bool, chars: u32 },
     /// Whole seconds since 1970, as a number.
     Epoch,
+    /// The same, times a thousand or a million.
+    EpochTimes(i64),
     /// The same as digits, which an INTEGER column turns into a number.
     EpochText,
 }
@@ -66,6 +71,7 @@ fn value(tree: &Expr<'_>) -> Result<Value, Untranslatable> {
         {
             match value(expr)? {
                 Value::Now(Now::Epoch | Now::EpochText) => Value::Now(Now::Epoch),
+                Value::Now(Now::EpochTimes(unit)) => Value::Now(Now::EpochTimes(unit)),
                 _ => {
                     return Err(Untranslatable::new(
                         "CAST is translated for the current time only",
@@ -73,6 +79,17 @@ fn value(tree: &Expr<'_>) -> Result<Value, Untranslatable> {
                 }
             }
         }
+        Expr::Binary(left, Operator::Multiply, right) => match (value(left)?, value(right)?) {
+            (
+                Value::Now(Now::Epoch | Now::EpochText),
+                Value::Constant(Constant::Integer(unit @ (1_000 | 1_000_000))),
+            ) => Value::Now(Now::EpochTimes(unit)),
+            _ => {
+                return Err(Untranslatable::new(
+                    "arithmetic is translated for the current time only",
+                ));
+            }
+        },
         Expr::FunctionCall {
             name,
             distinctness: None,
@@ -129,7 +146,7 @@ fn unknown_function(name: &str) -> Untranslatable {
 /// A pattern of strftime as to_char has it.
 fn strftime(format: &str) -> Result<Now, Untranslatable> {
     let refused = || Untranslatable::new(format!("strftime({format:?}) is not translated"));
-    let (mut pattern, mut fields) = (String::new(), String::new());
+    let (mut pattern, mut fields, mut chars) = (String::new(), String::new(), 0);
     let mut characters = format.chars();
     while let Some(character) = characters.next() {
         if character != '%' {
@@ -138,37 +155,52 @@ fn strftime(format: &str) -> Result<Now, Untranslatable> {
                 letter if letter.is_ascii_alphabetic() => pattern.extend(['"', letter, '"']),
                 _ => return Err(refused()),
             }
+            chars += 1;
             continue;
         }
         let field = characters.next().ok_or_else(refused)?;
         fields.push(field);
-        pattern += match field {
-            'Y' => "YYYY",
-            'm' => "MM",
-            'd' => "DD",
-            'H' => "HH24",
-            'M' => "MI",
-            'S' => "SS",
-            'f' => "SS.MS",
+        let (written, length) = match field {
+            'Y' => ("YYYY", 4),
+            'm' => ("MM", 2),
+            'd' => ("DD", 2),
+            'H' => ("HH24", 2),
+            'M' => ("MI", 2),
+            'S' => ("SS", 2),
+            'f' => ("SS.MS", 6),
             _ => return Err(refused()),
         };
+        pattern += written;
+        chars += length;
     }
     match fields.as_str() {
-        "YmdHMS" => Ok(Now::Format { pattern, milliseconds: false }),
-        "YmdHMf" => Ok(Now::Format { pattern, milliseconds: true }),
+        "YmdHMS" => Ok(Now::Format { pattern, milliseconds: false, chars }),
+        "YmdHMf" => Ok(Now::Format { pattern, milliseconds: true, chars }),
         _ => Err(refused()),
     }
 }
 
 impl Now {
+    /// The characters that SQLite writes.
+    fn chars(&self) -> u32 {
+        match self {
+            Self::Date => 10,
+            Self::Time => 8,
+            Self::DateTime => 19,
+            Self::Format { chars, .. } => *chars,
+            Self::Epoch | Self::EpochTimes(_) | Self::EpochText => 0,
+        }
+    }
+
     fn sql(&self, kind: PgType) -> Result<String, Untranslatable> {
         const UTC: &str = "now() AT TIME ZONE 'UTC'";
+        const SECONDS: &str = "floor(extract(epoch from now()))::bigint";
         let pattern = match self {
             Self::Date => "YYYY-MM-DD",
             Self::Time => "HH24:MI:SS",
             Self::DateTime => "YYYY-MM-DD HH24:MI:SS",
             Self::Format { pattern, .. } => pattern,
-            Self::Epoch | Self::EpochText => "",
+            Self::Epoch | Self::EpochTimes(_) | Self::EpochText => "",
         };
         let unit = match self {
             Self::Format { milliseconds: true, .. } => "milliseconds",
@@ -178,17 +210,27 @@ impl Now {
             // A column of instants may have been one of epochs.
             (
                 PgType::Timestamp,
-                Self::DateTime | Self::Format { .. } | Self::Epoch | Self::EpochText,
+                Self::DateTime
+                | Self::Format { .. }
+                | Self::Epoch
+                | Self::EpochTimes(_)
+                | Self::EpochText,
             ) => Ok(format!("date_trunc('{unit}', {UTC})")),
             (
                 PgType::Timestamptz,
-                Self::DateTime | Self::Format { .. } | Self::Epoch | Self::EpochText,
+                Self::DateTime
+                | Self::Format { .. }
+                | Self::Epoch
+                | Self::EpochTimes(_)
+                | Self::EpochText,
             ) => Ok(format!("date_trunc('{unit}', now())")),
             (PgType::Date, Self::Date) => Ok(format!("({UTC})::date")),
-            (PgType::Int8, Self::Epoch | Self::EpochText) => {
-                Ok("floor(extract(epoch from now()))::bigint".into())
-            }
+            (PgType::Int8, Self::Epoch | Self::EpochText) => Ok(SECONDS.into()),
+            (PgType::Int8, Self::EpochTimes(unit)) => Ok(format!("{SECONDS} * {unit}")),
             (PgType::Text, _) if !pattern.is_empty() => Ok(format!("to_char({UTC}, '{pattern}')")),
+            (PgType::Varchar(most), _) if !pattern.is_empty() && self.chars() <= most => {
+                Ok(format!("to_char({UTC}, '{pattern}')"))
+            }
             _ => Err(Untranslatable::new(format!(
                 "the current time in this form does not fit {kind}"
             ))),
@@ -200,9 +242,14 @@ impl Now {
 fn converted(constant: &Constant, kind: PgType) -> Result<String, Untranslatable> {
     let converted = match kind {
         PgType::Bool => boolean(constant).map(|truth| truth.to_string()),
-        PgType::Int8 => {
-            integer(constant).map(|number| Constant::Integer(number).sql()).transpose()?
-        }
+        PgType::Int2 | PgType::Int4 | PgType::Int8 => integer(constant)
+            .filter(|&number| match kind {
+                PgType::Int2 => i16::try_from(number).is_ok(),
+                PgType::Int4 => i32::try_from(number).is_ok(),
+                _ => true,
+            })
+            .map(|number| Constant::Integer(number).sql())
+            .transpose()?,
         PgType::Float8 => {
             float(constant).map(|number| Constant::Float(number).sql()).transpose()?
         }
@@ -225,6 +272,21 @@ fn converted(constant: &Constant, kind: PgType) -> Result<String, Untranslatable
         PgType::Timestamptz => {
             written(constant).and_then(iso_instant).map(|time| format!("'{time}'::timestamptz"))
         }
+        PgType::Uuid => written(constant)
+            .and_then(uuid::parse)
+            .map(|(bytes, _form)| quoted(&UuidForm::default().write(bytes)))
+            .transpose()?,
+        PgType::Inet => {
+            written(constant).filter(|text| inet::parse(text).is_some()).map(quoted).transpose()?
+        }
+        PgType::Json => {
+            written(constant).filter(|text| json::check(text)).map(quoted).transpose()?
+        }
+        PgType::Jsonb => written(constant)
+            .and_then(json::canonical_jsonb)
+            .map(|text| quoted(&text))
+            .transpose()?,
+        PgType::Float4 | PgType::Time | PgType::Cidr | PgType::Enum => None,
     };
     match converted {
         Some(sql) => Ok(sql),
@@ -300,10 +362,19 @@ fn fits(digits: &str, size: Option<NumericSize>) -> bool {
     fraction <= usize::from(scale) && whole + usize::from(scale) <= usize::from(precision)
 }
 
-/// What a TEXT column makes of a constant. REALs are left out: SQLite's way to print them is its own.
+/// What a TEXT column makes of a constant. REALs that SQLite writes with an exponent, or with fewer digits than they
+/// have, are left out.
 fn text(constant: &Constant) -> Option<String> {
+    const DIGITS_MAX: usize = 15;
     match constant {
         Constant::Text(text) => Some(text.clone()),
+        Constant::Float(float) => {
+            let written = decimal(*float);
+            let digits = written.trim_start_matches(['-', '0', '.']);
+            let digits = digits.bytes().filter(u8::is_ascii_digit).count();
+            let plain = float.abs() >= 1e-4 && digits <= DIGITS_MAX;
+            (plain || written == "0.0").then_some(written)
+        }
         other => other.integer().map(|number| number.to_string()),
     }
 }
@@ -391,6 +462,12 @@ mod tests {
         );
         gives(PgType::Int8, &[("0", "0"), ("-1", "(-1)"), ("'1'", "1"), ("1.0", "1")]);
         gives(PgType::Int8, &[("true", "1"), ("0x10", "16"), ("-0x10", "(-16)")]);
+        gives(PgType::Int2, &[("32767", "32767")]);
+        gives(PgType::Json, &[(r#"'{"a":1}'"#, r#"'{"a":1}'"#), ("'[ ]'", "'[ ]'")]);
+        gives(PgType::Jsonb, &[(r#"'{"a":1}'"#, r#"'{"a": 1}'"#), ("'[ ]'", "'[]'")]);
+        gives(PgType::Inet, &[("'10.0.0.1/8'", "'10.0.0.1/8'")]);
+        let uuid = "'0123abcd-0123-0123-0123-0123456789ab'";
+        gives(PgType::Uuid, &[(uuid, uuid), ("'0123ABCD0123012301230123456789AB'", uuid)]);
         gives(PgType::Float8, &[("1", "1.0"), ("-0.5", "(-0.5)"), ("'1.10'", "1.1")]);
         gives(PgType::Numeric(None), &[("1.10", "1.1"), ("'-0.30'", "-0.3"), ("100", "100")]);
         gives(MONEY, &[("123.45", "123.45"), ("'1.1000'", "1.1"), ("-999.99", "-999.99")]);
@@ -400,6 +477,7 @@ mod tests {
     fn a_text_takes_the_type_of_its_column() {
         gives(PgType::Text, &[("1", "'1'"), ("'it''s'", "'it''s'"), ("''", "''")]);
         gives(PgType::Text, &[("\"dq\"", "'dq'"), ("bare", "'bare'"), ("[b c]", "'b c'")]);
+        gives(PgType::Text, &[("1.50", "'1.5'"), ("-100.0", "'-100.0'"), ("0.0001", "'0.0001'")]);
         gives(PgType::Varchar(3), &[("'äöü'", "'äöü'")]);
         gives(PgType::Bytea, &[("x''", r"'\x'::bytea"), ("X'00FF'", r"'\x00ff'::bytea")]);
         gives(PgType::Date, &[("'2024-02-29'", "'2024-02-29'::date")]);
@@ -425,8 +503,14 @@ mod tests {
         refuses(PgType::Int8, &["1.5", "'a'", "''", "' 1'", "9223372036854775808", "1e30"]);
         refuses(PgType::Float8, &["'1e'", "'inf'", "'NaN'", "1e999"]);
         refuses(MONEY, &["1234.5", "0.001", "1000", "'1,5'", "'.5'"]);
-        refuses(PgType::Text, &["1.5", "x'00'"]);
+        refuses(PgType::Text, &["1e15", "0.00001", "0.1234567890123456", "x'00'"]);
         refuses(PgType::Varchar(3), &["'four'"]);
+        refuses(PgType::Int4, &["2147483648", "'a'"]);
+        refuses(PgType::Int2, &["32768", "-32769"]);
+        refuses(PgType::Json, &["''", "'NaN'", "0"]);
+        refuses(PgType::Jsonb, &["'{'", r#"'"\u0000"'"#]);
+        refuses(PgType::Uuid, &["''", "'0'"]);
+        refuses(PgType::Inet, &["''", "'localhost'"]);
         refuses(PgType::Bytea, &["''", "'text'", "0"]);
         refuses(PgType::Date, &["'2023-02-29'", "'now'", "'infinity'", "0", "'2024-1-1'"]);
         refuses(PgType::Timestamp, &["'2024-01-31'", "'2024-01-31 24:00:00'", "'epoch'", "0"]);
@@ -457,6 +541,14 @@ mod tests {
         let epoch = "floor(extract(epoch from now()))::bigint";
         gives(PgType::Int8, &[("unixepoch('now')", epoch), ("strftime('%s','now')", epoch)]);
         gives(PgType::Int8, &[("CAST(strftime('%s','now') AS INTEGER)", epoch)]);
+        let milliseconds = format!("{epoch} * 1000");
+        gives(PgType::Int8, &[("(unixepoch() * 1000)", &milliseconds)]);
+        gives(PgType::Int8, &[("CAST(strftime('%s','now') * 1000 AS INT)", &milliseconds)]);
+        gives(PgType::Varchar(19), &[("CURRENT_TIMESTAMP", &utc("YYYY-MM-DD HH24:MI:SS"))]);
+        gives(
+            PgType::Varchar(24),
+            &[("strftime('%Y-%m-%dT%H:%M:%fZ')", &utc("YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\""))],
+        );
     }
 
     #[test]
@@ -464,6 +556,9 @@ mod tests {
         refuses(PgType::Text, &["datetime('now', 'localtime')", "date('2024-01-01')"]);
         refuses(PgType::Text, &["strftime('%J')", "strftime('%s','now')", "strftime('%Y''%m')"]);
         refuses(PgType::Date, &["CURRENT_TIMESTAMP"]);
+        refuses(PgType::Varchar(18), &["CURRENT_TIMESTAMP"]);
+        refuses(PgType::Varchar(23), &["strftime('%Y-%m-%dT%H:%M:%fZ')"]);
+        refuses(PgType::Int8, &["unixepoch() * 60", "2 * 3", "unixepoch() * unixepoch()"]);
         refuses(PgType::Int8, &["CURRENT_TIMESTAMP", "unixepoch('2024-01-01')"]);
     }
 

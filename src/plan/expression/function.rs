@@ -97,6 +97,10 @@ fn abs(number: &Typed) -> Result<Typed, Untranslatable> {
 
 fn coalesce(values: &[Typed]) -> Result<Typed, Untranslatable> {
     let (texts, kind) = united(values)?;
+    if kind == ExprType::Null {
+        // PostgreSQL would take it for a text.
+        return Typed::constant(Constant::Null);
+    }
     Ok(Typed::new(format!("coalesce({})", texts.join(", ")), kind))
 }
 

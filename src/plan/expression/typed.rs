@@ -29,6 +29,8 @@ pub enum ExprType {
     Timestamp,
     /// `timestamptz`
     Timestamptz,
+    /// A type whose values SQLite has as something else: it can only be asked whether they are NULL
+    Foreign,
     /// The constant NULL
     Null,
 }
@@ -40,6 +42,20 @@ pub(super) enum Collation {
     Binary,
     /// By bytes, ASCII letters without case.
     NoCase,
+    /// By bytes, without the spaces at the end.
+    RTrim,
+}
+
+impl Collation {
+    /// The collation of this name, if it is one of SQLite's own.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_uppercase().as_str() {
+            "BINARY" => Some(Self::Binary),
+            "NOCASE" => Some(Self::NoCase),
+            "RTRIM" => Some(Self::RTrim),
+            _ => None,
+        }
+    }
 }
 
 /// The collation that an operand brings into a comparison.
@@ -84,14 +100,21 @@ impl From<PgType> for ExprType {
     fn from(kind: PgType) -> Self {
         match kind {
             PgType::Bool => Self::Boolean,
-            PgType::Int8 => Self::Integer,
-            PgType::Float8 => Self::Float,
+            PgType::Int2 | PgType::Int4 | PgType::Int8 => Self::Integer,
+            PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
             PgType::Text | PgType::Varchar(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Date => Self::Date,
             PgType::Timestamp => Self::Timestamp,
             PgType::Timestamptz => Self::Timestamptz,
+            PgType::Time
+            | PgType::Uuid
+            | PgType::Inet
+            | PgType::Cidr
+            | PgType::Json
+            | PgType::Jsonb
+            | PgType::Enum => Self::Foreign,
         }
     }
 }
@@ -108,6 +131,7 @@ impl fmt::Display for ExprType {
             Self::Date => "date",
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
+            Self::Foreign => "of a type that SQLite does not have",
             Self::Null => "NULL",
         })
     }
@@ -250,13 +274,14 @@ pub(super) fn collation_of(left: &Typed, right: &Typed) -> Collation {
     ranked.into_iter().flatten().next().unwrap_or(Collation::Binary)
 }
 
-/// The text as `collation` sees it: NOCASE folds the 26 ASCII letters and no others.
+/// The text as `collation` sees it: NOCASE folds the 26 ASCII letters and no others, RTRIM cuts spaces and no others.
 pub(super) fn folded(sql: &str, collation: Collation) -> String {
     match collation {
         Collation::Binary => sql.to_owned(),
         Collation::NoCase => {
             format!("translate({sql}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
         }
+        Collation::RTrim => format!("rtrim({sql}, ' ')"),
     }
 }
 

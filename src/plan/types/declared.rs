@@ -13,6 +13,10 @@ pub(super) enum Declared {
     /// Characters, where a length is declared.
     Text(Option<u32>),
     Bytes,
+    Uuid,
+    Inet,
+    Json,
+    Jsonb,
     Nothing,
 }
 
@@ -20,7 +24,12 @@ impl Declared {
     pub(super) fn of(column: &SourceColumn) -> Self {
         let name = column.declared.to_ascii_uppercase();
         match Affinity::of(&column.declared) {
+            _ if column.any => Self::Nothing,
             _ if name.contains("BOOL") => Self::Boolean,
+            _ if name.contains("UUID") || name.contains("GUID") => Self::Uuid,
+            _ if name.contains("JSONB") => Self::Jsonb,
+            _ if name.contains("JSON") => Self::Json,
+            _ if name.trim() == "INET" => Self::Inet,
             Affinity::Text => Self::Text(
                 arguments(&name).first().copied().filter(|&n| (1..=10_485_760).contains(&n)),
             ),
@@ -29,28 +38,16 @@ impl Declared {
             Affinity::Blob if name.trim().is_empty() => Self::Nothing,
             Affinity::Blob => Self::Bytes,
             Affinity::Numeric if name.contains("DATE") || name.contains("TIME") => Self::Temporal,
-            Affinity::Numeric => Self::Decimal(numeric_size(&name)),
+            Affinity::Numeric => Self::Decimal(NumericSize::declared(&arguments(&name))),
         }
     }
 }
 
 /// The numbers in a declared type's parentheses.
-pub(super) fn arguments(declared: &str) -> Vec<u32> {
+fn arguments(declared: &str) -> Vec<u32> {
     let inside = declared
         .split_once('(')
         .and_then(|(_, rest)| rest.split_once(')'))
         .map_or("", |(inside, _)| inside);
     inside.split(',').map_while(|number| number.trim().parse().ok()).collect()
-}
-
-pub(super) fn numeric_size(declared: &str) -> Option<NumericSize> {
-    let (precision, scale) = match *arguments(declared).as_slice() {
-        [precision] => (precision, 0),
-        [precision, scale] => (precision, scale),
-        _ => return None,
-    };
-    let size = NumericSize { precision: precision.try_into().ok()?, scale: scale.try_into().ok()? };
-    let legal =
-        (1..=NumericSize::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
-    legal.then_some(size)
 }

@@ -1,8 +1,8 @@
 //! What the pipeline file could say about a column where its values leave that open, or look like more than their
 //! type says. Never done unasked.
 
+use super::Choice;
 use super::declared::Declared;
-use super::{Choice, parse_type};
 use crate::config::ColumnSection;
 use crate::model::{CellShape, ColumnEvidence, PgType, SourceColumn};
 use crate::plan::file;
@@ -108,7 +108,7 @@ fn looks(column: &SourceColumn, evidence: &ColumnEvidence) -> Option<Hint> {
         (looks.json, "JSON", "json"),
     ];
     let (_, words, kind) = found.into_iter().find(|(seen, ..)| *seen == all)?;
-    let line = parse_type(kind).map(|_| line(column, &format!("{{ type = \"{kind}\" }}")));
+    let line = PgType::parse(kind).map(|_| line(column, &format!("{{ type = \"{kind}\" }}")));
     Some(Hint { open: false, reason: format!("all of its texts are {words}"), line })
 }
 
@@ -126,6 +126,7 @@ mod tests {
             default: None,
             collation: "BINARY".into(),
             generated: None,
+            any: false,
         }
     }
 

@@ -1,10 +1,14 @@
 //! The type that the pipeline file asks for, and what it leaves open.
 
 use super::declared::Declared;
-use super::{Choice, by_evidence, parse_type, shown, strays};
+use super::{Choice, by_evidence, shown, strays};
 use crate::config::{ColumnSection, DefaultValue, TimeSource};
 use crate::error::{Class, Error, Result};
-use crate::model::{CellShape, ColumnEvidence, EpochUnit, PgType, RawCell, Recast, SourceColumn};
+use crate::model::{
+    BoolForm, CellShape, ColumnEvidence, DateOrder, EpochUnit, LABELS_MAX, PgType, RawCell, Recast,
+    SourceColumn, TextProbe,
+};
+use crate::row::zone;
 
 /// The choice that the pipeline file makes.
 ///
@@ -17,10 +21,7 @@ pub(super) fn choose(
     said: &ColumnSection,
 ) -> Result<Choice> {
     let pg = match &said.kind {
-        Some(kind) => parse_type(kind).ok_or_else(|| {
-            undecided(format!("the pipeline file's type `{kind}` is not supported"))
-                .todo("use bool, int8, float8, numeric, numeric(p, s), text, varchar(n), bytea, date, timestamp or timestamptz")
-        })?,
+        Some(kind) => parse(kind)?,
         None => by_evidence(Declared::of(column), evidence).pg,
     };
     let choice = choice(pg, evidence, said)?;
@@ -34,6 +35,46 @@ pub(super) fn choose(
         return Err(undecided(what).todo("choose another type, or leave it to the census"));
     }
     Ok(choice)
+}
+
+/// What the census shall ask of texts for what the pipeline file says; none where that says nothing about it.
+///
+/// # Errors
+///
+/// A zone that is not known.
+pub(super) fn probe(said: &ColumnSection) -> Result<Option<TextProbe>> {
+    let zone = said.zone.as_deref().map(zone::find).transpose()?;
+    let kind = said.kind.as_deref().and_then(|kind| parse(kind).ok());
+    Ok(Some(match (kind, said.from) {
+        (Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz), from) => match from {
+            Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy),
+            Some(TimeSource::Mdy) => TextProbe::Ordered(DateOrder::Mdy),
+            Some(TimeSource::Yyyymmdd) => TextProbe::Compact,
+            _ => TextProbe::Temporal(zone),
+        },
+        (Some(PgType::Time), _) => TextProbe::Temporal(None),
+        (Some(PgType::Numeric(_)), _) => TextProbe::Decimal,
+        (Some(PgType::Bool), _) => TextProbe::Words,
+        (Some(PgType::Uuid), _) => TextProbe::Uuid,
+        (Some(PgType::Inet), _) => TextProbe::Inet,
+        (Some(PgType::Cidr), _) => TextProbe::Cidr,
+        (Some(PgType::Json), _) => TextProbe::Json,
+        (Some(PgType::Jsonb), _) => TextProbe::Jsonb,
+        (Some(PgType::Enum), _) => TextProbe::Labels,
+        _ => return Ok(None),
+    }))
+}
+
+fn parse(kind: &str) -> Result<PgType> {
+    if kind.trim().eq_ignore_ascii_case("enum") {
+        return Ok(PgType::Enum);
+    }
+    PgType::parse(kind).ok_or_else(|| {
+        undecided(format!("the pipeline file's type `{kind}` is not supported")).todo(
+            "use bool, int2, int4, int8, float4, float8, numeric, numeric(p, s), text, varchar(n), bytea, date, time, \
+             timestamp, timestamptz, uuid, inet, cidr, json, jsonb or enum",
+        )
+    })
 }
 
 /// A default as the cell that SQLite would hold.
@@ -51,39 +92,106 @@ fn undecided(what: impl Into<String>) -> Error {
 }
 
 fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
-    let timed = matches!(pg, PgType::Timestamp | PgType::Timestamptz);
+    let timed = matches!(pg, PgType::Date | PgType::Timestamp | PgType::Timestamptz);
     if !timed && (said.from.is_some() || said.zone.is_some()) {
-        return Err(undecided(format!("`from` and `zone` are for times, and {pg} is none"))
-            .todo("give `type = \"timestamptz\"` or \"timestamp\" too, or leave them out"));
+        return Err(undecided(format!(
+            "`from` and `zone` are for dates and times, and {pg} is none"
+        ))
+        .todo("give `type = \"timestamptz\"`, \"timestamp\" or \"date\" too, or leave them out"));
     }
     let read = match pg {
-        PgType::Bool => CellShape::ZeroOne,
-        PgType::Int8 => CellShape::Integer,
-        PgType::Float8 => CellShape::Real,
+        PgType::Bool => CellShape::Bool(boolean(evidence)),
+        PgType::Int2 | PgType::Int4 | PgType::Int8 => CellShape::Integer,
+        PgType::Float4 | PgType::Float8 => CellShape::Real,
         PgType::Numeric(_) => CellShape::Decimal,
         PgType::Text if evidence.integers + evidence.reals > 0 => CellShape::AnyText,
         PgType::Text | PgType::Varchar(_) => CellShape::Text,
         PgType::Bytea => CellShape::Blob,
-        PgType::Date => CellShape::IsoDate,
-        PgType::Timestamp | PgType::Timestamptz => return time(pg, evidence, said),
+        PgType::Time => CellShape::IsoTime,
+        PgType::Uuid => CellShape::Uuid,
+        PgType::Inet | PgType::Cidr => CellShape::Inet,
+        PgType::Json | PgType::Jsonb => CellShape::Json,
+        PgType::Enum => return labels(evidence),
+        PgType::Date | PgType::Timestamp | PgType::Timestamptz => return time(pg, evidence, said),
     };
     Ok(Choice::new(read, pg, SAID))
 }
 
 const SAID: &str = "the pipeline file says so";
 
+fn boolean(evidence: &ColumnEvidence) -> BoolForm {
+    match evidence.forms.words.best() {
+        Some((words, times)) if times > evidence.integers + evidence.reals => {
+            BoolForm::Words(words)
+        }
+        _ if evidence.reals > evidence.integers => BoolForm::ZeroOneReal,
+        _ => BoolForm::ZeroOne,
+    }
+}
+
+fn labels(evidence: &ColumnEvidence) -> Result<Choice> {
+    let labels = match &evidence.labels {
+        Some(labels) => labels.iter().cloned().collect(),
+        None if evidence.texts == 0 => Vec::new(),
+        None => {
+            return Err(undecided(format!(
+                "it has more than {LABELS_MAX} different texts, too many for an enum"
+            ))
+            .todo("leave it text"));
+        }
+    };
+    if let Some(long) = labels.iter().find(|label: &&String| label.len() > LABEL_BYTES_MAX) {
+        return Err(undecided(format!(
+            "`{long}` is longer than the {LABEL_BYTES_MAX} bytes of an enum's label"
+        ))
+        .todo("leave it text"));
+    }
+    Ok(Choice { labels, ..Choice::new(CellShape::Label, PgType::Enum, SAID) })
+}
+
+/// Bytes of an enum's label, PostgreSQL's limit.
+const LABEL_BYTES_MAX: usize = 63;
+
 fn time(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
     let unit = match said.from {
-        None if evidence.integers > evidence.texts => return Err(epoch_undecided(pg, evidence)),
+        None if evidence.integers + evidence.reals > evidence.texts => {
+            return Err(epoch_undecided(pg, evidence));
+        }
         None | Some(TimeSource::Iso8601) => return iso(pg, evidence, said),
+        Some(TimeSource::Dmy) => return calendar(CellShape::Ordered(DateOrder::Dmy), pg, said),
+        Some(TimeSource::Mdy) => return calendar(CellShape::Ordered(DateOrder::Mdy), pg, said),
+        Some(TimeSource::Yyyymmdd) => return calendar(CellShape::Compact, pg, said),
         Some(TimeSource::UnixS) => EpochUnit::Seconds,
         Some(TimeSource::UnixMs) => EpochUnit::Milliseconds,
         Some(TimeSource::UnixUs) => EpochUnit::Microseconds,
+        Some(TimeSource::UnixNs) => EpochUnit::Nanoseconds,
+        Some(TimeSource::Julian) => EpochUnit::JulianDays,
+        Some(TimeSource::CoreData) => EpochUnit::CoreData,
+        Some(TimeSource::Webkit) => EpochUnit::Webkit,
     };
-    if said.zone.is_some() {
-        return Err(undecided("an epoch has no zone").todo("leave out `zone`"));
+    if said.zone.is_some() || pg == PgType::Date {
+        return Err(undecided("an epoch counts instants, which have no zone and are no dates")
+            .todo("say `type = \"timestamptz\"`, and leave out `zone`"));
     }
     Ok(Choice::new(CellShape::Epoch(unit), pg, SAID))
+}
+
+/// Dates and times that are not written as ISO has it.
+fn calendar(read: CellShape, pg: PgType, said: &ColumnSection) -> Result<Choice> {
+    let choice = Choice::new(read, pg, SAID);
+    match (pg, &said.zone) {
+        (PgType::Timestamptz, Some(zone)) => Ok(choice.recast(Recast::Localize(zone.clone()))),
+        (PgType::Timestamptz, None) => Err(zone_undecided()),
+        (_, Some(_)) => Err(undecided(format!("a {pg} has no zone"))
+            .todo("say `type = \"timestamptz\"`, or leave out `zone`")),
+        (_, None) => Ok(choice),
+    }
+}
+
+fn zone_undecided() -> Error {
+    undecided("in which zone its times without an offset are is not said").todo(
+        "say so in the pipeline file: { type = \"timestamptz\", zone = \"UTC\" }, or another zone",
+    )
 }
 
 fn epoch_undecided(pg: PgType, evidence: &ColumnEvidence) -> Error {
@@ -94,15 +202,14 @@ fn epoch_undecided(pg: PgType, evidence: &ColumnEvidence) -> Error {
 
 fn iso(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
     let dates = &evidence.dates;
-    let walls = dates.naive + dates.date;
     match (pg, &said.zone) {
+        (PgType::Date, None) => Ok(Choice::new(CellShape::IsoDate, pg, SAID)),
         (PgType::Timestamp, None) => Ok(Choice::new(CellShape::IsoNaive, pg, SAID)),
-        (PgType::Timestamp, Some(_)) => Err(undecided("a timestamp has no zone")
-            .todo("say `type = \"timestamptz\"`, or leave out `zone`")),
-        (_, None) if walls > 0 => {
-            Err(undecided(format!("in which zone its {walls} times without an offset are is not said"))
-                .todo("say so in the pipeline file: { type = \"timestamptz\", zone = \"UTC\" }, or another zone"))
+        (PgType::Date | PgType::Timestamp, Some(_)) => {
+            Err(undecided(format!("a {pg} has no zone"))
+                .todo("say `type = \"timestamptz\"`, or leave out `zone`"))
         }
+        (_, None) if dates.naive + dates.date > 0 => Err(zone_undecided()),
         (_, None) => Ok(Choice::new(CellShape::IsoOffset, pg, SAID)),
         (_, Some(zone)) => Ok(localized(pg, evidence, zone)),
     }
@@ -128,13 +235,7 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
 }
 
 fn told(pg: PgType, said: &ColumnSection) -> String {
-    let from = match said.from {
-        None => "",
-        Some(TimeSource::Iso8601) => " from iso8601",
-        Some(TimeSource::UnixS) => " from unix_s",
-        Some(TimeSource::UnixMs) => " from unix_ms",
-        Some(TimeSource::UnixUs) => " from unix_us",
-    };
+    let from = said.from.map(|from| format!(" from {}", from.name())).unwrap_or_default();
     let zone = said.zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
     format!("{pg}{from}{zone}")
 }

@@ -10,7 +10,7 @@ use crate::model::TableSchema;
 use crate::model::identifier::quoted;
 use tokio_postgres::types::ToSql;
 
-/// The names among `names` that relations of a schema have already.
+/// The names among `names` that relations of a schema have already, or types: each table comes with a type of its name.
 ///
 /// # Errors
 ///
@@ -22,8 +22,14 @@ pub fn relations_in_the_way(
 ) -> Result<Vec<String>> {
     let rows = session.query(
         "look at the target's tables",
+        // An array's type gives way by itself.
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = $1 AND c.relname::text = ANY ($2) ORDER BY 1",
+         WHERE n.nspname = $1 AND c.relname::text = ANY ($2)
+         UNION
+         SELECT t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+         WHERE n.nspname = $1 AND t.typname::text = ANY ($2)
+           AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+         ORDER BY 1",
         &[&schema, &names],
     )?;
     rows.iter().map(|row| column(Some(row), 0)).collect()
@@ -69,33 +75,73 @@ pub fn make<'s>(session: &Session, statements: impl IntoIterator<Item = &'s str>
     statements.into_iter().try_for_each(|sql| session.batch("change the target's schema", sql))
 }
 
-/// Does work once that the rows that are there may not allow. Where they do not, that is noted instead, and given back.
+/// Does work once that the rows that are there may not allow. Where they do not, `instead` is done, and what it says,
+/// of the reason that it gets, is noted and given back.
 ///
 /// # Errors
 ///
-/// What the server says, but for rows that stand in the way.
+/// What the server says, but for rows that stand in the way of `work`; what `instead` says.
 pub fn attempt(
     session: &Session,
     lease: Lease,
     name: &str,
     work: impl FnOnce(&Session) -> Result<()>,
+    instead: impl FnOnce(&Session, Error) -> Result<String>,
 ) -> Result<Option<String>> {
     let broken = match once(session, lease, name, work) {
         Ok(true) => return Ok(None),
         // Done before a connection was lost: the outcome is in the ledger.
         Ok(false) => return ledger::note_of(session, lease.migration, name),
-        Err(error) if error.class() == Class::Data => cause(&error),
+        Err(error) if error.class() == Class::Data => error,
         Err(error) => return Err(error),
     };
     session.transaction(|session| {
         ledger::guard(session, lease)?;
-        ledger::complete_step(session, lease, name, Some(&broken))
-    })?;
-    Ok(Some(broken))
+        let told = instead(session, broken)?;
+        ledger::complete_step(session, lease, name, Some(&told))?;
+        Ok(Some(told))
+    })
 }
 
-fn cause(error: &Error) -> String {
+/// What the server said, where it said something.
+pub fn cause(error: &Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Does work in the caller's transaction that the rows may not allow; then nothing of it is left.
+///
+/// # Errors
+///
+/// What the server says, but for rows that stand in the way.
+pub fn if_allowed<T>(
+    session: &Session,
+    work: impl FnOnce(&Session) -> Result<T>,
+) -> Result<Option<T>> {
+    session.batch("set a savepoint", "SAVEPOINT allowed")?;
+    match work(session) {
+        Err(error) if error.class() == Class::Data => {
+            session.batch("go back to a savepoint", "ROLLBACK TO SAVEPOINT allowed")?;
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
+/// The rows that break a constraint, in words; nothing where the query for them fails as the constraint did. In the
+/// caller's transaction.
+///
+/// # Errors
+///
+/// What the server says, but for rows that stand in the way.
+pub fn offenders(session: &Session, sql: &str) -> Result<Option<String>> {
+    let find = |session: &Session| session.query("find the rows that break a constraint", sql, &[]);
+    let rows = if_allowed(session, find)?.unwrap_or_default();
+    let Some(first) = rows.first() else { return Ok(None) };
+    let count: String = column(Some(first), 0)?;
+    let keys =
+        rows.iter().map(|row| column(Some(row), 1)).collect::<Result<Vec<String>>>()?.join("; ");
+    let more = if count == rows.len().to_string() { "" } else { "; …" };
+    Ok(Some(format!("{count} rows: {keys}{more}")))
 }
 
 /// Sets an identity's sequence behind every value that is there and every value that the source gave out.

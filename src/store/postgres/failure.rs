@@ -107,7 +107,8 @@ fn classify_code(code: &str) -> Class {
     match code {
         "25006" | "25P03" | "25P04" | "55006" | "55P03" | "58030" => Class::Temporary,
         "3D000" | "57P04" => Class::Server,
-        "40002" => Class::Data,
+        // No key to refer to: the rows did not allow it.
+        "40002" | "42830" => Class::Data,
         "42501" => Class::Access,
         _ => match code.get(..2) {
             Some("08" | "40" | "53" | "57") => Class::Temporary,

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::write::{columns, relation};
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
-use crate::model::{PgType, TableSchema};
+use crate::model::{Column, PgType, TableSchema};
 use crate::row::{RowVisitor, TupleDecoder};
 use futures_util::TryStreamExt;
 
@@ -130,12 +130,22 @@ fn read_where(
 /// Bytes above which a row is read alone.
 const LARGE_ROW_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The bytes of a row's values of variable length; the server knows them without reading the values.
+/// The bytes of a row's values of variable length; the server knows most of them without reading the values.
 fn row_size(table: &TableSchema) -> String {
-    let long =
-        table.columns.iter().filter(|column| column.pg.is_text() || column.pg == PgType::Bytea);
-    let sizes: Vec<_> = long
-        .map(|column| format!("coalesce(octet_length({})::bigint, 0)", quoted(&column.target)))
+    let size = |column: &Column| {
+        let name = quoted(&column.target);
+        match column.pg {
+            PgType::Text | PgType::Varchar(_) | PgType::Bytea => Some(name),
+            // This makes the server write jsonb out, which is the one way to know how long its text is.
+            PgType::Json | PgType::Jsonb => Some(format!("{name}::text")),
+            _ => None,
+        }
+    };
+    let sizes: Vec<_> = table
+        .columns
+        .iter()
+        .filter_map(size)
+        .map(|value| format!("coalesce(octet_length({value})::bigint, 0)"))
         .collect();
     if sizes.is_empty() { "0".into() } else { format!("({})", sizes.join(" + ")) }
 }

@@ -4,7 +4,7 @@ use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
-use crate::model::{Misfit, TableSchema};
+use crate::model::{Column, FormException, Misfit, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -27,7 +27,7 @@ pub fn load_chunk(
 ) -> Result<bool> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    if !ledger::claim_chunk(session, lease, &table.source, chunk)? {
+    if !ledger::claim_chunk(session, lease, &table.target, chunk)? {
         session.batch("roll back", "ROLLBACK")?;
         return Ok(false);
     }
@@ -53,11 +53,11 @@ pub fn load_rejected(
 ) -> Result<()> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    let rows = ledger::rejected_rows(session, lease, &table.source, chunk)?;
+    let rows = ledger::rejected_rows(session, lease, &table.target, chunk)?;
     if rows.is_empty() {
         return session.batch("roll back", "ROLLBACK");
     }
-    ledger::forget_rejected(session, lease, &table.source, chunk, &rows)?;
+    ledger::forget_rejected(session, lease, &table.target, chunk, &rows)?;
     copy_all(session, lease, table, |writer| copy(writer, &rows))?;
     reach(Step::RejectsLoaded);
     session.batch("commit", "COMMIT")
@@ -72,6 +72,8 @@ pub struct Copied {
     pub sent: u64,
     /// Cells that did not fit.
     pub misfits: Vec<Misfit>,
+    /// Cells that are written otherwise than their columns' forms say.
+    pub exceptions: Vec<FormException>,
 }
 
 /// Copies rows, and completes their chunk in the ledger.
@@ -83,13 +85,14 @@ fn copy_all(
 ) -> Result<()> {
     let mut writer = CopyWriter::begin(session, table)?;
     reach(Step::CopyBegun);
-    let Copied { loaded, sent, misfits } = copy(&mut writer)?;
+    let Copied { loaded, sent, misfits, exceptions } = copy(&mut writer)?;
     let taken = writer.finish()?;
     reach(Step::CopyEnded);
     if taken != sent {
         return Err(Error::internal(format!("{sent} rows were sent, the server took {taken}")));
     }
     ledger::note_misfits(session, lease, table, loaded.chunk, &misfits)?;
+    ledger::note_exceptions(session, lease, table, loaded.chunk, &exceptions)?;
     ledger::complete_chunk(session, lease, &loaded)
 }
 
@@ -101,8 +104,9 @@ pub struct CopyWriter<'s> {
 
 impl<'s> CopyWriter<'s> {
     fn begin(session: &'s Session, table: &TableSchema) -> Result<Self> {
+        let loaded: Vec<_> = table.columns.iter().filter(|column| !column.computed).collect();
         let sql =
-            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns(table));
+            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), named(loaded));
         let sink = session.wait("begin a COPY", session.client().copy_in(&sql))?;
         let mut writer = Self { session, sink: Box::pin(sink) };
         writer.write(Bytes::from_static(&COPY_HEADER))?;
@@ -137,5 +141,9 @@ pub(super) fn relation(table: &TableSchema) -> String {
 
 /// The quoted names of all columns, in order.
 pub(super) fn columns(table: &TableSchema) -> String {
-    table.columns.iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
+    named(&table.columns)
+}
+
+fn named<'c>(columns: impl IntoIterator<Item = &'c Column>) -> String {
+    columns.into_iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
 }

@@ -3,10 +3,10 @@
 //! A batch ends at `BATCH_ROWS` rows or `BATCH_BYTES` bytes, so that memory does not depend on the width of rows,
 //! and a row larger than that travels alone.
 
-use super::cell::CellBuilder;
+use super::cell::{CellBuilder, Fit};
 use super::connection::Refused;
 use crate::error::{Class, Error, Result};
-use crate::model::{Column, Misfit, RawCell, Remedy, RowName, TableSchema};
+use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
@@ -28,6 +28,8 @@ pub struct ReadBatch {
     pub misfits: Vec<Misfit>,
     /// Rows that are not in `records`.
     pub rejected: u64,
+    /// Cells of `records` that are written otherwise than their columns' forms say.
+    pub exceptions: Vec<FormException>,
 }
 
 /// Builds the batches of one table.
@@ -40,6 +42,9 @@ pub(super) struct BatchBuilder<'t> {
     misfits: Vec<Misfit>,
     /// The positions of rows that are rejected, ascending.
     rejected: Vec<usize>,
+    exceptions: Vec<FormException>,
+    /// Where the exceptions of the current row begin.
+    row_exceptions: usize,
 }
 
 impl<'t> BatchBuilder<'t> {
@@ -53,20 +58,38 @@ impl<'t> BatchBuilder<'t> {
             bytes: 0,
             misfits: Vec::new(),
             rejected: Vec::new(),
+            exceptions: Vec::new(),
+            row_exceptions: 0,
         })
     }
 
     /// Appends a row of the columns in order, and the rowid where there is one.
     pub(super) fn append(&mut self, row: &Row<'_>) -> Result<()> {
+        self.row_exceptions = self.exceptions.len();
         for position in 0..self.columns.len() {
             let Some((column, builder)) = self.columns.get_mut(position) else { continue };
             let cell = row.get_ref(position).refused(|| format!("column {}", column.source))?;
             match builder.append(cell) {
-                Ok(bytes) => self.bytes += bytes,
+                Ok(Fit { bytes, in_form: true }) => self.bytes += bytes,
+                Ok(Fit { bytes, in_form: false }) => {
+                    self.bytes += bytes;
+                    self.except(position, cell, row)?;
+                }
                 Err(reason) => self.misfit(position, cell, reason, row)?,
             }
         }
+        if self.rejected.last() == Some(&self.rows) {
+            // The whole row is kept in the source's own words.
+            self.exceptions.truncate(self.row_exceptions);
+        }
         self.rows += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Row<'_>) -> Result<()> {
+        let (row, cell) = (row_name(self.table, row)?, raw(cell));
+        self.exceptions.push(FormException { row, column, cell });
         Ok(())
     }
 
@@ -119,6 +142,7 @@ impl<'t> BatchBuilder<'t> {
         let rows = std::mem::take(&mut self.rows);
         let rejected = std::mem::take(&mut self.rejected);
         let misfits = std::mem::take(&mut self.misfits);
+        let exceptions = std::mem::take(&mut self.exceptions);
         self.bytes = 0;
         let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
         let shapeless =
@@ -131,7 +155,7 @@ impl<'t> BatchBuilder<'t> {
             records = filter_record_batch(&records, &keep).map_err(shapeless)?;
         }
         let rejected = rejected.len().try_into().unwrap_or(u64::MAX);
-        Ok(ReadBatch { records, misfits, rejected })
+        Ok(ReadBatch { records, misfits, rejected, exceptions })
     }
 }
 

@@ -10,13 +10,18 @@ use super::looks;
 use super::read::Reader;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
-use crate::model::{ColumnEvidence, Probe, RowRange, SourceTable, Stretch, TableEvidence};
+use crate::model::{
+    BoolWords, ColumnEvidence, IsoForm, JsonForm, LABELS_MAX, NumberForm, Probe, RowRange,
+    SourceTable, Stretch, TableEvidence, TextProbe,
+};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
-use crate::row::temporal::IsoText;
+use crate::row::temporal::{IsoText, Refusal};
 use crate::row::zone::{self, Meaning};
+use crate::row::{inet, json, uuid};
 use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
 
 /// Rows after which the caller hears that the census is alive.
 const TICK_ROWS: u64 = 16 * 1024;
@@ -196,6 +201,9 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
         }
         ValueRef::Integer(value) => {
             column.integers += 1;
+            if probe.texts == TextProbe::Compact {
+                count_time(column, IsoText::parse_compact_integer(value));
+            }
             let (least, greatest) = column.integer_range.unwrap_or((value, value));
             column.integer_range = Some((least.min(value), greatest.max(value)));
             column.integers_beyond_double += u64::from(exact_double(value).is_none());
@@ -203,8 +211,7 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
         }
         ValueRef::Real(value) => {
             column.reals += 1;
-            let decimal =
-                if *probe == Probe::Decimal { ShortDecimal::of_double(value) } else { None };
+            let decimal = if probe.decimals { ShortDecimal::of_double(value) } else { None };
             match decimal {
                 Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
                 None => column.beyond_decimal += u64::from(beyond_decimal(value)),
@@ -213,18 +220,20 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
         }
         ValueRef::Text(bytes) => {
             column.texts += 1;
-            look_at_text(column, bytes, probe);
+            look_at_text(column, bytes, &probe.texts);
             length(bytes)
         }
         ValueRef::Blob(bytes) => {
             column.blobs += 1;
+            column.uuid_blobs +=
+                u64::from(probe.texts == TextProbe::Uuid && bytes.len() == UUID_BYTES);
             column.bytes_max = column.bytes_max.max(length(bytes));
             length(bytes)
         }
     }
 }
 
-fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
+fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &TextProbe) {
     column.bytes_max = column.bytes_max.max(length(bytes));
     let has_nul = bytes.contains(&0);
     column.with_nul += u64::from(has_nul);
@@ -240,41 +249,97 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &Probe) {
             column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
     }
     match probe {
-        Probe::Plain => looks::note(&mut column.looks, text, column.texts),
-        Probe::Decimal => {
-            match PlainDecimal::parse(text) {
-                Some(decimal) => column.decimal = column.decimal.union(decimal.size()),
-                None => column.not_decimal += 1,
-            }
+        TextProbe::Plain => looks::note(&mut column.looks, text, column.texts),
+        TextProbe::Decimal => {
+            look_at_decimal(column, text);
             looks::note(&mut column.looks, text, column.texts);
         }
-        Probe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
+        TextProbe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
+        TextProbe::Ordered(order) => count_time(column, IsoText::parse_ordered(text, *order)),
+        TextProbe::Compact => count_time(column, IsoText::parse_compact(text)),
+        TextProbe::Words => {
+            if let Some((words, _value)) = BoolWords::of(text) {
+                column.forms.words.add(words, 1);
+            }
+        }
+        TextProbe::Uuid => {
+            if let Some((_bytes, form)) = uuid::parse(text) {
+                column.parsed += 1;
+                column.forms.uuid.add(form, 1);
+            }
+        }
+        TextProbe::Inet => column.parsed += u64::from(inet::parse(text).is_some()),
+        TextProbe::Cidr => column.parsed += u64::from(inet::parse_cidr(text).is_some()),
+        TextProbe::Json => column.parsed += u64::from(json::check(text)),
+        TextProbe::Jsonb => look_at_document(column, text),
+        TextProbe::Labels => look_at_label(column, text),
+    }
+}
+
+/// Bytes of a UUID in a BLOB.
+const UUID_BYTES: usize = 16;
+
+fn look_at_decimal(column: &mut ColumnEvidence, text: &str) {
+    match PlainDecimal::parse(text) {
+        Some(decimal) => {
+            column.decimal = column.decimal.union(decimal.size());
+            column.short_decimals += u64::from(NumberForm::Text.writes_text(text));
+        }
+        None => column.not_decimal += 1,
+    }
+}
+
+fn look_at_document(column: &mut ColumnEvidence, text: &str) {
+    if let Some(canonical) = json::canonical_jsonb(text) {
+        column.parsed += 1;
+        if let Some(form) = JsonForm::of(text, &canonical) {
+            column.forms.json.add(form, 1);
+        }
+    }
+}
+
+fn look_at_label(column: &mut ColumnEvidence, text: &str) {
+    let is_first = column.texts == 1;
+    let labels = if is_first {
+        column.labels.insert(BTreeSet::new())
+    } else {
+        let Some(labels) = &mut column.labels else { return };
+        labels
+    };
+    if !labels.contains(text) {
+        labels.insert(text.into());
+        if labels.len() > LABELS_MAX {
+            column.labels = None;
+        }
+    }
+}
+
+fn count_time(column: &mut ColumnEvidence, read: Result<(IsoText, IsoForm), Refusal>) {
+    match read {
+        Ok((value, form)) => {
+            match value {
+                IsoText::Date(_) => column.dates.date += 1,
+                IsoText::Time(_) => column.dates.time += 1,
+                IsoText::Naive(_) => column.dates.naive += 1,
+                IsoText::Instant(_) => column.dates.offset += 1,
+            }
+            column.forms.iso.add(value, form);
+        }
+        Err(_refusal) => column.dates.other += 1,
     }
 }
 
 fn look_at_date(column: &mut ColumnEvidence, text: &str, zone: Option<&TimeZone>) {
-    let dates = &mut column.dates;
-    let wall = match IsoText::parse(text) {
-        Some(IsoText::Date(days)) => {
-            dates.date += 1;
-            i64::from(days) * 86_400_000_000
-        }
-        Some(IsoText::Naive(wall)) => {
-            dates.naive += 1;
-            wall
-        }
-        Some(IsoText::Instant(_)) => {
-            dates.offset += 1;
-            return;
-        }
-        None => {
-            dates.other += 1;
-            return;
-        }
+    let read = IsoText::parse(text);
+    count_time(column, read);
+    let wall = match read {
+        Ok((IsoText::Date(days), _)) => i64::from(days) * 86_400_000_000,
+        Ok((IsoText::Naive(wall), _)) => wall,
+        _ => return,
     };
     match zone.map(|zone| zone::meaning(wall, zone)) {
-        Some(Meaning::Twice(_)) => dates.twice += 1,
-        Some(Meaning::Never) => dates.never += 1,
+        Some(Meaning::Twice(..)) => column.dates.twice += 1,
+        Some(Meaning::Never) => column.dates.never += 1,
         Some(Meaning::Once(_)) | None => {}
     }
 }

@@ -4,6 +4,7 @@
 //! drop all of this process's locks on it (<https://www.sqlite.org/howtocorrupt.html>, 2.2). Its identity is taken by
 //! `stat` alone.
 
+use super::collation::stand_in;
 use crate::error::{Class, Error, Place, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -149,6 +150,7 @@ impl Source {
             )?,
             Reach::Copied(folder) => Connection::open(folder.path().join(COPY_NAME))?,
         };
+        stand_in(&connection)?;
         configure(&connection)?;
         Ok(connection)
     }

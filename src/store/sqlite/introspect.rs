@@ -16,15 +16,17 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     let listed = rows(
         connection,
-        r"SELECT name, wr FROM pragma_table_list
+        r"SELECT name, wr, strict FROM pragma_table_list
           WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            Ok(ListedTable { name: row.get(0)?, without_rowid: row.get(1)?, strict: row.get(2)? })
+        },
     )?;
     let mut tables = Vec::with_capacity(listed.len());
-    for (name, without_rowid) in listed {
-        let place = format!("table {name}");
-        tables.push(table(connection, name, without_rowid).at(|| place)?);
+    for listed in listed {
+        let place = format!("table {}", listed.name);
+        tables.push(table(connection, listed).at(|| place)?);
     }
     let left_behind = left_behind(connection)?;
     Ok(SourceSchema { tables, left_behind })
@@ -65,7 +67,15 @@ fn left_behind(connection: &Connection) -> Result<Vec<(String, String, String)>>
     )
 }
 
-fn table(connection: &Connection, name: String, without_rowid: bool) -> Result<SourceTable> {
+/// A table as PRAGMA table_list has it.
+struct ListedTable {
+    name: String,
+    without_rowid: bool,
+    strict: bool,
+}
+
+fn table(connection: &Connection, listed: ListedTable) -> Result<SourceTable> {
+    let ListedTable { name, without_rowid, strict } = listed;
     let sql = schema_sql(connection, "table", &name)?.unwrap_or_default();
     let mut notes = Vec::new();
     let declared = declaration::table(&sql).unwrap_or_else(|reason| {
@@ -75,7 +85,7 @@ fn table(connection: &Connection, name: String, without_rowid: bool) -> Result<S
         ));
         TableDeclaration::default()
     });
-    let (columns, primary_key) = columns(connection, &name, &declared)?;
+    let (columns, primary_key) = columns(connection, &name, &declared, strict)?;
     let origins = index_origins(connection, &name)?;
     let rowid_alias = match primary_key.as_slice() {
         // INT PRIMARY KEY and INTEGER PRIMARY KEY DESC look alike but have an index of their own.
@@ -105,6 +115,7 @@ fn columns(
     connection: &Connection,
     table: &str,
     declared: &TableDeclaration,
+    strict: bool,
 ) -> Result<(Vec<SourceColumn>, Vec<usize>)> {
     let read = rows(
         connection,
@@ -116,9 +127,11 @@ fn columns(
             let (collation, generated) =
                 text.map_or((None, None), |c| (c.collation.clone(), c.generated.clone()));
             let is_generated = matches!(row.get(5)?, 2_i64 | 3);
+            let kind: String = row.get(1)?;
             let column = SourceColumn {
                 name,
-                declared: row.get(1)?,
+                any: strict && kind.eq_ignore_ascii_case("ANY"),
+                declared: kind,
                 not_null: row.get(2)?,
                 default: row.get(3)?,
                 collation: collation.unwrap_or_else(|| "BINARY".into()),

@@ -2,8 +2,8 @@
 //! column of anything else costs nothing after its first text.
 
 use crate::model::TextLooks;
+use crate::row::json;
 use crate::row::temporal::IsoText;
-use serde::de::IgnoredAny;
 
 /// Notes how the `count`th text of a column looks.
 pub(super) fn note(looks: &mut TextLooks, text: &str, count: u64) {
@@ -11,10 +11,10 @@ pub(super) fn note(looks: &mut TextLooks, text: &str, count: u64) {
     let TextLooks { dates, naive, offset, uuids, json } = looks;
     if [*dates, *naive, *offset].contains(&before) {
         let seen = match IsoText::parse(text) {
-            Some(IsoText::Date(_)) => Some(dates),
-            Some(IsoText::Naive(_)) => Some(naive),
-            Some(IsoText::Instant(_)) => Some(offset),
-            None => None,
+            Ok((IsoText::Date(_), _)) => Some(dates),
+            Ok((IsoText::Naive(_), _)) => Some(naive),
+            Ok((IsoText::Instant(_), _)) => Some(offset),
+            Ok((IsoText::Time(_), _)) | Err(_) => None,
         };
         seen.into_iter().for_each(|seen| count_on(seen, before, true));
     }
@@ -40,7 +40,7 @@ fn is_uuid(text: &str) -> bool {
 
 /// Numbers and words are JSON, too, but no sign of it.
 fn is_json(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    text.trim_start().starts_with(['{', '[']) && json::check(text)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod batch;
 mod cell;
 pub mod census;
+mod collation;
 pub mod connection;
 pub mod content;
 mod declaration;

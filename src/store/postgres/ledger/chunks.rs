@@ -8,7 +8,7 @@ use crate::model::DigestSum;
 /// One chunk that is loaded.
 #[derive(Debug, Clone)]
 pub struct LoadedChunk {
-    /// The source table's name.
+    /// The target table's name: the source's may be longer than an index of the ledger holds.
     pub table: String,
     /// The chunk's number.
     pub chunk: usize,

@@ -7,11 +7,13 @@
 //! transaction: whoever inserts the same key waits for a predecessor's commit, and then knows its outcome.
 
 mod chunks;
+mod exceptions;
 mod lease;
 mod rejects;
 mod runs;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, loaded_chunks};
+pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
 pub use rejects::{MisfitCount, forget_rejected, misfit_counts, note_misfits, rejected_rows};
 pub use runs::{Run, begin_run, end_run, runs};
@@ -136,6 +138,7 @@ pub fn install(session: &Session) -> Result<()> {
         )?;
         session.batch("create the schema liteferry", TABLES)?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
+        session.batch("create the schema liteferry", exceptions::TABLES)?;
     }
     check_format(session)
 }
@@ -318,6 +321,23 @@ pub fn set_stamp(session: &Session, lease: Lease, stamp: &str) -> Result<()> {
         &[&lease.migration, &lease.epoch, &stamp],
     )?;
     if updated == 1 { Ok(()) } else { Err(fenced()) }
+}
+
+/// Cuts what is to be noted so that no statement is large.
+fn slices<T>(all: &[T], count: usize, bytes_max: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut slices = Vec::new();
+    let mut rest = all;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take(count).take_while(|one| {
+            bytes += size(one);
+            bytes <= bytes_max
+        });
+        let (some, more) = rest.split_at(fits.count().max(1).min(rest.len()));
+        slices.push(some);
+        rest = more;
+    }
+    slices
 }
 
 /// One value of a row of the ledger.

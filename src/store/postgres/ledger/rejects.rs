@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_na
 /// The misfits of one column that have one reason and one remedy.
 #[derive(Debug, Clone)]
 pub struct MisfitCount {
-    /// The source table's name.
+    /// The target table's name.
     pub table: String,
     /// The column's name.
     pub column: String,
@@ -52,8 +52,8 @@ pub fn note_misfits(
     chunk: usize,
     misfits: &[Misfit],
 ) -> Result<()> {
-    for some in slices(misfits) {
-        let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.source.as_str());
+    for some in super::slices(misfits, ROWS_AT_ONCE, BYTES_AT_ONCE, |one| one.cell.bytes.len()) {
+        let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.target.as_str());
         let keys: Vec<_> = some.iter().map(|misfit| misfit.row.to_bytes()).collect();
         let rows: Vec<_> = some.iter().map(|misfit| shown(&misfit.row)).collect();
         let columns: Vec<_> =
@@ -70,7 +70,7 @@ pub fn note_misfits(
                 ($4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[])",
             &[
                 &lease.migration,
-                &table.source,
+                &table.target,
                 &number(chunk)?,
                 &keys,
                 &rows,
@@ -88,23 +88,6 @@ pub fn note_misfits(
 /// Misfits in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 1000;
 const BYTES_AT_ONCE: usize = 1024 * 1024;
-
-/// Cuts misfits so that no statement is large.
-fn slices(misfits: &[Misfit]) -> Vec<&[Misfit]> {
-    let mut slices = Vec::new();
-    let mut rest = misfits;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = rest.iter().take(ROWS_AT_ONCE).take_while(|misfit| {
-            bytes += misfit.cell.bytes.len();
-            bytes <= BYTES_AT_ONCE
-        });
-        let (some, more) = rest.split_at(fits.count().max(1).min(rest.len()));
-        slices.push(some);
-        rest = more;
-    }
-    slices
-}
 
 /// A row's name as text that the server can hold.
 fn shown(row: &RowName) -> String {

@@ -1,6 +1,7 @@
 //! One SQLite cell to one Arrow value, strictly: what has no exact counterpart is refused with the reason, never bent.
 
 mod number;
+mod parsed;
 mod text;
 mod time;
 
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::model::{CellShape, Column};
 use arrow_array::ArrayRef;
 use number::NumberBuilder;
+use parsed::ParsedBuilder;
 use rusqlite::types::ValueRef;
 use text::TextBuilder;
 use time::TimeBuilder;
@@ -17,42 +19,57 @@ use time::TimeBuilder;
 /// Why a cell does not fit, lower case.
 pub(super) type Reason = &'static str;
 
+/// A cell that fits: its bytes, and whether it is exactly what its column's form writes for its value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit {
+    pub(super) bytes: usize,
+    pub(super) in_form: bool,
+}
+
 /// One column's values on their way into a batch.
 pub(super) enum CellBuilder {
     Number(NumberBuilder),
     Text(TextBuilder),
     Time(TimeBuilder),
+    Parsed(ParsedBuilder),
 }
 
 impl CellBuilder {
     pub(super) fn new(column: &Column) -> Result<Self> {
         Ok(match &column.read {
-            CellShape::Integer | CellShape::ZeroOne | CellShape::Real | CellShape::Decimal => {
+            CellShape::Integer | CellShape::Bool(_) | CellShape::Real | CellShape::Decimal => {
                 Self::Number(NumberBuilder::new(column))
             }
             CellShape::Text | CellShape::AnyText | CellShape::Blob | CellShape::AnyBytes => {
                 Self::Text(TextBuilder::new(column))
             }
+            CellShape::Uuid | CellShape::Inet | CellShape::Json | CellShape::Label => {
+                Self::Parsed(ParsedBuilder::new(column))
+            }
             CellShape::Epoch(_)
             | CellShape::IsoDate
+            | CellShape::IsoTime
             | CellShape::IsoNaive
             | CellShape::IsoWall
             | CellShape::IsoOffset
-            | CellShape::IsoEither(_) => Self::Time(TimeBuilder::new(column)?),
+            | CellShape::IsoEither(_)
+            | CellShape::Ordered(_)
+            | CellShape::Compact => Self::Time(TimeBuilder::new(column)?),
         })
     }
 
-    /// Appends one cell and gives its bytes.
+    /// Appends one cell.
     #[inline]
-    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<usize, Reason> {
+    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
         if cell == ValueRef::Null {
             self.append_null();
-            return Ok(1);
+            return Ok(Fit { bytes: 1, in_form: true });
         }
         match self {
             Self::Number(builder) => builder.append(cell),
             Self::Text(builder) => builder.append(cell),
             Self::Time(builder) => builder.append(cell),
+            Self::Parsed(builder) => builder.append(cell),
         }
     }
 
@@ -61,6 +78,7 @@ impl CellBuilder {
             Self::Number(builder) => builder.append_null(),
             Self::Text(builder) => builder.append_null(),
             Self::Time(builder) => builder.append_null(),
+            Self::Parsed(builder) => builder.append_null(),
         }
     }
 
@@ -69,6 +87,7 @@ impl CellBuilder {
             Self::Number(builder) => builder.finish(),
             Self::Text(builder) => builder.finish(),
             Self::Time(builder) => builder.finish(),
+            Self::Parsed(builder) => builder.finish(),
         }
     }
 }

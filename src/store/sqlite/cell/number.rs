@@ -1,84 +1,154 @@
 //! Cells of columns that become numbers or booleans.
 
-use super::{Reason, stray};
-use crate::model::{CellShape, Column, NumericSize, PgType};
+use super::{Fit, Reason, stray};
+use crate::model::{
+    BoolForm, CellShape, Column, Form, NumberClass, NumberForm, NumericSize, PgType,
+};
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use arrow_array::ArrayRef;
 use arrow_array::builder::{
-    BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
+    BooleanBuilder, Decimal128Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
+    Int64Builder, StringBuilder,
 };
 use rusqlite::types::ValueRef;
 use std::sync::Arc;
 
 pub(in super::super) enum NumberBuilder {
-    Integer(Int64Builder),
-    ZeroOne(BooleanBuilder),
-    Real(Float64Builder),
-    Decimal(Decimal128Builder, u8, i8),
+    Int2(Int16Builder),
+    Int4(Int32Builder),
+    Int8(Int64Builder),
+    Bool(BooleanBuilder, BoolForm),
+    Float4(Float32Builder),
+    Float8(Float64Builder),
+    Decimal(Decimal128Builder, (u8, i8), NumberForm),
     /// Decimals that 128 bits do not hold travel as text.
-    DecimalText(StringBuilder, String),
+    DecimalText(StringBuilder, String, NumberForm),
 }
 
 impl NumberBuilder {
     pub(super) fn new(column: &Column) -> Self {
-        match column.read {
-            CellShape::ZeroOne => Self::ZeroOne(BooleanBuilder::new()),
-            CellShape::Real => Self::Real(Float64Builder::new()),
-            CellShape::Decimal => match decimal_size(column.pg) {
-                Some((precision, scale)) => {
-                    let builder = Decimal128Builder::new().with_data_type(column.pg.arrow());
-                    Self::Decimal(builder, precision, scale)
+        let form = match column.form {
+            Form::Number(form) => form,
+            _ => NumberForm::Stored(NumberClass::Integer),
+        };
+        match (&column.read, column.pg) {
+            (CellShape::Bool(form), _) => Self::Bool(BooleanBuilder::new(), *form),
+            (CellShape::Real, PgType::Float4) => Self::Float4(Float32Builder::new()),
+            (CellShape::Real, _) => Self::Float8(Float64Builder::new()),
+            (CellShape::Decimal, pg) => match decimal_size(pg) {
+                Some(size) => {
+                    let builder = Decimal128Builder::new().with_data_type(pg.arrow());
+                    Self::Decimal(builder, size, form)
                 }
-                None => Self::DecimalText(StringBuilder::new(), String::new()),
+                None => Self::DecimalText(StringBuilder::new(), String::new(), form),
             },
-            _ => Self::Integer(Int64Builder::new()),
+            (_, PgType::Int2) => Self::Int2(Int16Builder::new()),
+            (_, PgType::Int4) => Self::Int4(Int32Builder::new()),
+            _ => Self::Int8(Int64Builder::new()),
         }
     }
 
     #[inline]
-    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<usize, Reason> {
+    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
+        let fit = |in_form| Ok(Fit { bytes: 8, in_form });
         match (self, cell) {
-            (Self::Integer(builder), ValueRef::Integer(value)) => builder.append_value(value),
-            (Self::ZeroOne(builder), ValueRef::Integer(value @ (0 | 1))) => {
-                builder.append_value(value == 1);
+            (Self::Int8(builder), ValueRef::Integer(value)) => builder.append_value(value),
+            (Self::Int4(builder), ValueRef::Integer(value)) => {
+                builder.append_value(value.try_into().map_err(|_too_large| BEYOND)?);
             }
-            (Self::ZeroOne(_), _) => return Err("it is neither 0 nor 1"),
-            (Self::Real(builder), ValueRef::Real(value)) => builder.append_value(value),
-            (Self::Real(builder), ValueRef::Integer(value)) => builder
-                .append_value(exact_double(value).ok_or("no double is exactly this integer")?),
-            (Self::Decimal(builder, precision, scale), cell) => {
-                builder.append_value(scaled(cell, *precision, *scale)?);
+            (Self::Int2(builder), ValueRef::Integer(value)) => {
+                builder.append_value(value.try_into().map_err(|_too_large| BEYOND)?);
             }
-            (Self::DecimalText(builder, buffer), cell) => {
+            (Self::Bool(builder, form), cell) => {
+                builder.append_value(boolean(*form, cell).ok_or("it is no value of a boolean")?);
+            }
+            (Self::Float8(builder), ValueRef::Real(value)) => builder.append_value(value),
+            (Self::Float4(builder), ValueRef::Real(value)) => {
+                builder.append_value(single(value).ok_or(INEXACT)?);
+            }
+            (Self::Float8(builder), ValueRef::Integer(value)) => {
+                builder.append_value(exact_double(value).ok_or(INEXACT)?);
+                return fit(false);
+            }
+            (Self::Float4(builder), ValueRef::Integer(value)) => {
+                builder.append_value(exact_double(value).and_then(single).ok_or(INEXACT)?);
+                return fit(false);
+            }
+            (Self::Decimal(builder, size, form), cell) => {
+                builder.append_value(scaled(cell, *size)?);
+                return fit(writes(*form, cell));
+            }
+            (Self::DecimalText(builder, buffer, form), cell) => {
                 buffer.clear();
                 push_plain(cell, buffer)?;
                 builder.append_value(&buffer);
-                return Ok(buffer.len());
+                return Ok(Fit { bytes: buffer.len(), in_form: writes(*form, cell) });
             }
-            (Self::Integer(_) | Self::Real(_), cell) => return Err(stray(cell)),
+            (
+                Self::Int2(_) | Self::Int4(_) | Self::Int8(_) | Self::Float4(_) | Self::Float8(_),
+                cell,
+            ) => return Err(stray(cell)),
         }
-        Ok(8)
+        fit(true)
     }
 
     pub(super) fn append_null(&mut self) {
         match self {
-            Self::Integer(builder) => builder.append_null(),
-            Self::ZeroOne(builder) => builder.append_null(),
-            Self::Real(builder) => builder.append_null(),
+            Self::Int2(builder) => builder.append_null(),
+            Self::Int4(builder) => builder.append_null(),
+            Self::Int8(builder) => builder.append_null(),
+            Self::Bool(builder, _) => builder.append_null(),
+            Self::Float4(builder) => builder.append_null(),
+            Self::Float8(builder) => builder.append_null(),
             Self::Decimal(builder, ..) => builder.append_null(),
-            Self::DecimalText(builder, _) => builder.append_null(),
+            Self::DecimalText(builder, ..) => builder.append_null(),
         }
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Integer(builder) => Arc::new(builder.finish()),
-            Self::ZeroOne(builder) => Arc::new(builder.finish()),
-            Self::Real(builder) => Arc::new(builder.finish()),
+            Self::Int2(builder) => Arc::new(builder.finish()),
+            Self::Int4(builder) => Arc::new(builder.finish()),
+            Self::Int8(builder) => Arc::new(builder.finish()),
+            Self::Bool(builder, _) => Arc::new(builder.finish()),
+            Self::Float4(builder) => Arc::new(builder.finish()),
+            Self::Float8(builder) => Arc::new(builder.finish()),
             Self::Decimal(builder, ..) => Arc::new(builder.finish()),
-            Self::DecimalText(builder, _) => Arc::new(builder.finish()),
+            Self::DecimalText(builder, ..) => Arc::new(builder.finish()),
         }
     }
+}
+
+const BEYOND: Reason = "it is beyond the range of the target's type";
+const INEXACT: Reason = "no value of the target's type is exactly this number";
+
+fn boolean(form: BoolForm, cell: ValueRef<'_>) -> Option<bool> {
+    match cell {
+        ValueRef::Integer(value) => form.parse_integer(value),
+        ValueRef::Real(value) => form.parse_real(value),
+        ValueRef::Text(bytes) => form.parse_text(bytes),
+        ValueRef::Null | ValueRef::Blob(_) => None,
+    }
+}
+
+/// Whether the column's form writes this very cell for its value.
+#[inline]
+fn writes(form: NumberForm, cell: ValueRef<'_>) -> bool {
+    match cell {
+        ValueRef::Integer(value) => form.writes_integer(value),
+        ValueRef::Real(value) => form.writes_real(value),
+        ValueRef::Text(bytes) => {
+            std::str::from_utf8(bytes).is_ok_and(|text| form.writes_text(text))
+        }
+        ValueRef::Null | ValueRef::Blob(_) => false,
+    }
+}
+
+/// The single-precision float that is exactly this double, if there is one.
+fn single(value: f64) -> Option<f32> {
+    #[expect(clippy::cast_possible_truncation, reason = "the way back is compared")]
+    let single = value as f32;
+    (f64::from(single).to_bits() == value.to_bits()).then_some(single)
 }
 
 /// Precision and scale of a type whose values travel as 128-bit decimals.
@@ -109,7 +179,7 @@ const NO_DECIMAL: Reason = "no decimal is exactly this number";
 const NOT_A_DECIMAL: Reason = "it is no plain decimal";
 const TOO_LONG: Reason = "it has more digits than the target's type allows";
 
-fn scaled(cell: ValueRef<'_>, precision: u8, scale: i8) -> Result<i128, Reason> {
+fn scaled(cell: ValueRef<'_>, (precision, scale): (u8, i8)) -> Result<i128, Reason> {
     match cell {
         ValueRef::Integer(value) => ShortDecimal::of_integer(value).scaled(precision, scale),
         ValueRef::Real(value) => {

@@ -1,6 +1,6 @@
 //! Cells of columns that become text or bytes.
 
-use super::{Reason, stray};
+use super::{Fit, Reason, stray};
 use crate::model::{CellShape, Column, PgType};
 use crate::row::numeric::ShortDecimal;
 use arrow_array::ArrayRef;
@@ -32,32 +32,36 @@ impl TextBuilder {
     }
 
     #[inline]
-    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<usize, Reason> {
+    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
+        let fit = |bytes, in_form| Ok(Fit { bytes, in_form });
         match (self, cell) {
             (Self::Text(builder, chars), ValueRef::Text(bytes)) => {
                 builder.append_value(short(storable(bytes)?, *chars)?);
-                Ok(bytes.len())
+                fit(bytes.len(), true)
             }
             (Self::Any(builder, _), ValueRef::Text(bytes)) => {
                 builder.append_value(storable(bytes)?);
-                Ok(bytes.len())
+                fit(bytes.len(), true)
             }
-            (Self::Blob(builder) | Self::AnyBytes(builder, _), ValueRef::Blob(bytes))
-            | (Self::AnyBytes(builder, _), ValueRef::Text(bytes)) => {
+            (Self::Blob(builder) | Self::AnyBytes(builder, _), ValueRef::Blob(bytes)) => {
                 builder.append_value(bytes);
-                Ok(bytes.len())
+                fit(bytes.len(), true)
+            }
+            (Self::AnyBytes(builder, _), ValueRef::Text(bytes)) => {
+                builder.append_value(bytes);
+                fit(bytes.len(), false)
             }
             (Self::Any(builder, buffer), cell @ (ValueRef::Integer(_) | ValueRef::Real(_))) => {
                 buffer.clear();
                 push_number(cell, buffer);
                 builder.append_value(&buffer);
-                Ok(buffer.len())
+                fit(buffer.len(), false)
             }
             (Self::AnyBytes(builder, buffer), cell) => {
                 buffer.clear();
                 push_number(cell, buffer);
                 builder.append_value(buffer.as_bytes());
-                Ok(buffer.len())
+                fit(buffer.len(), false)
             }
             (Self::Text(..) | Self::Any(..) | Self::Blob(_), cell) => Err(stray(cell)),
         }
@@ -79,7 +83,7 @@ impl TextBuilder {
 }
 
 /// The text, if PostgreSQL can hold it: UTF-8 without NUL.
-fn storable(bytes: &[u8]) -> Result<&str, Reason> {
+pub(super) fn storable(bytes: &[u8]) -> Result<&str, Reason> {
     let text = std::str::from_utf8(bytes).map_err(|_broken| "it is not UTF-8")?;
     if bytes.contains(&0) { Err("it holds a NUL character") } else { Ok(text) }
 }

@@ -1,119 +1,185 @@
 //! Cells of columns that become dates or times.
 
-use super::{Reason, stray};
+use super::{Fit, Reason, stray};
 use crate::error::Result;
-use crate::model::{CellShape, Column, EpochUnit, Recast};
-use crate::row::temporal::IsoText;
-use crate::row::zone::{self, Meaning};
+use crate::model::{
+    CellShape, Column, DateOrder, EpochUnit, Form, IsoForm, NumberClass, PgType, Recast,
+};
+use crate::row::epoch::Number;
+use crate::row::form::FormWriter;
+use crate::row::temporal::{IsoText, Refusal};
+use crate::row::zone::{self, Localizer, Meaning};
 use arrow_array::ArrayRef;
-use arrow_array::builder::{Date32Builder, TimestampMicrosecondBuilder};
-use jiff::tz::TimeZone;
+use arrow_array::builder::{Date32Builder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder};
 use rusqlite::types::ValueRef;
 use std::sync::Arc;
 
-pub(in super::super) enum TimeBuilder {
-    Date(Date32Builder),
-    Micros(TimestampMicrosecondBuilder, Clock),
+pub(in super::super) struct TimeBuilder {
+    values: Values,
+    clock: Clock,
+    writer: FormWriter,
+}
+
+/// What a column holds.
+enum Values {
+    Dates(Date32Builder),
+    Times(Time64MicrosecondBuilder),
+    Micros(TimestampMicrosecondBuilder),
 }
 
 /// How a cell says what time it is.
-pub(in super::super) enum Clock {
-    /// A count since 1970.
-    Epoch(EpochUnit),
-    /// A wall clock without a zone.
+enum Clock {
+    /// A count since some day, mostly of this storage class.
+    Epoch(EpochUnit, NumberClass),
+    /// ISO text without an offset.
     Naive,
-    /// A wall clock that this zone's clocks must have shown; the transform finds the instant.
-    Wall(TimeZone),
-    /// A wall clock with its offset.
+    /// The same, of a zone whose clocks must have shown it; the transform finds the instant.
+    Wall(Localizer),
+    /// ISO text with its offset.
     Offset,
     /// With its offset, or else of this zone.
-    Either(TimeZone),
+    Either(Localizer),
+    /// Day, month and year in this order.
+    Ordered(DateOrder),
+    /// Digits without marks, as TEXT or INTEGER.
+    Compact,
 }
 
 impl TimeBuilder {
     pub(super) fn new(column: &Column) -> Result<Self> {
+        let localizer = |zone: &str| Ok(Localizer::new(zone::find(zone)?));
         let clock = match (&column.read, &column.recast) {
-            (CellShape::IsoDate, _) => return Ok(Self::Date(Date32Builder::new())),
-            (CellShape::Epoch(unit), _) => Clock::Epoch(*unit),
-            (CellShape::IsoWall, Recast::Localize(zone)) => Clock::Wall(zone::find(zone)?),
+            (CellShape::Epoch(unit), _) => Clock::Epoch(*unit, class_of(&column.form)),
+            (CellShape::IsoWall, Recast::Localize(zone)) => Clock::Wall(localizer(zone)?),
             (CellShape::IsoOffset, _) => Clock::Offset,
-            (CellShape::IsoEither(zone), _) => Clock::Either(zone::find(zone)?),
+            (CellShape::IsoEither(zone), _) => Clock::Either(localizer(zone)?),
+            (CellShape::Ordered(order), _) => Clock::Ordered(*order),
+            (CellShape::Compact, _) => Clock::Compact,
             _ => Clock::Naive,
         };
-        let builder = TimestampMicrosecondBuilder::new().with_data_type(column.read_type());
-        Ok(Self::Micros(builder, clock))
+        let values = match column.pg {
+            PgType::Date => Values::Dates(Date32Builder::new()),
+            PgType::Time => Values::Times(Time64MicrosecondBuilder::new()),
+            _ => Values::Micros(
+                TimestampMicrosecondBuilder::new().with_data_type(column.read_type()),
+            ),
+        };
+        Ok(Self { values, clock, writer: FormWriter::new(column.form.clone())? })
     }
 
     #[inline]
-    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<usize, Reason> {
-        match self {
-            Self::Date(builder) => match iso(cell)? {
-                IsoText::Date(days) => builder.append_value(days),
-                IsoText::Naive(_) | IsoText::Instant(_) => return Err("it has a time of day"),
-            },
-            Self::Micros(builder, clock) => builder.append_value(clock.micros(cell)?),
+    pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
+        let (value, in_form) = match &mut self.clock {
+            Clock::Epoch(unit, class) => epoch(*unit, *class, cell)?,
+            clock => {
+                let (read, form) = clock.parse(cell)?;
+                let in_form = self.writer.writes_text(read, &form);
+                (clock.meant(read)?, in_form)
+            }
+        };
+        match (&mut self.values, value) {
+            (Values::Dates(builder), IsoText::Date(days)) => builder.append_value(days),
+            (Values::Times(builder), IsoText::Time(micros)) => builder.append_value(micros),
+            (Values::Micros(builder), IsoText::Naive(micros) | IsoText::Instant(micros)) => {
+                builder.append_value(micros);
+            }
+            (Values::Micros(builder), IsoText::Date(days)) => {
+                builder.append_value(i64::from(days) * DAY_MICROS);
+            }
+            (Values::Dates(_), _) => return Err("it is no date alone"),
+            (Values::Times(_), _) => return Err("it is no time of day alone"),
+            (Values::Micros(_), IsoText::Time(_)) => return Err("it has no date"),
         }
-        Ok(8)
+        Ok(Fit { bytes: 8, in_form })
     }
 
     pub(super) fn append_null(&mut self) {
-        match self {
-            Self::Date(builder) => builder.append_null(),
-            Self::Micros(builder, _) => builder.append_null(),
+        match &mut self.values {
+            Values::Dates(builder) => builder.append_null(),
+            Values::Times(builder) => builder.append_null(),
+            Values::Micros(builder) => builder.append_null(),
         }
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Date(builder) => Arc::new(builder.finish()),
-            Self::Micros(builder, _) => Arc::new(builder.finish()),
+        match &mut self.values {
+            Values::Dates(builder) => Arc::new(builder.finish()),
+            Values::Times(builder) => Arc::new(builder.finish()),
+            Values::Micros(builder) => Arc::new(builder.finish()),
         }
     }
 }
 
+const DAY_MICROS: i64 = 86_400_000_000;
 const NEVER: Reason = "the zone's clocks never showed this time";
 
-impl Clock {
-    /// Microseconds since 1970, of UTC or on the wall.
-    fn micros(&self, cell: ValueRef<'_>) -> Result<i64, Reason> {
-        match self {
-            Self::Epoch(unit) => match cell {
-                ValueRef::Integer(count) => {
-                    unit.micros(count).ok_or("it is no time that PostgreSQL can hold")
-                }
-                cell => Err(stray(cell)),
-            },
-            Self::Naive => wall(iso(cell)?).ok_or("it has an offset"),
-            Self::Wall(zone) => {
-                let wall = wall(iso(cell)?).ok_or("it has an offset")?;
-                if zone::meaning(wall, zone) == Meaning::Never { Err(NEVER) } else { Ok(wall) }
-            }
-            Self::Offset => match iso(cell)? {
-                IsoText::Instant(micros) => Ok(micros),
-                IsoText::Date(_) | IsoText::Naive(_) => Err("it has no offset"),
-            },
-            Self::Either(zone) => match iso(cell)? {
-                IsoText::Instant(micros) => Ok(micros),
-                on_wall => match wall(on_wall).map(|wall| zone::meaning(wall, zone)) {
-                    Some(Meaning::Once(instant) | Meaning::Twice(instant)) => Ok(instant),
-                    Some(Meaning::Never) | None => Err(NEVER),
-                },
-            },
-        }
+fn class_of(form: &Form) -> NumberClass {
+    match form {
+        Form::Epoch { class, .. } => *class,
+        _ => NumberClass::Integer,
     }
 }
 
-fn iso(cell: ValueRef<'_>) -> Result<IsoText, Reason> {
-    let ValueRef::Text(bytes) = cell else { return Err(stray(cell)) };
-    let text = std::str::from_utf8(bytes).map_err(|_broken| "it is not UTF-8")?;
-    IsoText::parse(text).ok_or("it is no date or time of a known shape")
+fn epoch(
+    unit: EpochUnit,
+    class: NumberClass,
+    cell: ValueRef<'_>,
+) -> Result<(IsoText, bool), Reason> {
+    let number = match cell {
+        ValueRef::Integer(count) => Number::Integer(count),
+        ValueRef::Real(count) => Number::Real(count),
+        cell => return Err(stray(cell)),
+    };
+    // A double may lie between two microseconds: the nearest is taken, and the double itself kept beside it.
+    let nearest = || match number {
+        Number::Integer(_) => None,
+        Number::Real(count) => unit.nearest_micros(count),
+    };
+    let micros =
+        unit.micros_of(number).or_else(nearest).ok_or("it is no time that PostgreSQL can hold")?;
+    Ok((IsoText::Naive(micros), unit.number(micros, class) == Some(number)))
+}
+
+impl Clock {
+    #[inline]
+    fn parse(&self, cell: ValueRef<'_>) -> Result<(IsoText, IsoForm), Reason> {
+        match (self, cell) {
+            (Self::Compact, ValueRef::Integer(digits)) => IsoText::parse_compact_integer(digits),
+            (Self::Compact, ValueRef::Text(bytes)) => IsoText::parse_compact(bytes),
+            (Self::Ordered(order), ValueRef::Text(bytes)) => IsoText::parse_ordered(bytes, *order),
+            (_, ValueRef::Text(bytes)) => IsoText::parse(bytes),
+            (_, cell) => return Err(stray(cell)),
+        }
+        .map_err(Refusal::reason)
+    }
+
+    /// What a column of this clock takes it for.
+    #[inline]
+    fn meant(&mut self, read: IsoText) -> Result<IsoText, Reason> {
+        match (self, read) {
+            (Self::Offset | Self::Either(_), IsoText::Instant(_)) => Ok(read),
+            (Self::Offset, _) => Err("it has no offset"),
+            (_, IsoText::Instant(_)) => Err("it has an offset"),
+            (Self::Wall(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
+                Meaning::Never => Err(NEVER),
+                Meaning::Once(_) | Meaning::Twice(..) => Ok(read),
+            },
+            (Self::Either(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
+                Meaning::Never => Err(NEVER),
+                Meaning::Once(instant) | Meaning::Twice(instant, _) => {
+                    Ok(IsoText::Instant(instant))
+                }
+            },
+            _ => Ok(read),
+        }
+    }
 }
 
 /// Microseconds on a wall clock; a date alone means its midnight.
 fn wall(text: IsoText) -> Option<i64> {
     match text {
         IsoText::Naive(micros) => Some(micros),
-        IsoText::Date(days) => Some(i64::from(days) * 86_400_000_000),
-        IsoText::Instant(_) => None,
+        IsoText::Date(days) => Some(i64::from(days) * DAY_MICROS),
+        IsoText::Instant(_) | IsoText::Time(_) => None,
     }
 }

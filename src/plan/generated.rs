@@ -1,0 +1,109 @@
+//! Generated columns: which the target can compute itself, by which expression, and to the same values.
+//!
+//! PostgreSQL stores what it computes, whether SQLite stored it or not. The values that it computes are read back and
+//! proved like all others. Where the expression, its type or its functions are not on the whitelist, the column becomes
+//! a plain one that holds the values as they are.
+
+use super::LeftBehind;
+use super::expression::{self, ExprType};
+use super::keys::resolve;
+use crate::model::{
+    Affinity, BoolForm, CellShape, Column, ColumnEvidence, Recast, SourceColumn, SourceTable,
+    TableEvidence, TableSchema,
+};
+use std::cell::Cell;
+
+/// For each column the expression by which the target computes it; what it does not compute is told.
+pub(super) fn expressions(
+    source: &SourceTable,
+    schema: &TableSchema,
+    evidence: &TableEvidence,
+    as_values: bool,
+    left_behind: &mut Vec<LeftBehind>,
+) -> Vec<Option<String>> {
+    let columns = source.columns.iter().zip(&schema.columns).zip(&evidence.columns);
+    let expression = |((declared, column), seen): ((&SourceColumn, &Column), &ColumnEvidence)| {
+        let sql = declared.generated.as_deref()?;
+        let computed = if as_values {
+            Err("the pipeline file says so".into())
+        } else {
+            translated(sql, source, schema, declared).and_then(|(sql, kind)| {
+                stored(&sql, kind, declared, column, seen).ok_or_else(|| {
+                    format!("SQLite turns {kind} into {} by rules of its own", column.pg)
+                })
+            })
+        };
+        computed
+            .map_err(|reason: String| {
+                left_behind.push(LeftBehind {
+                    kind: "generated column".into(),
+                    name: format!("{}.{}", source.name, column.source),
+                    reason: format!(
+                        "it becomes a plain column with the values that it has: {reason}"
+                    ),
+                    sql: sql.into(),
+                });
+            })
+            .ok()
+    };
+    columns.map(expression).collect()
+}
+
+fn translated(
+    sql: &str,
+    source: &SourceTable,
+    schema: &TableSchema,
+    declared: &SourceColumn,
+) -> Result<(String, ExprType), String> {
+    if sql.is_empty() {
+        return Err(format!("the expression of {} could not be read", declared.name));
+    }
+    let nested = Cell::new(false);
+    let plain = |name: &str| {
+        let mut columns = source.columns.iter().filter(|column| column.generated.is_some());
+        nested.set(nested.get() || columns.any(|column| column.name.eq_ignore_ascii_case(name)));
+        resolve(source, schema, name)
+    };
+    let translated = expression::translate_value(sql, &plain);
+    if nested.get() {
+        return Err("PostgreSQL computes no column from another that it computes".into());
+    }
+    translated.map_err(|untranslatable| untranslatable.to_string())
+}
+
+/// The expression with what the column's affinity makes of its value in SQLite.
+fn stored(
+    sql: &str,
+    kind: ExprType,
+    declared: &SourceColumn,
+    column: &Column,
+    seen: &ColumnEvidence,
+) -> Option<String> {
+    let affinity = if declared.any { Affinity::Blob } else { Affinity::of(&declared.declared) };
+    let with = |suffix: &str| Some(format!("{sql}{suffix}"));
+    if column.recast != Recast::Keep {
+        return None;
+    }
+    match (&column.read, kind) {
+        (CellShape::Bool(BoolForm::ZeroOne), ExprType::Boolean)
+        | (CellShape::Integer, ExprType::Integer)
+        | (CellShape::Text, ExprType::Text)
+        | (CellShape::Blob, ExprType::Bytes)
+        | (CellShape::IsoDate, ExprType::Date) => with(""),
+        (CellShape::Integer, ExprType::Boolean) => with("::integer::bigint"),
+        (CellShape::Text, ExprType::Integer) if affinity == Affinity::Text => {
+            with("::bigint::text")
+        }
+        (CellShape::Real, ExprType::Integer) if affinity == Affinity::Real => {
+            with("::double precision")
+        }
+        // SQLite stores no -0.0 in a REAL column; adding zero makes it 0.0 here.
+        (CellShape::Real, ExprType::Float) if seen.beyond_decimal == 0 => {
+            with(" + 0::double precision")
+        }
+        (CellShape::Decimal, ExprType::Integer) if seen.reals + seen.texts == 0 => {
+            with("::numeric")
+        }
+        _ => None,
+    }
+}
