@@ -185,7 +185,8 @@ fn plan_table(
     let create =
         ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
-    let (columns, stretches) = (reports(source, evidence, &choices), evidence.stretches.clone());
+    let (columns, stretches) =
+        (reports(facts, source, evidence, &choices), evidence.stretches.clone());
     let unreadable = evidence.unreadable.clone();
     Ok(PlannedTable {
         schema,
@@ -201,6 +202,7 @@ fn plan_table(
 }
 
 fn reports(
+    facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
@@ -212,6 +214,12 @@ fn reports(
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
+            hint: types::hint(
+                column,
+                seen,
+                choice,
+                facts.pipeline.column(&source.name, &column.name),
+            ),
         };
     columns.map(report).collect()
 }
@@ -256,7 +264,7 @@ fn fitted(
         existing: Some(existing),
         steps: Vec::new(),
         identity: None,
-        columns: reports(source, evidence, choices),
+        columns: reports(facts, source, evidence, choices),
         notes,
     })
 }
