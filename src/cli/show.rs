@@ -78,11 +78,12 @@ fn closing(report: &Report) -> String {
         .map(|speed| format!("; {speed:.0} rows/s copied"))
         .unwrap_or_default();
     let verdict = match report.rejected() {
-        _ if report.differs() => "NOT EQUAL".into(),
+        _ if !report.equal() => "NOT EQUAL".into(),
         _ if !report.proved() => {
             "stopped as asked; run the same command without --until to go on".into()
         }
-        0 => "every row and value is equal".into(),
+        0 if report.ok() => "every row and value is equal".into(),
+        0 => "every row and value that can be read is equal, and not all can be".into(),
         rejected => format!("rows set aside: {rejected}; every other row and value is equal"),
     };
     format!(
@@ -151,7 +152,12 @@ pub(super) fn plan(planned: &Planned, output: Output) {
             table.schema.rows,
             bytes(table.schema.bytes)
         ));
+        super::existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
         line(&columns(table));
+    }
+    if !plan.aside.is_empty() {
+        line("\n-- what is put aside in tables that exist");
+        plan.aside.iter().for_each(|aside| sql(&format!("{};", aside.sql)));
     }
     line("\n-- what is created");
     plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
@@ -164,7 +170,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         warnings.iter().for_each(|warning| line(&format!("-- {}", legible(warning))));
     }
     left_behind(plan);
-    line("\n-- what drops exactly this again");
+    line("\n-- what drops exactly this again, and gives back what existed");
     sql(&planned.drop_sql);
 }
 

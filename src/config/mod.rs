@@ -34,6 +34,9 @@ pub struct Pipeline {
 pub struct SourceSection {
     /// The SQLite file; relative to the pipeline file's folder.
     pub path: PathBuf,
+    /// Whether a damaged file is moved as far as it can be read.
+    #[serde(default)]
+    pub accept_corrupt: bool,
 }
 
 /// `[target]`
@@ -48,6 +51,20 @@ pub struct TargetSection {
     /// What becomes of the case of names.
     #[serde(default)]
     pub identifiers: Identifiers,
+    /// What is done about tables that exist and hold rows.
+    #[serde(default)]
+    pub existing: ExistingPolicy,
+}
+
+/// What is done about a table that exists and holds rows that are not from this migration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingPolicy {
+    /// Nothing is loaded.
+    #[default]
+    Refuse,
+    /// It is emptied before the load.
+    Truncate,
 }
 
 /// What becomes of the case of the names of tables, columns, indexes and constraints.
@@ -94,6 +111,8 @@ const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
+    /// What is done if it exists and holds rows; what `[target]` says unless given.
+    pub existing: Option<ExistingPolicy>,
     /// What becomes of generated columns.
     #[serde(default)]
     pub generated: GeneratedColumns,
@@ -262,10 +281,11 @@ impl Pipeline {
     pub fn of(source: &Path, target: &str) -> Self {
         Self {
             name: None,
-            source: SourceSection { path: source.into() },
+            source: SourceSection { path: source.into(), accept_corrupt: false },
             target: TargetSection {
                 url: target.into(),
                 schema: public(),
+                existing: ExistingPolicy::default(),
                 identifiers: Identifiers::default(),
             },
             snapshot: SnapshotSection::default(),
@@ -296,6 +316,12 @@ impl Pipeline {
             self.snapshot
         );
         blake3::hash(said.as_bytes()).to_hex().to_string()
+    }
+
+    /// What is done if a table's target exists and holds rows.
+    pub fn existing(&self, table: &str) -> ExistingPolicy {
+        let said = self.tables.get(table).and_then(|section| section.existing);
+        said.unwrap_or(self.target.existing)
     }
 
     /// Whether the generated columns of a table become plain ones.

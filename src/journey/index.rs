@@ -45,6 +45,10 @@ pub(super) fn build(
     let checked = workers::over(&added, links, setting.stop, |link, step| {
         validate(step, lease, link, &done, setting).at(|| format!("table {}", step.table))
     })?;
+    // Last: nothing is written to the tables after them.
+    for step in &plan.triggers {
+        add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
+    }
     Ok(notes.into_iter().flatten().chain(left_out).chain(checked.into_iter().flatten()).collect())
 }
 
@@ -58,12 +62,21 @@ fn finish_table(
     let mut notes = Vec::new();
     for step in &table.steps {
         setting.stop.check()?;
-        notes.extend(add(step, lease, link, done, setting)?);
+        notes.extend(add(step, lease, link, done, setting).map_err(|error| advised(error, table))?);
         notes.extend(validate(step, lease, link, done, setting)?);
     }
     set_sequence(table, lease, link, done)?;
     vacuum(table, lease, link, done, setting)?;
     Ok(notes)
+}
+
+/// A key of a table that exists is the application's: the rows are what must fit.
+fn advised(error: Error, table: &PlannedTable) -> Error {
+    if table.existing.is_some() && error.class() == Class::Undecided {
+        error.todo("rows of the source break a key that the target's table has: repair them in the source, or take everything back with the SQL that `liteferry plan` prints, change the key, and begin again")
+    } else {
+        error
+    }
 }
 
 /// Once only: a run that comes later must not take back what the target has given out meanwhile.
@@ -74,13 +87,19 @@ fn set_sequence(
     done: &Done,
 ) -> Result<()> {
     let name = format!("sequence {}", table.schema.target);
-    let Some(identity) = &table.identity else { return Ok(()) };
-    if done.contains_key(&name) {
+    let raised = table.existing.as_ref().map_or(&[][..], |existing| &existing.sequences);
+    if done.contains_key(&name) || (table.identity.is_none() && raised.is_empty()) {
         return Ok(());
     }
     link.with(|session| {
         define::once(session, lease, &name, |session| {
-            define::set_sequence(session, &table.schema, &identity.column, identity.given_out)?;
+            if let Some(identity) = &table.identity {
+                define::set_sequence(session, &table.schema, &identity.column, identity.given_out)?;
+            }
+            for sequence in raised {
+                let (column, given_out) = (&sequence.column, sequence.given_out);
+                define::raise_sequence(session, &table.schema, column, &sequence.name, given_out)?;
+            }
             reach(failpoint::Step::SequenceSet);
             Ok(())
         })
@@ -136,6 +155,7 @@ fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>
         StepKind::ForeignKey => {
             (failpoint::Step::ForeignKeyMade, failpoint::Step::ForeignKeyCommitted)
         }
+        StepKind::Trigger => (failpoint::Step::TriggerEnabled, failpoint::Step::TriggerCommitted),
         _ => (failpoint::Step::KeyMade, failpoint::Step::KeyCommitted),
     };
     let work = |session: &Session| {

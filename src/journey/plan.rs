@@ -1,8 +1,8 @@
 //! The plan without the deed: what would be done, and what drops it again.
 
-use super::Setting;
 use super::inspect::Inspected;
 use super::run::{check_target_free, drop_sql};
+use super::{Setting, aside};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::plan::Plan;
@@ -27,7 +27,7 @@ pub struct Planned {
 ///
 /// Whatever stands in the way of a run, but for what only shows while it runs.
 pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Planned> {
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let begun = link.with(|session| {
         if ledger::exists(session)? {
@@ -43,7 +43,8 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
             begun: true,
         });
     }
-    let plan = inspected.plan(pipeline, setting)?;
+    let target = link.with(|session| aside::find(session, &inspected, pipeline))?;
+    let plan = inspected.plan(pipeline, &target, setting)?;
     let drop_sql = link.with(|session| {
         check_target_free(session, &plan)?;
         drop_sql(&plan, !define::schema_exists(session, &plan.target_schema)?)

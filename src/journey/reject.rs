@@ -1,8 +1,8 @@
 //! Rows that were set aside: what is said of them, and how they are loaded once the user has decided about them.
 
-use super::Setting;
 use super::inspect::Inspected;
 use super::snapshot;
+use super::{Setting, aside};
 use crate::config::{ColumnSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, Column, Remedy, TableSchema};
@@ -108,14 +108,16 @@ pub(super) fn load_decided(
     if chunks.is_empty() {
         return Ok(());
     }
+    let done = link.with(|session| ledger::done_steps(session, lease.migration))?;
     setting.progress.tell(Event::Step("load rows that were set aside".into()));
     let readers = inspected.readers(setting.workers)?;
     let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
     workers::over(&chunks, hands, setting.stop, |(reader, link), (chunk, before)| {
         let table = snapshot::table_of(plan, chunk.table)?;
         let _permit = setting.reserve(table);
+        let silence = aside::silence(plan, &table.target, &done);
         link.with(|session| {
-            load_rejected(session, lease, table, chunk.number, |copy, rows| {
+            load_rejected(session, lease, table, chunk.number, &silence, |copy, rows| {
                 snapshot::move_rows(reader, table, chunk, rows, before, copy)
             })
         })

@@ -1,7 +1,7 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, index, prove, reject, snapshot, touched, verify};
+use super::{Setting, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -44,7 +44,7 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);
@@ -57,12 +57,11 @@ pub fn run(
     let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
         .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
-        Ok(report) if report.ok() => (report.phase.clone(), 0),
-        Ok(report) if report.differs() => ("not equal".into(), Class::NotEqual.exit_code()),
-        Ok(report) => {
+        Ok(report) if report.equal() && report.rejected() > 0 => {
             let words = format!("{}, {} rows set aside", report.phase, report.rejected());
             (words, Class::Data.exit_code())
         }
+        Ok(report) => (report.phase.clone(), report.failure().map_or(0, Class::exit_code)),
         Err(error) => (error.to_string(), error.class().exit_code()),
     };
     reach(Step::EndReached);
@@ -144,7 +143,8 @@ impl Migrated {
             found.check_same_source(inspected, pipeline)?;
             return found.decide_anew(pipeline);
         }
-        let plan = inspected.plan(pipeline, setting)?;
+        let target = link.with(|session| aside::find(session, inspected, pipeline))?;
+        let plan = inspected.plan(pipeline, &target, setting)?;
         reach(Step::CensusTaken);
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
@@ -224,6 +224,7 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         ledger::install(session)?;
         if ledger::begin(session, &new)? {
             check_target_free(session, plan)?;
+            aside::check_as_found(session, plan)?;
         }
         reach(Step::PlanWritten);
         Ok(())
@@ -248,17 +249,17 @@ pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         taken.join(", ")
     );
     Err(Error::new(Class::Undecided, what)
-        .todo("loading into existing tables is not supported yet: rename or drop what has them, or give another `schema` in the pipeline file"))
+        .todo("rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
-/// The SQL that drops exactly what a run creates.
+/// The SQL that drops exactly what a run creates, and gives back what existed.
 ///
 /// # Errors
 ///
 /// A name that cannot be written.
 pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = String::from("BEGIN;\n");
+    let mut sql = format!("BEGIN;\n{}", aside::give_back_sql(plan)?);
     let tables = plan.drop_tables();
     if !tables.is_empty() {
         sql.push_str(&format!("{tables};\n"));
@@ -291,6 +292,7 @@ impl Run<'_> {
         let plan = &self.migrated.plan;
         self.check_source(link)?;
         self.note_plan(link)?;
+        aside::put_aside(&self.migrated.plan, self.lease, link)?;
         self.create_tables(link)?;
         clock.lap(Phase::Schema);
         if until == Some(Until::Schema) {
@@ -311,8 +313,9 @@ impl Run<'_> {
         }
         let report = self.prove(link)?;
         clock.lap(Phase::Proof);
-        self.reached(link, if report.differs() { "not equal" } else { "proved" })?;
+        self.reached(link, if report.equal() { "proved" } else { "not equal" })?;
         let phases = clock.laps();
+        let warnings = plan.losses().into_iter().chain(warnings).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 
@@ -327,6 +330,7 @@ impl Run<'_> {
         if self.inspected.stamp == self.migrated.stamp {
             return Ok(());
         }
+        self.inspected.refuse_damage(self.setting)?;
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         self.check_unchanged(&loaded)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
@@ -462,6 +466,7 @@ impl Run<'_> {
             tables: tables.collect(),
             differences,
             misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
+            losses: verify::losses(plan),
             ..Report::default()
         })
     }

@@ -10,6 +10,7 @@ pub mod identifier;
 mod misfit;
 mod schema;
 mod source;
+mod target;
 mod types;
 
 pub use chunk::{Chunk, RowRange};
@@ -28,6 +29,10 @@ pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
-    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
+    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass, UnreadableTable,
+};
+pub use target::{
+    ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
+    TargetTrigger,
 };
 pub use types::{EnumType, NumericSize, PgType};

@@ -26,6 +26,8 @@ pub enum PgType {
     Text,
     /// `varchar(n)`, n in characters
     Varchar(u32),
+    /// `char(n)`, n in characters: shorter texts are padded with spaces, as the server does it
+    Char(u32),
     /// `bytea`
     Bytea,
     /// `date`
@@ -116,6 +118,7 @@ impl PgType {
             ("varchar" | "character varying", [chars @ 1..=VARCHAR_MAX]) => {
                 Some(Self::Varchar(*chars))
             }
+            ("char" | "character", [chars @ 1..=VARCHAR_MAX]) => Some(Self::Char(*chars)),
             (name, []) => Self::named(name),
             _ => None,
         }
@@ -160,6 +163,7 @@ impl PgType {
             Self::Float4 => 700,
             Self::Float8 => 701,
             Self::Inet => 869,
+            Self::Char(_) => 1042,
             Self::Varchar(_) => 1043,
             Self::Date => 1082,
             Self::Time => 1083,
@@ -188,6 +192,7 @@ impl PgType {
             Self::Numeric(_)
             | Self::Text
             | Self::Varchar(_)
+            | Self::Char(_)
             | Self::Json
             | Self::Jsonb
             | Self::Enum => DataType::Utf8,
@@ -202,7 +207,7 @@ impl PgType {
 
     /// Whether values are text, and so are compared by a collation.
     pub fn is_text(self) -> bool {
-        matches!(self, Self::Text | Self::Varchar(_))
+        matches!(self, Self::Text | Self::Varchar(_) | Self::Char(_))
     }
 }
 
@@ -229,6 +234,7 @@ impl fmt::Display for PgType {
             }
             Self::Text => "text",
             Self::Varchar(n) => return write!(f, "varchar({n})"),
+            Self::Char(n) => return write!(f, "char({n})"),
             Self::Bytea => "bytea",
             Self::Date => "date",
             Self::Time => "time",
@@ -258,6 +264,7 @@ mod tests {
             ("numeric", PgType::Numeric(None)),
             ("varchar(7)", PgType::Varchar(7)),
             ("character varying(7)", PgType::Varchar(7)),
+            ("character(3)", PgType::Char(3)),
             ("timestamp without time zone", PgType::Timestamp),
             ("real", PgType::Float4),
             ("jsonb", PgType::Jsonb),
@@ -287,7 +294,8 @@ mod tests {
             "text(3)",
             "timestamp(3) without time zone",
             "time(0)",
-            "character(3)",
+            "character",
+            "\"char\"",
         ] {
             assert_eq!(PgType::parse(written), None, "{written}");
         }

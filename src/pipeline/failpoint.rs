@@ -50,6 +50,12 @@ steps! {
     LeaseTaken = "lease-taken",
     /// The run is in the ledger.
     RunNoted = "run-noted",
+    /// Tables that exist are locked.
+    ExistingLocked = "existing-locked",
+    /// What stands in the way of the load is put aside, not committed.
+    ExistingCleared = "existing-cleared",
+    /// Tables that exist are ready for the load.
+    ExistingReady = "existing-ready",
     /// The tables are created, not committed.
     TablesMade = "tables-made",
     /// The tables are there.
@@ -92,6 +98,10 @@ steps! {
     ForeignKeyMade = "foreign-key-made",
     /// A foreign key is there.
     ForeignKeyCommitted = "foreign-key-committed",
+    /// A trigger fires again, not committed.
+    TriggerEnabled = "trigger-enabled",
+    /// A trigger fires again.
+    TriggerCommitted = "trigger-committed",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of the target is read back.

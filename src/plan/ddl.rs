@@ -62,6 +62,7 @@ pub(super) fn drop_tables(plan: &Plan) -> String {
     let names: Vec<_> = plan
         .tables
         .iter()
+        .filter(|table| table.existing.is_none())
         .map(|table| {
             format!("{}.{}", quoted(&table.schema.target_schema), quoted(&table.schema.target))
         })

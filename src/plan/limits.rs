@@ -186,6 +186,10 @@ fn bounds(column: &Column, bytes_max: u64) -> (u64, u64) {
         }
         PgType::Uuid => (16, 16),
         PgType::Numeric(_) | PgType::Inet | PgType::Cidr | PgType::Jsonb => (3, TOASTED_BYTES),
+        PgType::Char(chars) => {
+            let bytes = bytes_max.max(chars.into());
+            (1, (bytes + 1).min(TOASTED_BYTES))
+        }
         PgType::Text | PgType::Varchar(_) | PgType::Bytea | PgType::Json => {
             (1, (bytes_max + 1).min(TOASTED_BYTES))
         }

@@ -3,9 +3,11 @@
 //! A [`Plan`] is complete: what runs later reads it and decides nothing. It is kept in the ledger, and its hash with
 //! every run.
 
+mod aside;
 mod build;
 mod ddl;
 pub mod expression;
+pub mod fit;
 mod generated;
 mod keys;
 mod limits;
@@ -14,10 +16,11 @@ mod offenders;
 mod references;
 pub mod types;
 
+pub use aside::PutAside;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{EnumType, Stretch, TableSchema};
+use crate::model::{EnumType, RowRange, Stretch, TableSchema, TargetTable, UnreadableTable};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -37,10 +40,26 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// Foreign keys, after all tables are loaded.
     pub foreign_keys: Vec<Step>,
+    /// What is put aside before the load in tables that exist, in order; steps put it back.
+    pub aside: Vec<PutAside>,
+    /// Triggers of tables that exist, which fire again after everything else.
+    pub triggers: Vec<Step>,
     /// What the target will not have, each with the reason and the SQL.
     pub left_behind: Vec<LeftBehind>,
     /// What has another name than in the source, folded names not counted.
     pub renames: Vec<Rename>,
+    /// What of the source cannot be read, or not be trusted.
+    #[serde(default)]
+    pub damage: Damage,
+}
+
+/// What of a source cannot be read, or not be trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What SQLite's own check of the file says, accepted by the user.
+    pub found: Vec<String>,
+    /// Tables that no row can be read of.
+    pub tables: Vec<UnreadableTable>,
 }
 
 /// A name of the source that the target could not have.
@@ -65,8 +84,13 @@ pub struct PlannedTable {
     pub schema: TableSchema,
     /// What the census saw, by which a source that changed is told from one that was only touched.
     pub stretches: Vec<Stretch>,
-    /// CREATE TABLE, bare but for NOT NULL, defaults and identity.
+    /// Ranges of rows that cannot be read; no chunk covers them.
+    #[serde(default)]
+    pub unreadable: Vec<RowRange>,
+    /// CREATE TABLE, bare but for NOT NULL, defaults and identity; empty where the table exists.
     pub create: String,
+    /// The table as it was found, where it exists.
+    pub existing: Option<Existing>,
     /// Keys, indexes and checks, in the order in which they are made after the load.
     pub steps: Vec<Step>,
     /// The identity column.
@@ -76,6 +100,30 @@ pub struct PlannedTable {
     /// What the user should know of the table.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// A table that exists, and how the source fits it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Existing {
+    /// The table as it was found.
+    pub found: TargetTable,
+    /// Its columns that the source does not have, which get what the target gives them.
+    pub extra: Vec<String>,
+    /// Whether the rows that it holds are deleted before the load.
+    pub truncate: bool,
+    /// Sequences that loaded columns take their values from.
+    pub sequences: Vec<Sequence>,
+}
+
+/// A sequence of a table that exists, and where it must not fall back behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// The sequence, as quoted SQL.
+    pub name: String,
+    /// The target column that takes its values from it.
+    pub column: String,
+    /// The highest value that the source ever gave out, where it remembers.
+    pub given_out: Option<i64>,
 }
 
 /// One statement after the load; done once, and noted in the ledger in the same transaction.
@@ -116,6 +164,8 @@ pub enum StepKind {
     Check,
     /// A foreign key.
     ForeignKey,
+    /// A trigger, which fires again.
+    Trigger,
 }
 
 impl Step {
@@ -142,6 +192,7 @@ impl StepKind {
             Self::Index => "index",
             Self::Check => "check",
             Self::ForeignKey => "foreign key",
+            Self::Trigger => "trigger",
         }
     }
 }
@@ -221,16 +272,22 @@ impl Plan {
 
     /// All steps after the load, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.tables.iter().flat_map(|table| &table.steps).chain(&self.foreign_keys)
+        let tables = self.tables.iter().flat_map(|table| &table.steps);
+        tables.chain(&self.foreign_keys).chain(&self.triggers)
+    }
+
+    /// The tables that do not exist.
+    pub fn created(&self) -> impl Iterator<Item = &PlannedTable> {
+        self.tables.iter().filter(|table| table.existing.is_none())
     }
 
     /// The names of all relations that this plan creates: tables, sequences and indexes.
     pub fn relations(&self) -> Vec<String> {
         let sequences = self.tables.iter().filter_map(|table| table.identity.as_ref());
-        let indexes = self
-            .steps()
-            .filter(|step| !matches!(step.kind, StepKind::Check | StepKind::ForeignKey));
-        let tables = self.tables.iter().map(|table| &table.schema.target);
+        let indexes = self.steps().filter(|step| {
+            !matches!(step.kind, StepKind::Check | StepKind::ForeignKey) && !self.puts_back(step)
+        });
+        let tables = self.created().map(|table| &table.schema.target);
         let enums = self.enums().map(|named| &named.name);
         let all = tables.chain(enums).chain(sequences.map(|identity| &identity.sequence));
         all.chain(indexes.map(|step| &step.name)).cloned().collect()
@@ -238,19 +295,35 @@ impl Plan {
 
     /// The enums that are created before the tables.
     pub fn enums(&self) -> impl Iterator<Item = &EnumType> {
-        let columns = self.tables.iter().flat_map(|table| &table.schema.columns);
+        let columns = self.created().flat_map(|table| &table.schema.columns);
         columns.filter_map(|column| column.enum_type.as_ref())
     }
 
     /// The SQL that creates the enums and then the tables, one statement after the other.
     pub fn create_tables(&self) -> impl Iterator<Item = String> {
-        let tables = self.tables.iter().map(|table| table.create.clone());
+        let tables = self.created().map(|table| table.create.clone());
         self.enums().map(ddl::create_enum).chain(tables)
     }
 
     /// The SQL that drops the tables that this plan creates, and nothing else.
     pub fn drop_tables(&self) -> String {
         ddl::drop_tables(self)
+    }
+
+    /// What of the source the target will not have because it cannot be read, one line each; and what makes that
+    /// likely elsewhere.
+    pub fn losses(&self) -> Vec<String> {
+        let tables = self.damage.tables.iter().map(|table| {
+            format!("table {}: no row of it can be read: {}", table.name, table.reason)
+        });
+        let ranges = self.tables.iter().flat_map(|table| {
+            table
+                .unreadable
+                .iter()
+                .map(|range| format!("table {}: {range} cannot be read", table.schema.source))
+        });
+        let found = self.damage.found.iter().map(|line| format!("the source is damaged: {line}"));
+        tables.chain(ranges).chain(found).collect()
     }
 
     /// What the user should look at, in words.
@@ -284,6 +357,7 @@ impl Plan {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
         let renames = self.renames.iter().map(Rename::in_words);
-        renames.chain(columns).chain(tables).chain(steps).chain(left).collect()
+        let losses = self.losses().into_iter();
+        losses.chain(renames).chain(columns).chain(tables).chain(steps).chain(left).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::offenders::{self, Reference};
-use super::{LeftBehind, PlannedTable, Step, StepKind};
+use super::{Existing, LeftBehind, PlannedTable, Step, StepKind};
 use crate::model::identifier::quoted;
 use crate::model::{
     Deferral, ForeignKeyAction, PgType, SourceForeignKey, SourceIndexColumn, SourceTable,
@@ -17,7 +17,9 @@ pub(super) fn foreign_keys(
     left_behind: &mut Vec<LeftBehind>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    for (source, table) in sources.iter().zip(tables) {
+    // Tables that exist keep the foreign keys that they have.
+    let created = sources.iter().zip(tables).filter(|(_, table)| table.existing.is_none());
+    for (source, table) in created {
         for key in &source.foreign_keys {
             match foreign_key(table, key, sources, tables, names) {
                 Ok(step) => steps.push(step),
@@ -163,6 +165,9 @@ fn parent_columns(key: &SourceForeignKey, parent: &SourceTable) -> Result<Vec<us
 
 /// Whether the target will have a key over exactly these columns.
 fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) -> bool {
+    if let Some(existing) = &planned.existing {
+        return is_unique_there(existing, planned, columns);
+    }
     // A column that stands twice in a key stands once in the target's; a parent's column must stand once.
     let once = |positions: &[usize]| positions.iter().copied().collect::<BTreeSet<_>>();
     let wanted = once(columns);
@@ -182,6 +187,15 @@ fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) ->
         )
 }
 
+/// Whether a table that exists has a key over exactly these columns.
+fn is_unique_there(existing: &Existing, planned: &PlannedTable, columns: &[usize]) -> bool {
+    let columns = columns.iter().filter_map(|&position| planned.schema.columns.get(position));
+    let wanted: BTreeSet<_> = columns.map(|column| column.target.as_str()).collect();
+    let keys = existing.found.constraints.iter().filter_map(|key| key.index.as_ref());
+    keys.chain(&existing.found.indexes)
+        .any(|index| index.unique && wanted == index.columns.iter().map(String::as_str).collect())
+}
+
 fn is_text(planned: &PlannedTable, position: usize) -> bool {
     planned.schema.columns.get(position).is_some_and(|column| column.pg.is_text())
 }
@@ -190,7 +204,9 @@ fn is_text(planned: &PlannedTable, position: usize) -> bool {
 fn comparable(child: PgType, parent: PgType) -> bool {
     match (child, parent) {
         // JSON text has no equality, and two enums may be two types.
-        (PgType::Json | PgType::Enum, _) => false,
+        // And spaces at the end count in a text, and not in a char(n).
+        (PgType::Char(_), PgType::Char(_)) => true,
+        (PgType::Json | PgType::Enum | PgType::Char(_), _) | (_, PgType::Char(_)) => false,
         (child, PgType::Numeric(_)) if is_whole(child) => true,
         (child, parent) if is_whole(child) && is_whole(parent) => true,
         (PgType::Numeric(_), PgType::Numeric(_)) => true,

@@ -4,6 +4,7 @@
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
 mod declared;
+mod fitted;
 mod form;
 mod said;
 mod strays;
@@ -12,7 +13,7 @@ use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};
 use crate::model::{
     BoolForm, CellShape, ColumnEvidence, Form, NumericSize, PgType, Probe, RawCell, Recast, Remedy,
-    SourceColumn, TextProbe,
+    SourceColumn, TargetColumn, TextProbe,
 };
 use crate::row::zone;
 use declared::Declared;
@@ -69,13 +70,18 @@ impl Choice {
     }
 }
 
-/// What the census shall ask of a column.
+/// What the census shall ask of a column, whose target may exist.
 ///
 /// # Errors
 ///
 /// A zone that is not known.
-pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Probe> {
-    if let Some(texts) = said.map(said::probe).transpose()?.flatten() {
+pub fn probe(
+    column: &SourceColumn,
+    said: Option<&ColumnSection>,
+    target: Option<&TargetColumn>,
+) -> Result<Probe> {
+    let nothing = ColumnSection::default();
+    if let Some(texts) = said::probe(said.unwrap_or(&nothing), target)? {
         return Ok(Probe { decimals: texts == TextProbe::Decimal, texts });
     }
     let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
@@ -94,36 +100,41 @@ pub fn probe(column: &SourceColumn, said: Option<&ColumnSection>) -> Result<Prob
     Ok(Probe { decimals, texts })
 }
 
-/// Chooses the type of a column.
+/// Chooses the type of a column; a target that exists has chosen already.
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] where the pipeline file asks for a type that carries no value, or leaves open what values mean;
+/// [`Class::Undecided`] where the pipeline file or the target asks for a type that carries no value, or leaves open what values mean;
 /// [`Class::Data`] where values do not fit and it says that this shall be the end.
 pub fn choose(
     column: &SourceColumn,
     evidence: &ColumnEvidence,
     said: Option<&ColumnSection>,
+    target: Option<&TargetColumn>,
 ) -> Result<Choice> {
     let nothing = ColumnSection::default();
     let said = said.unwrap_or(&nothing);
-    let choice = if said.is_about_the_type() {
-        said::choose(column, evidence, said)?
-    } else {
-        by_evidence(Declared::of(column), evidence)
+    let choice = match target {
+        Some(target) => fitted::choose(target, evidence, said)?,
+        None if said.is_about_the_type() => said::choose(column, evidence, said)?,
+        None => by_evidence(Declared::of(column), evidence),
     };
-    settle(choice, column, evidence, said)
+    settle(choice, (column, target), evidence, said)
 }
 
 /// Counts what does not fit, and decides what is done about it.
 fn settle(
     choice: Choice,
-    column: &SourceColumn,
+    (column, target): (&SourceColumn, Option<&TargetColumn>),
     evidence: &ColumnEvidence,
     said: &ColumnSection,
 ) -> Result<Choice> {
-    let strays = strays::count(&choice, evidence);
+    let refused_nulls = target.filter(|target| target.not_null).map_or(0, |_| evidence.nulls);
+    let strays = strays::count(&choice, evidence) + refused_nulls;
     match said.misfits {
+        Some(MisfitPolicy::Widen) if strays > 0 && target.is_some() => {
+            return Err(fitted::not_widened(&choice, strays));
+        }
         Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
         Some(MisfitPolicy::Fail) if strays > 0 => {
             let what =

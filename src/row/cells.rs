@@ -68,7 +68,9 @@ impl<'a> Cells<'a> {
             }
             PgType::Numeric(_) => Self::DecimalText(array.as_string_opt()?),
             PgType::Text | PgType::Json => Self::Text(array.as_string_opt()?),
-            PgType::Varchar(chars) => Self::Varchar(array.as_string_opt()?, chars),
+            PgType::Varchar(chars) | PgType::Char(chars) => {
+                Self::Varchar(array.as_string_opt()?, chars)
+            }
             PgType::Bytea => Self::Bytea(array.as_binary_opt()?),
             PgType::Date => Self::Date(array.as_primitive_opt::<Date32Type>()?),
             PgType::Time => Self::Time(array.as_primitive_opt::<Time64MicrosecondType>()?),

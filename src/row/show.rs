@@ -32,7 +32,9 @@ pub fn show_field(pg: PgType, value: Option<&[u8]>) -> String {
         PgType::Float4 => value.as_array().map(|&bytes| f32::from_be_bytes(bytes).to_string()),
         PgType::Float8 => value.as_array().map(|&bytes| f64::from_be_bytes(bytes).to_string()),
         PgType::Numeric(_) => numeric::show(value),
-        PgType::Text | PgType::Varchar(_) | PgType::Json | PgType::Enum => Some(show_text(value)),
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Json | PgType::Enum => {
+            Some(show_text(value))
+        }
         PgType::Jsonb => value.strip_prefix(&[JSONB_VERSION]).map(show_text),
         PgType::Bytea => None,
         PgType::Date => value.first_chunk().and_then(|bytes| show_date(i32::from_be_bytes(*bytes))),

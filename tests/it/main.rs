@@ -4,6 +4,8 @@
 //! one file a topic.
 
 #[cfg(test)]
+mod badfiles;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod comparison;
@@ -13,6 +15,8 @@ mod connections;
 mod encoders;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+mod existing;
 #[cfg(test)]
 mod expressions;
 // Only builds with debug assertions know faults.

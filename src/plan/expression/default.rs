@@ -255,7 +255,7 @@ fn converted(constant: &Constant, kind: PgType) -> Result<String, Untranslatable
         }
         PgType::Numeric(size) => digits(constant).filter(|digits| fits(digits, size)),
         PgType::Text => text(constant).map(|text| quoted(&text)).transpose()?,
-        PgType::Varchar(most) => text(constant)
+        PgType::Varchar(most) | PgType::Char(most) => text(constant)
             .filter(|text| usize::try_from(most).is_ok_and(|most| text.chars().count() <= most))
             .map(|text| quoted(&text))
             .transpose()?,

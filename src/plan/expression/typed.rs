@@ -103,7 +103,7 @@ impl From<PgType> for ExprType {
             PgType::Int2 | PgType::Int4 | PgType::Int8 => Self::Integer,
             PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
-            PgType::Text | PgType::Varchar(_) => Self::Text,
+            PgType::Text | PgType::Varchar(_) | PgType::Char(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Date => Self::Date,
             PgType::Timestamp => Self::Timestamp,

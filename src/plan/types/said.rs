@@ -6,7 +6,7 @@ use crate::config::{ColumnSection, DefaultValue, TimeSource};
 use crate::error::{Class, Error, Result};
 use crate::model::{
     BoolForm, CellShape, ColumnEvidence, DateOrder, EpochUnit, LABELS_MAX, PgType, RawCell, Recast,
-    SourceColumn, TextProbe,
+    SourceColumn, TargetColumn, TextProbe,
 };
 use crate::row::zone;
 
@@ -25,8 +25,7 @@ pub(super) fn choose(
         None => by_evidence(Declared::of(column), evidence).pg,
     };
     let choice = choice(pg, evidence, said)?;
-    let (strays, values) = (strays::count(&choice, evidence), evidence.values());
-    if values > 0 && strays >= values {
+    if carries_nothing(&choice, evidence) {
         let what = format!(
             "no value is {} as the pipeline file says: {}",
             told(pg, said),
@@ -37,14 +36,24 @@ pub(super) fn choose(
     Ok(choice)
 }
 
-/// What the census shall ask of texts for what the pipeline file says; none where that says nothing about it.
+/// Whether there are values, and not one fits.
+pub(super) fn carries_nothing(choice: &Choice, evidence: &ColumnEvidence) -> bool {
+    let (strays, values) = (strays::count(choice, evidence), evidence.values());
+    values > 0 && strays >= values
+}
+
+/// What the census shall ask of texts for what the target or the pipeline file says; none where they say nothing of it.
 ///
 /// # Errors
 ///
 /// A zone that is not known.
-pub(super) fn probe(said: &ColumnSection) -> Result<Option<TextProbe>> {
+pub(super) fn probe(
+    said: &ColumnSection,
+    target: Option<&TargetColumn>,
+) -> Result<Option<TextProbe>> {
     let zone = said.zone.as_deref().map(zone::find).transpose()?;
     let kind = said.kind.as_deref().and_then(|kind| parse(kind).ok());
+    let kind = target.and_then(|target| target.pg).or(kind);
     Ok(Some(match (kind, said.from) {
         (Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz), from) => match from {
             Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy),
@@ -65,7 +74,7 @@ pub(super) fn probe(said: &ColumnSection) -> Result<Option<TextProbe>> {
     }))
 }
 
-fn parse(kind: &str) -> Result<PgType> {
+pub(super) fn parse(kind: &str) -> Result<PgType> {
     if kind.trim().eq_ignore_ascii_case("enum") {
         return Ok(PgType::Enum);
     }
@@ -87,11 +96,16 @@ pub(super) fn cell(default: &DefaultValue) -> RawCell {
     }
 }
 
-fn undecided(what: impl Into<String>) -> Error {
+pub(super) fn undecided(what: impl Into<String>) -> Error {
     Error::new(Class::Undecided, what)
 }
 
-fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
+/// How cells are read for a type.
+pub(super) fn choice(
+    pg: PgType,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let timed = matches!(pg, PgType::Date | PgType::Timestamp | PgType::Timestamptz);
     if !timed && (said.from.is_some() || said.zone.is_some()) {
         return Err(undecided(format!(
@@ -105,7 +119,7 @@ fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result
         PgType::Float4 | PgType::Float8 => CellShape::Real,
         PgType::Numeric(_) => CellShape::Decimal,
         PgType::Text if evidence.integers + evidence.reals > 0 => CellShape::AnyText,
-        PgType::Text | PgType::Varchar(_) => CellShape::Text,
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) => CellShape::Text,
         PgType::Bytea => CellShape::Blob,
         PgType::Time => CellShape::IsoTime,
         PgType::Uuid => CellShape::Uuid,
@@ -117,7 +131,7 @@ fn choice(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result
     Ok(Choice::new(read, pg, SAID))
 }
 
-const SAID: &str = "the pipeline file says so";
+pub(super) const SAID: &str = "the pipeline file says so";
 
 fn boolean(evidence: &ColumnEvidence) -> BoolForm {
     match evidence.forms.words.best() {
@@ -234,7 +248,7 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
     }
 }
 
-fn told(pg: PgType, said: &ColumnSection) -> String {
+pub(super) fn told(pg: PgType, said: &ColumnSection) -> String {
     let from = said.from.map(|from| format!(" from {}", from.name())).unwrap_or_default();
     let zone = said.zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
     format!("{pg}{from}{zone}")

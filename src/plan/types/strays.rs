@@ -2,6 +2,7 @@
 
 use super::{Choice, fits, is_zero_one};
 use crate::model::{BoolForm, CellShape, ColumnEvidence, PgType};
+use std::collections::BTreeSet;
 
 /// Their number, at least: where the census did not count them one by one, some are one.
 pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
@@ -40,8 +41,8 @@ pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
             blobs + evidence.beyond_decimal + evidence.not_decimal + some(long)
         }
         CellShape::Text => {
-            let long =
-                matches!(choice.pg, PgType::Varchar(chars) if evidence.chars_max > chars.into());
+            let long = matches!(choice.pg, PgType::Varchar(chars) | PgType::Char(chars)
+                                if evidence.chars_max > chars.into());
             numbers + blobs + evidence.unstorable + some(long)
         }
         CellShape::AnyText => blobs + evidence.unstorable,
@@ -63,6 +64,10 @@ pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
         }
         CellShape::Uuid => numbers + unparsed + blobs - evidence.uuid_blobs,
         CellShape::Inet | CellShape::Json => numbers + blobs + unparsed,
-        CellShape::Label => numbers + blobs + some(*texts > 0 && evidence.labels.is_none()),
+        CellShape::Label => {
+            let known = |labels: &BTreeSet<_>| labels.iter().all(|it| choice.labels.contains(it));
+            let strange = *texts > 0 && !evidence.labels.as_ref().is_some_and(known);
+            numbers + blobs + some(strange)
+        }
     }
 }

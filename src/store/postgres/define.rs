@@ -169,6 +169,32 @@ pub fn set_sequence(
         .at(|| format!("table {}: column {column_name}", table.target))
 }
 
+/// Sets the sequence of a table that exists behind every value that is there and every value that the source gave out;
+/// never back.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn raise_sequence(
+    session: &Session,
+    table: &TableSchema,
+    column_name: &str,
+    sequence: &str,
+    given_out: Option<i64>,
+) -> Result<()> {
+    let highest = format!(
+        "SELECT setval($1::text::regclass, greatest((SELECT max({})::bigint FROM {}), $2,
+                                                    pg_sequence_last_value($1::text::regclass)))
+         WHERE greatest((SELECT max({0})::bigint FROM {1}), $2) > 0",
+        quoted(column_name),
+        relation(table)
+    );
+    session
+        .query("set a sequence", &highest, &[&sequence, &given_out])
+        .map(drop)
+        .at(|| format!("table {}: column {column_name}", table.target))
+}
+
 /// Makes the planner know the table, and settles its rows, so that reading them back writes nothing.
 ///
 /// # Errors

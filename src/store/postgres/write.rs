@@ -1,5 +1,6 @@
 //! Loading: one chunk, one transaction, by COPY BINARY, with its ledger row first.
 
+use super::define;
 use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
 use crate::error::{Error, Result};
@@ -49,6 +50,7 @@ pub fn load_rejected(
     lease: Lease,
     table: &TableSchema,
     chunk: usize,
+    silence: &Silence,
     copy: impl FnOnce(&mut CopyWriter<'_>, &BTreeSet<Vec<u8>>) -> Result<Copied>,
 ) -> Result<()> {
     session.batch("begin a transaction", "BEGIN")?;
@@ -58,9 +60,20 @@ pub fn load_rejected(
         return session.batch("roll back", "ROLLBACK");
     }
     ledger::forget_rejected(session, lease, &table.target, chunk, &rows)?;
+    define::make(session, silence.before.iter().map(String::as_str))?;
     copy_all(session, lease, table, |writer| copy(writer, &rows))?;
+    define::make(session, silence.after.iter().map(String::as_str))?;
     reach(Step::RejectsLoaded);
     session.batch("commit", "COMMIT")
+}
+
+/// What keeps the triggers of a table from firing at rows that come late.
+#[derive(Debug, Default)]
+pub struct Silence {
+    /// Statements that silence them.
+    pub before: Vec<String>,
+    /// Statements that let them fire again, in the same transaction.
+    pub after: Vec<String>,
 }
 
 /// What was copied.

@@ -69,7 +69,12 @@ impl<'t> BatchBuilder<'t> {
         for position in 0..self.columns.len() {
             let Some((column, builder)) = self.columns.get_mut(position) else { continue };
             let cell = row.get_ref(position).refused(|| format!("column {}", column.source))?;
-            match builder.append(cell) {
+            let appended = if column.not_null && cell == ValueRef::Null {
+                Err("it is NULL, and the column is NOT NULL")
+            } else {
+                builder.append(cell)
+            };
+            match appended {
                 Ok(Fit { bytes, in_form: true }) => self.bytes += bytes,
                 Ok(Fit { bytes, in_form: false }) => {
                     self.bytes += bytes;

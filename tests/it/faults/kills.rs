@@ -11,8 +11,16 @@ use std::time::Duration;
 #[test]
 fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
     let stage = Stage::new();
-    // Nothing is set aside here: that step has a test of its own.
-    for step in Step::ALL.iter().filter(|&&step| step != Step::RejectsLoaded) {
+    // Nothing is set aside here, and no table exists: those steps have tests of their own.
+    let elsewhere = [
+        Step::RejectsLoaded,
+        Step::ExistingLocked,
+        Step::ExistingCleared,
+        Step::ExistingReady,
+        Step::TriggerEnabled,
+        Step::TriggerCommitted,
+    ];
+    for step in Step::ALL.iter().filter(|step| !elsewhere.contains(step)) {
         println!("{}", step.name());
         let migration = stage.migration(&schema_of(*step));
         migration.start_with(&format!("{}=kill", step.name())).end().expect_killed();

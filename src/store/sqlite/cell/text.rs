@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(in super::super) enum TextBuilder {
     /// Texts of so many characters at most.
     Text(StringBuilder, usize),
+    /// Texts of so many characters, padded with spaces where they have fewer.
+    Padded(StringBuilder, usize),
     /// Texts, and numbers as text.
     Any(StringBuilder, String),
     Blob(BinaryBuilder),
@@ -27,6 +29,9 @@ impl TextBuilder {
             (_, PgType::Varchar(chars)) => {
                 Self::Text(StringBuilder::new(), usize::try_from(chars).unwrap_or(usize::MAX))
             }
+            (_, PgType::Char(chars)) => {
+                Self::Padded(StringBuilder::new(), usize::try_from(chars).unwrap_or(usize::MAX))
+            }
             _ => Self::Text(StringBuilder::new(), usize::MAX),
         }
     }
@@ -38,6 +43,13 @@ impl TextBuilder {
             (Self::Text(builder, chars), ValueRef::Text(bytes)) => {
                 builder.append_value(short(storable(bytes)?, *chars)?);
                 fit(bytes.len(), true)
+            }
+            (Self::Padded(builder, chars), ValueRef::Text(bytes)) => {
+                let text = short(storable(bytes)?, *chars)?;
+                let missing = chars.saturating_sub(text.chars().count());
+                builder.append_value([text, &" ".repeat(missing)].concat());
+                // Spaces at the end cannot be told from those that are added.
+                fit(bytes.len() + missing, !text.ends_with(' '))
             }
             (Self::Any(builder, _), ValueRef::Text(bytes)) => {
                 builder.append_value(storable(bytes)?);
@@ -63,20 +75,26 @@ impl TextBuilder {
                 builder.append_value(buffer.as_bytes());
                 fit(buffer.len(), false)
             }
-            (Self::Text(..) | Self::Any(..) | Self::Blob(_), cell) => Err(stray(cell)),
+            (Self::Text(..) | Self::Padded(..) | Self::Any(..) | Self::Blob(_), cell) => {
+                Err(stray(cell))
+            }
         }
     }
 
     pub(super) fn append_null(&mut self) {
         match self {
-            Self::Text(builder, _) | Self::Any(builder, _) => builder.append_null(),
+            Self::Text(builder, _) | Self::Padded(builder, _) | Self::Any(builder, _) => {
+                builder.append_null();
+            }
             Self::Blob(builder) | Self::AnyBytes(builder, _) => builder.append_null(),
         }
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(builder, _) | Self::Any(builder, _) => Arc::new(builder.finish()),
+            Self::Text(builder, _) | Self::Padded(builder, _) | Self::Any(builder, _) => {
+                Arc::new(builder.finish())
+            }
             Self::Blob(builder) | Self::AnyBytes(builder, _) => Arc::new(builder.finish()),
         }
     }
