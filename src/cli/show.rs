@@ -169,7 +169,7 @@ pub(super) fn plan(planned: &Planned, output: Output) {
         warnings.iter().for_each(|warning| line(&format!("-- {}", legible(warning))));
     }
     left_behind(plan);
-    line("\n-- what drops exactly this again, and gives back what existed");
+    line("\n-- what drops exactly this again");
     sql(&planned.drop_sql);
 }
 
