@@ -1,5 +1,6 @@
 //! How fast the codec is, on one core and without a server: cells to batches, batches to hashed tuples, and a stream
-//! that is read back to hashed rows. On the benchmark's sample of 100,000 rows; rows and bytes of the tuples in a second.
+//! that is read back to hashed rows, on the benchmark's sample of 100,000 rows; rows and bytes of the tuples in a second.
+//! And text that is read as JSON, as UUIDs and as addresses.
 
 use arrow_array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -12,15 +13,17 @@ use liteferry::pipeline::progress::Silent;
 use liteferry::pipeline::{Budget, Stop};
 use liteferry::proof::GroupSums;
 use liteferry::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor, TupleDecoder, TupleEncoder};
+use liteferry::row::{inet, json, uuid};
 use liteferry::sample::bench::{Bench, Sizes};
 use liteferry::store::sqlite::fill::{Journal, fill};
 use liteferry::store::sqlite::read::Reader;
 use liteferry::transform::Transform;
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 
 const ROWS: u64 = 100_000;
 
-criterion_group!(benches, codec);
+criterion_group!(benches, codec, texts);
 criterion_main!(benches);
 
 #[expect(clippy::expect_used, reason = "a benchmark has nobody to give its error to")]
@@ -51,6 +54,37 @@ fn codec(criterion: &mut Criterion) {
     }
 }
 
+/// Text to what PostgreSQL holds, value by value.
+fn texts(criterion: &mut Criterion) {
+    let document = |n: u32| {
+        format!(
+            r#"{{"market": "{n}/usdc", "price": {n}.250, "size": 1e-3, "side": "buy", "tags": ["a", "\u00e9"], "at": {{"s": 17{n}, "note": null}}}}"#
+        )
+    };
+    let uuid = |n: u32| format!("550e8400-e29b-41d4-a716-{n:012x}");
+    let mut bench = |name: &str, texts: Vec<String>, read: &dyn Fn(&str) -> bool| {
+        let mut group = criterion.benchmark_group(name);
+        let bytes = texts.iter().map(String::len).sum::<usize>();
+        let [elements, bytes] =
+            [texts.len(), bytes].map(|size| size.try_into().unwrap_or(u64::MAX));
+        group.throughput(Throughput::ElementsAndBytes { elements, bytes });
+        group.bench_function("read", |bencher| {
+            bencher.iter(|| assert!(texts.iter().all(|text| read(text))));
+        });
+        group.finish();
+    };
+    bench("json", (0..10_000).map(document).collect(), &json::check);
+    bench("jsonb", (0..10_000).map(document).collect(), &|text| {
+        black_box(json::canonical_jsonb(text)).is_some()
+    });
+    bench("uuid", (0..10_000).map(uuid).collect(), &|text| black_box(uuid::parse(text)).is_some());
+    bench(
+        "inet",
+        (0..10_000).map(|n| Ipv4Addr::from(n * 104_729).to_string()).collect(),
+        &|text| black_box(inet::parse(text)).is_some(),
+    );
+}
+
 /// Keeps the compiler from leaving the work out.
 fn seen(hash: blake3::Hash) {
     black_box(hash);
@@ -71,8 +105,8 @@ impl Source {
         let sample = Bench::new(1, Sizes::for_rows(ROWS));
         fill(&path, &sample, Journal::Delete, &mut |_done| ())?;
         let pipeline = Pipeline::of(&path, "local");
-        let inspected = Inspected::open(&pipeline)?;
         let (stop, budget) = (Stop::default(), Budget::new(BUDGET_BYTES));
+        let inspected = Inspected::open(&pipeline, &stop)?;
         let setting = Setting { stop: &stop, progress: &Silent, workers: 1, budget: &budget };
         let plan = inspected.plan(&pipeline, &[], setting)?;
         let large =

@@ -1,8 +1,7 @@
 //! `liteferry demo`
 
 use super::screen::Screen;
-use super::{Hands, Output, Verdict, judge, show};
-use crate::error::Result;
+use super::{Failed, Hands, Output, judge, show};
 use crate::journey::demo;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -28,14 +27,14 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         let demo = demo::Demo::new(self.rows, self.dir.clone());
         let say = |what: &str| screen.say(what);
         if self.clean {
             demo.clean(&say)?;
             screen.say(&format!("deleted {}", demo.folder().display()));
-            return Ok(Verdict::Good);
+            return Ok(());
         }
         screen.say(&format!(
             "the demo takes about {} of disk in {}",
@@ -62,6 +61,6 @@ impl Demo {
         if output.json {
             show::json(&shown.report.to_json());
         }
-        Ok(judge(&shown.report))
+        judge(&shown.report)
     }
 }

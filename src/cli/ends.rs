@@ -19,6 +19,9 @@ pub(super) struct Ends {
     /// Where to: a connection string without password, `local`, or `local:DIR`
     #[arg(long, value_name = "URL", requires = "source")]
     target: Option<String>,
+    /// Move a damaged source as far as it can be read; names what cannot be, and ends with 65
+    #[arg(long)]
+    accept_corrupt: bool,
     /// The folder of PostgreSQL's programs, for `local`
     #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
@@ -27,13 +30,18 @@ pub(super) struct Ends {
 impl Ends {
     /// The pipeline and where its target's address came from.
     pub(super) fn pipeline(&self) -> Result<(Pipeline, Origin)> {
-        match (&self.pipeline, &self.source, &self.target) {
-            (Some(file), ..) => Ok((Pipeline::read(file)?, Origin::PipelineFile)),
-            (None, Some(source), Some(target)) => {
-                Ok((Pipeline::of(source, target), Origin::Argument))
+        let (mut pipeline, origin) = match (&self.pipeline, &self.source, &self.target) {
+            (Some(file), ..) => (Pipeline::read(file)?, Origin::PipelineFile),
+            (None, Some(source), Some(target)) => (Pipeline::of(source, target), Origin::Argument),
+            _ => {
+                return Err(Error::new(
+                    Class::Usage,
+                    "give a pipeline file, or --source and --target",
+                ));
             }
-            _ => Err(Error::new(Class::Usage, "give a pipeline file, or --source and --target")),
-        }
+        };
+        pipeline.source.accept_corrupt |= self.accept_corrupt;
+        Ok((pipeline, origin))
     }
 
     /// Both ends; the private server is started where it is the target.

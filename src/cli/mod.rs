@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
     let output = arguments.output;
     let screen = Screen::new(output.verbose, output.log_format == LogFormat::Json);
     let stop = failpoint::arm().and_then(|()| Stop::on_signals());
-    let outcome = stop.and_then(|stop| match &arguments.command {
+    let outcome = stop.map_err(Failed::from).and_then(|stop| match &arguments.command {
         Command::Demo(demo) => demo.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
@@ -109,18 +109,31 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status.run(&screen, &stop, output),
     });
     screen.finish();
-    let error = match outcome {
-        Ok(Verdict::Good) => return ExitCode::SUCCESS,
-        Ok(Verdict::Bad(error)) => error,
-        Err(error) => {
-            if output.json {
-                show::json(&show::failure(arguments.command.name(), &error));
-            }
-            error
-        }
+    let failed = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failed) => failed,
     };
-    screen.failed(&error);
+    let (Failed::Early(error) | Failed::Reported(error)) = &failed;
+    screen.failed(error);
+    if let (true, Failed::Early(error)) = (output.json, &failed) {
+        show::json(&show::failure(arguments.command.name(), error));
+    }
     ExitCode::from(error.class().exit_code())
+}
+
+/// How a command fails.
+#[derive(Debug)]
+enum Failed {
+    /// Without a result.
+    Early(Error),
+    /// With a result, which has been printed with all that is known about it.
+    Reported(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Early(error)
+    }
 }
 
 impl Command {
@@ -135,33 +148,45 @@ impl Command {
     }
 }
 
-/// What a command came to whose result was printed.
-#[derive(Debug)]
-enum Verdict {
-    /// All is well.
-    Good,
-    /// It did what it could, and that is not enough.
-    Bad(Error),
+/// What was not moved, in short.
+fn unread(report: &Report) -> String {
+    let mut tables: Vec<_> =
+        report.losses.unreadable.iter().map(|unread| text::name(&unread.table)).collect();
+    tables.dedup();
+    let what = match tables.as_slice() {
+        [] => "the source is damaged, though every row that it shows could be read".into(),
+        few @ [_, ..] if few.len() <= TABLES_NAMED => {
+            format!("not all of the source can be read: not all of {}", few.join(", "))
+        }
+        many => format!("not all of the source can be read: not all of {} tables", many.len()),
+    };
+    format!("{what}; what could be read is moved, and equal")
 }
 
+/// Tables that one line names.
+const TABLES_NAMED: usize = 8;
+
 /// What a report means for the exit code.
-fn judge(report: &Report) -> Verdict {
-    let unequal: Vec<_> = report
-        .tables
-        .iter()
-        .filter(|table| table.equal == Some(false))
-        .map(|table| text::name(&table.name))
-        .collect();
-    if !unequal.is_empty() {
-        let what = format!("source and target are not equal in {}", unequal.join(", "));
-        return Verdict::Bad(Error::new(Class::NotEqual, what)
-            .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints"));
-    }
-    match report.rejected() {
-        0 => Verdict::Good,
-        rows => Verdict::Bad(
+fn judge(report: &Report) -> Result<(), Failed> {
+    let error = match report.failure() {
+        None => return Ok(()),
+        Some(Class::Data) if report.losses.is_empty() => {
+            let rows = report.rejected();
             Error::new(Class::Data, format!("rows set aside because their values do not fit: {rows}"))
-                .todo("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and run it again"),
-        ),
-    }
+                .todo("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and run it again")
+        }
+        Some(Class::Data) => Error::new(Class::Data, unread(report))
+            .todo("get what the warnings name from a backup, or do without it"),
+        Some(class) => {
+            let tables: Vec<_> = report
+                .tables
+                .iter()
+                .filter(|table| table.equal == Some(false))
+                .map(|table| text::name(&table.name))
+                .collect();
+            Error::new(class, format!("source and target are not equal in {}", tables.join(", ")))
+                .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints")
+        }
+    };
+    Err(Failed::Reported(error))
 }

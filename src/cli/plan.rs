@@ -2,8 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, Verdict, show};
-use crate::error::Result;
+use super::{Failed, Hands, Output, show};
 use crate::journey::plan::plan;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -18,12 +17,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
         let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::plan(&planned, output);
-        Ok(Verdict::Good)
+        Ok(())
     }
 }

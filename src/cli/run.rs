@@ -2,8 +2,8 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, Verdict, judge, show};
-use crate::error::{Class, Error, Result};
+use super::{Failed, Hands, Output, judge, show};
+use crate::error::{Class, Error};
 use crate::journey::run::{Until, run};
 use crate::pipeline::Stop;
 use clap::{Args, ValueEnum};
@@ -34,14 +34,15 @@ enum UntilWord {
 }
 
 impl Run {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         if !self.no_capture {
             return Err(Error::new(
                 Class::Usage,
                 "following a source that is written to is not supported yet",
             )
-            .todo("stop what writes to the source, and add --no-capture"));
+            .todo("stop what writes to the source, and add --no-capture")
+            .into());
         }
         let (pipeline, target) = self.ends.open(screen)?;
         let until = self.until.map(|word| match word {
@@ -53,6 +54,6 @@ impl Run {
             run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
-        Ok(judge(&report))
+        judge(&report)
     }
 }

@@ -78,11 +78,12 @@ fn closing(report: &Report) -> String {
         .map(|speed| format!("; {speed:.0} rows/s copied"))
         .unwrap_or_default();
     let verdict = match report.rejected() {
-        _ if report.differs() => "NOT EQUAL".into(),
+        _ if !report.equal() => "NOT EQUAL".into(),
         _ if !report.proved() => {
             "stopped as asked; run the same command without --until to go on".into()
         }
-        0 => "every row and value is equal".into(),
+        0 if report.ok() => "every row and value is equal".into(),
+        0 => "every row and value that can be read is equal, and not all can be".into(),
         rejected => format!("rows set aside: {rejected}; every other row and value is equal"),
     };
     format!(

@@ -2,8 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Output, Verdict, show};
-use crate::error::Result;
+use super::{Failed, Output, show};
 use crate::journey::history::history;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -19,11 +18,11 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let (_, target) = self.ends.open(screen)?;
         let history = history(&target.conninfo, stop, screen)?;
         screen.finish();
         show::status(&history, self.history, output);
-        Ok(Verdict::Good)
+        Ok(())
     }
 }

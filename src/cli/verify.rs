@@ -2,8 +2,7 @@
 
 use super::ends::Ends;
 use super::screen::Screen;
-use super::{Hands, Output, Verdict, judge, show};
-use crate::error::Result;
+use super::{Failed, Hands, Output, judge, show};
 use crate::journey::verify::verify;
 use crate::pipeline::Stop;
 use clap::Args;
@@ -18,13 +17,13 @@ pub(super) struct Verify {
 }
 
 impl Verify {
-    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<Verdict> {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
         let report =
             verify(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::report(&report, screen, output);
-        Ok(judge(&report))
+        judge(&report)
     }
 }

@@ -34,6 +34,9 @@ pub struct Pipeline {
 pub struct SourceSection {
     /// The SQLite file; relative to the pipeline file's folder.
     pub path: PathBuf,
+    /// Whether a damaged file is moved as far as it can be read.
+    #[serde(default)]
+    pub accept_corrupt: bool,
 }
 
 /// `[target]`
@@ -278,7 +281,7 @@ impl Pipeline {
     pub fn of(source: &Path, target: &str) -> Self {
         Self {
             name: None,
-            source: SourceSection { path: source.into() },
+            source: SourceSection { path: source.into(), accept_corrupt: false },
             target: TargetSection {
                 url: target.into(),
                 schema: public(),

@@ -1,4 +1,4 @@
-//! The source seen through: its schema, and the census of every value.
+//! The source seen through: its schema, whether its file is whole, and the census of every value.
 
 use super::Setting;
 use super::reject::check_remedies;
@@ -6,15 +6,18 @@ use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
     Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
+    UnreadableTable,
 };
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
-use crate::pipeline::{Event, workers};
+use crate::pipeline::{Event, Stop, workers};
 use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::census;
+use crate::store::sqlite::check::{self, Findings};
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
 use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::salvage::{self, Unreadable};
 
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
@@ -41,12 +44,15 @@ impl Inspected {
     /// # Errors
     ///
     /// A file that is not there, or no readable database.
-    pub fn open(pipeline: &Pipeline) -> Result<Self> {
-        let source = Source::open(&pipeline.source.path)?;
+    pub fn open(pipeline: &Pipeline, stop: &Stop) -> Result<Self> {
+        let source = Source::open(&pipeline.source.path, pipeline.source.accept_corrupt, stop)?;
         let stamp = source.stamp()?;
         let connection = source.connect()?;
-        let schema = introspect::introspect(&connection)?;
-        let schema_hash = introspect::fingerprint(&connection)?;
+        let schema = introspect::introspect(&connection);
+        let (schema, schema_hash) = schema
+            .and_then(|schema| Ok((schema, introspect::fingerprint(&connection)?)))
+            .map_err(|error| stop.named(error))
+            .at(|| format!("source {}", source.path().display()))?;
         Ok(Self { source, stamp, schema, schema_hash })
     }
 
@@ -67,14 +73,26 @@ impl Inspected {
     ///
     /// # Errors
     ///
-    /// [`Class::Undecided`] where the user must decide first.
+    /// [`Class::Undecided`] where the user must decide first, [`Class::Data`] where the source is damaged and that was
+    /// not accepted.
     pub fn plan(
         &self,
         pipeline: &Pipeline,
         target: &[TargetTable],
         setting: Setting<'_>,
     ) -> Result<Plan> {
-        let evidence = self.census(pipeline, target, setting)?;
+        let (found, damage) = self.checked(setting)?;
+        for line in found.strays {
+            let stray = format!("the source breaks a constraint of its own: {line}");
+            setting.progress.tell(Event::Warning(stray));
+        }
+        for line in found.unchecked {
+            setting.progress.tell(Event::Warning(format!("the source cannot be checked: {line}")));
+        }
+        let (schema, evidence) = self.census((pipeline, target), !damage.is_empty(), setting)?;
+        if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
+            return Err(self.nothing_left(&damage, &schema));
+        }
         if self.source.stamp()? != self.stamp {
             return Err(Error::new(
                 Class::SourceChanged,
@@ -83,23 +101,87 @@ impl Inspected {
             .todo("stop what writes to it and run the same command again"));
         }
         let facts = Facts {
-            schema: &self.schema,
+            schema: &schema,
             schema_hash: &self.schema_hash,
             evidence: &evidence,
             pipeline,
             target,
         };
-        let plan = plan::build(&facts)?;
+        let mut plan = plan::build(&facts)?;
+        plan.damage.found = found.damage;
         plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
         Ok(plan)
     }
 
+    /// Refuses a source that is damaged, unless that was accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Data`] with what was found.
+    pub fn refuse_damage(&self, setting: Setting<'_>) -> Result<()> {
+        self.checked(setting).map(drop)
+    }
+
+    /// What the check found, and all damage that is known of.
+    fn checked(&self, setting: Setting<'_>) -> Result<(Findings, Vec<String>)> {
+        let found = self.check(setting)?;
+        let damage = self.damage(&found);
+        if damage.is_empty() || self.source.accepts_corrupt() {
+            return Ok((found, damage));
+        }
+        Err(check::refusal(&self.source, &damage)?)
+    }
+
+    /// Has SQLite check the file, and each table that has indexes.
+    fn check(&self, setting: Setting<'_>) -> Result<Findings> {
+        setting.progress.tell(Event::Phase(Phase::Check));
+        let indexed = self.schema.tables.iter().filter(|table| !table.indexes.is_empty());
+        // By an order that only the application knows, every index of it would look damaged.
+        let (known, strange): (Vec<_>, Vec<_>) =
+            indexed.partition(|table| unknown_collation(table).is_none());
+        let indexed = known.into_iter();
+        let jobs: Vec<_> = std::iter::once(None).chain(indexed.map(Some)).collect();
+        let words =
+            format!("SQLite's own, of the file and of {} tables with indexes", jobs.len() - 1);
+        setting.progress.tell(Event::Step(words));
+        let readers = self.readers(setting.workers)?;
+        let parts = workers::over(&jobs, readers, setting.stop, |reader, job| match job {
+            None => check::file(reader),
+            Some(table) => check::table(reader, table),
+        })?;
+        let mut found = Findings::default();
+        found.damage.extend(self.source.broken().map(|reason| format!("the whole file: {reason}")));
+        parts.into_iter().for_each(|part| found.merge(part));
+        found.unchecked.extend(strange.into_iter().filter_map(|table| {
+            let collation = unknown_collation(table)?;
+            Some(format!("table {}: no such collation sequence: {collation}", table.name))
+        }));
+        Ok(found)
+    }
+
+    /// That no table at all can be read.
+    fn nothing_left(&self, damage: &[String], schema: &SourceSchema) -> Error {
+        let of_tables = schema.unreadable.iter().map(|table| &table.reason);
+        let why = damage.iter().chain(of_tables).next().map_or("", String::as_str);
+        Error::new(Class::Data, format!("no table of it can be read: {why}"))
+            .todo("restore it from a backup")
+            .at(format!("source {}", self.source.path().display()))
+    }
+
+    /// Everything that must not be in a file that is whole.
+    fn damage(&self, found: &Findings) -> Vec<String> {
+        let damaged = self.schema.unreadable.iter().filter(|table| table.damaged);
+        let tables = damaged.map(|table| format!("table {}: {}", table.name, table.reason));
+        found.damage.iter().cloned().chain(tables).collect()
+    }
+
+    /// The census of every table that can be read, beside the schema with just these.
     fn census(
         &self,
-        pipeline: &Pipeline,
-        target: &[TargetTable],
+        (pipeline, target): (&Pipeline, &[TargetTable]),
+        damaged: bool,
         setting: Setting<'_>,
-    ) -> Result<Vec<TableEvidence>> {
+    ) -> Result<(SourceSchema, Vec<TableEvidence>)> {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
@@ -113,29 +195,118 @@ impl Inspected {
             let (Some(table), Some(probes)) = (tables.get(number), probes.get(number)) else {
                 return Err(Error::internal("a census of no table"));
             };
-            census::take(reader, table, probes, range, stretch_bytes, &mut |rows, bytes| {
-                setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
-                reach(Step::CensusPassing);
-                setting.stop.check()
-            })
+            let part = Part { reader, table, probes, stretch_bytes, setting };
+            match self.take(part, range, damaged) {
+                Err(error) => part.without_sense(error).map(Err),
+                seen => seen.map(Ok),
+            }
         })?;
-        let mut evidence: Vec<_> = tables.iter().map(TableEvidence::empty).collect();
+        let mut all: Vec<Result<TableEvidence, UnreadableTable>> =
+            tables.iter().map(|table| Ok(TableEvidence::empty(table))).collect();
         for (&(number, _), part) in jobs.iter().zip(seen) {
-            if let Some(table) = evidence.get_mut(number) {
-                table.append(part);
+            match (all.get_mut(number), part) {
+                (Some(Ok(evidence)), Ok(part)) => evidence.append(part),
+                (Some(table @ Ok(_)), Err(unreadable)) => *table = Err(unreadable),
+                _ => {}
             }
         }
+        Ok(self.readable(all))
+    }
+
+    /// The census of a part of a table; where the source is damaged, of what can be read of it.
+    fn take(&self, part: Part<'_>, range: RowRange, damaged: bool) -> Result<TableEvidence> {
+        if !damaged {
+            match part.take(range) {
+                Err(error)
+                    if self.source.accepts_corrupt()
+                        && matches!(Unreadable::of(&error), Some(Unreadable::Damaged(_))) => {}
+                seen => return seen,
+            }
+        }
+        let found =
+            salvage::search(part.reader, part.table, range, &mut || part.setting.stop.check())?;
+        let mut evidence = TableEvidence::empty(part.table);
+        for range in found.readable {
+            evidence.append(part.take(range)?);
+        }
+        evidence.unreadable = found.unreadable;
         Ok(evidence)
+    }
+
+    /// Parts tables that can be read from those that cannot.
+    fn readable(
+        &self,
+        all: Vec<Result<TableEvidence, UnreadableTable>>,
+    ) -> (SourceSchema, Vec<TableEvidence>) {
+        let mut schema = SourceSchema { tables: Vec::new(), ..self.schema.clone() };
+        let mut seen = Vec::new();
+        for (table, evidence) in self.schema.tables.iter().zip(all) {
+            match evidence {
+                Ok(evidence) if evidence.rows == 0 && !evidence.unreadable.is_empty() => {
+                    let (name, reason) = (table.name.clone(), "its pages are damaged".into());
+                    schema.unreadable.push(UnreadableTable { name, reason, damaged: true });
+                }
+                Ok(evidence) => {
+                    schema.tables.push(table.clone());
+                    seen.push(evidence);
+                }
+                Err(unreadable) => schema.unreadable.push(unreadable),
+            }
+        }
+        schema.unreadable.sort_unstable();
+        (schema, seen)
     }
 
     fn census_jobs(&self, readers: &[Reader]) -> Result<Vec<(usize, RowRange)>> {
         let reader = readers.first().ok_or_else(|| Error::internal("a census without a reader"))?;
         let mut jobs = Vec::new();
         for (number, table) in self.schema.tables.iter().enumerate() {
-            let parts = census::divide(reader, table, PARTS_MAX)?;
+            let parts = match census::divide(reader, table, PARTS_MAX) {
+                // Reading it will tell whether rows of it can be had, or why not.
+                Err(error) if Unreadable::of(&error).is_some() => vec![census::whole(table)],
+                parts => parts?,
+            };
             jobs.extend(parts.into_iter().map(|range| (number, range)));
         }
         Ok(jobs)
+    }
+}
+
+/// A collation of the application by which an index of the table is ordered.
+fn unknown_collation(table: &SourceTable) -> Option<&str> {
+    let columns = table.indexes.iter().flat_map(|index| &index.columns);
+    let mut collations = columns.map(|column| column.collation.as_str());
+    collations.find(|name| !["BINARY", "NOCASE", "RTRIM"].contains(name))
+}
+
+/// What it takes to look at a part of a table.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    reader: &'a Reader,
+    table: &'a SourceTable,
+    probes: &'a [Probe],
+    stretch_bytes: u64,
+    setting: Setting<'a>,
+}
+
+impl Part<'_> {
+    fn take(self, range: RowRange) -> Result<TableEvidence> {
+        let Self { reader, table, probes, stretch_bytes, setting } = self;
+        census::take(reader, table, probes, range, stretch_bytes, &mut |rows, bytes| {
+            setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
+            reach(Step::CensusPassing);
+            setting.stop.check()
+        })
+    }
+
+    /// The table as one that SQLite cannot make sense of, where that is what the error says.
+    fn without_sense(self, error: Error) -> Result<UnreadableTable> {
+        match Unreadable::of(&error) {
+            Some(Unreadable::Senseless(reason)) => {
+                Ok(UnreadableTable { name: self.table.name.clone(), reason, damaged: false })
+            }
+            _ => Err(error),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Planned {
 ///
 /// Whatever stands in the way of a run, but for what only shows while it runs.
 pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Planned> {
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let begun = link.with(|session| {
         if ledger::exists(session)? {

@@ -44,7 +44,7 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);
@@ -57,12 +57,11 @@ pub fn run(
     let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
         .go(&mut link, until, &mut clock);
     let (words, code) = match &outcome {
-        Ok(report) if report.ok() => (report.phase.clone(), 0),
-        Ok(report) if report.differs() => ("not equal".into(), Class::NotEqual.exit_code()),
-        Ok(report) => {
+        Ok(report) if report.equal() && report.rejected() > 0 => {
             let words = format!("{}, {} rows set aside", report.phase, report.rejected());
             (words, Class::Data.exit_code())
         }
+        Ok(report) => (report.phase.clone(), report.failure().map_or(0, Class::exit_code)),
         Err(error) => (error.to_string(), error.class().exit_code()),
     };
     reach(Step::EndReached);
@@ -314,8 +313,9 @@ impl Run<'_> {
         }
         let report = self.prove(link)?;
         clock.lap(Phase::Proof);
-        self.reached(link, if report.differs() { "not equal" } else { "proved" })?;
+        self.reached(link, if report.equal() { "proved" } else { "not equal" })?;
         let phases = clock.laps();
+        let warnings = plan.losses().into_iter().chain(warnings).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 
@@ -330,6 +330,7 @@ impl Run<'_> {
         if self.inspected.stamp == self.migrated.stamp {
             return Ok(());
         }
+        self.inspected.refuse_damage(self.setting)?;
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         self.check_unchanged(&loaded)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
@@ -465,6 +466,7 @@ impl Run<'_> {
             tables: tables.collect(),
             differences,
             misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,
+            losses: verify::losses(plan),
             ..Report::default()
         })
     }

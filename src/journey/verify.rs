@@ -14,7 +14,7 @@ use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::{self, Difference, DifferenceKind, GroupSums, Grouping, RowKeys, TableProof};
 use crate::row::{Row, RowVisitor, show_field, split_fields};
-use crate::status::{Differences, Report, ShownDifference, TableReport};
+use crate::status::{Differences, Losses, Report, ShownDifference, TableReport, Unread};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read::{self, Portion};
@@ -35,7 +35,7 @@ const SHOWN_MAX: usize = 20;
 /// A migration that has not begun, or stores that cannot be read. Differences are in the report.
 pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
     let began = Instant::now();
-    let inspected = Inspected::open(pipeline)?;
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
     migrated.check_same_source(&inspected, pipeline)?;
@@ -61,9 +61,31 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
         tables: tables.map(|(proof, rejected)| TableReport::proved(proof, rejected)).collect(),
         misfits,
         phases: vec![(Phase::Proof.name(), began.elapsed())],
+        warnings: plan.losses(),
         differences,
+        losses: losses(plan),
         ..Report::default()
     })
+}
+
+/// What of the source could not be read when the plan was made: no proof is about it.
+pub(super) fn losses(plan: &Plan) -> Losses {
+    let tables = plan.damage.tables.iter().map(|table| Unread {
+        table: table.name.clone(),
+        rowids: None,
+        reason: Some(table.reason.clone()),
+    });
+    let ranges = plan.tables.iter().flat_map(|table| {
+        table.unreadable.iter().map(|range| Unread {
+            table: table.schema.source.clone(),
+            rowids: match *range {
+                RowRange::Rowids { first, last } => Some((first, last)),
+                RowRange::All => None,
+            },
+            reason: None,
+        })
+    });
+    Losses { unreadable: tables.chain(ranges).collect(), damage: plan.damage.found.clone() }
 }
 
 /// Each table's sums on both sides, compared.

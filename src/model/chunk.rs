@@ -29,7 +29,8 @@ impl fmt::Display for RowRange {
     }
 }
 
-/// One chunk of one table. The chunks of a table cover all rowids there can be, without gap or overlap.
+/// One chunk of one table. The chunks of a table cover all rowids there can be, without overlap, and without gap but for
+/// ranges that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     /// The table's position in the plan.

@@ -54,8 +54,10 @@ pub struct TableEvidence {
     pub largest_row_bytes: u64,
     /// One for each column.
     pub columns: Vec<ColumnEvidence>,
-    /// Rowid ranges of about equal bytes, in order, that together cover every rowid there can be.
+    /// Rowid ranges of about equal bytes, in order, that together cover every rowid there can be but unreadable ones.
     pub stretches: Vec<Stretch>,
+    /// Ranges that cannot be read, and that no stretch covers.
+    pub unreadable: Vec<RowRange>,
 }
 
 /// A range of rows and what it holds.
@@ -286,5 +288,16 @@ impl TableEvidence {
             mine.merge(theirs);
         }
         self.stretches.extend(next.stretches);
+        for range in next.unreadable {
+            match (self.unreadable.last_mut(), range) {
+                (
+                    Some(RowRange::Rowids { last, .. }),
+                    RowRange::Rowids { first, last: next_last },
+                ) if last.checked_add(1) == Some(first) => {
+                    *last = next_last;
+                }
+                _ => self.unreadable.push(range),
+            }
+        }
     }
 }

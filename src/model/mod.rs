@@ -29,7 +29,7 @@ pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
-    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass,
+    SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass, UnreadableTable,
 };
 pub use target::{
     ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,

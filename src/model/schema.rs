@@ -197,6 +197,11 @@ impl Column {
         }
     }
 
+    /// Whether NULL or a default takes the place of values that do not fit.
+    pub fn may_be_replaced(&self) -> bool {
+        matches!(self.misfits, Remedy::Null | Remedy::Default)
+    }
+
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
         match self.recast {

@@ -83,6 +83,19 @@ pub struct SourceSchema {
     pub tables: Vec<SourceTable>,
     /// Objects that hold no rows of their own to move (views, triggers, virtual tables): kind, name and SQL.
     pub left_behind: Vec<(String, String, String)>,
+    /// Tables that SQLite gives no row of.
+    pub unreadable: Vec<UnreadableTable>,
+}
+
+/// A table that SQLite gives no row of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnreadableTable {
+    /// Its name.
+    pub name: String,
+    /// Why, in SQLite's words.
+    pub reason: String,
+    /// Whether that is damage to the file; else SQLite cannot make sense of the table whatever its state.
+    pub damaged: bool,
 }
 
 /// One ordinary table.

@@ -45,6 +45,8 @@ pub enum Event {
 /// The phases of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// The source's file is checked for damage.
+    Check,
     /// Every value is looked at.
     Census,
     /// Tables are created.
@@ -61,6 +63,7 @@ impl Phase {
     /// The word that people and `--json` see.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Check => "check",
             Self::Census => "census",
             Self::Schema => "schema",
             Self::Snapshot => "snapshot",

@@ -91,6 +91,15 @@ impl Stop {
         self.requested().map_or(Ok(()), |signal| Err(interrupted(signal)))
     }
 
+    /// The same failure, by the signal that was sent: who was stopped in the middle of something knows no signal.
+    #[must_use]
+    pub fn named(&self, error: Error) -> Error {
+        match (error.class(), self.requested()) {
+            (Class::Interrupted(_), Some(signal)) => error.reclassified(Class::Interrupted(signal)),
+            _ => error,
+        }
+    }
+
     /// Pauses for so long, or until a stop is requested.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub fn over<J: Sync, W: Send, R: Send>(
                 Ok(result) => done.push((number, result)),
                 Err(error) => {
                     failed.store(true, Ordering::SeqCst);
-                    return Err(error);
+                    return Err(stop.named(error));
                 }
             }
         }

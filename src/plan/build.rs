@@ -1,11 +1,11 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::fit::{self, Fit};
+use super::fit;
 use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Existing, Identity, LeftBehind, Plan, PlannedTable, Sequence, aside, ddl,
+    ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, aside, ddl, existing,
     generated, keys, references,
 };
 use crate::config::Pipeline;
@@ -72,6 +72,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         triggers: aside.triggers,
         left_behind,
         renames: names.into_renames(),
+        damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
     })
 }
 
@@ -83,7 +84,9 @@ fn unknown_settings(facts: &Facts<'_>) -> Vec<Error> {
     };
     for (name, section) in &facts.pipeline.tables {
         let Some(table) = facts.schema.tables.iter().find(|table| table.name == *name) else {
-            refusals.push(unknown(format!("table {name}")));
+            if facts.schema.unreadable.iter().all(|table| table.name != *name) {
+                refusals.push(unknown(format!("table {name}")));
+            }
             continue;
         };
         let missing = section
@@ -153,6 +156,7 @@ fn plan_table(
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
     }
+    refusals.extend(too_large(source, evidence).map(at));
     if source.columns.len() > COLUMNS_MAX {
         refusals.push(at(Error::new(Class::Undecided, format!("more than {COLUMNS_MAX} columns"))));
     }
@@ -166,7 +170,8 @@ fn plan_table(
         sql: String::new(),
     }));
     if let Some(fit) = fit {
-        return fitted(facts, source, evidence, &choices, &fit).map_err(|error| vec![at(error)]);
+        return existing::plan(facts, source, evidence, &choices, &fit)
+            .map_err(|error| vec![at(error)]);
     }
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
@@ -182,10 +187,23 @@ fn plan_table(
         ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
     let (columns, stretches) = (reports(source, evidence, &choices), evidence.stretches.clone());
-    Ok(PlannedTable { schema, stretches, create, existing: None, steps, identity, columns, notes })
+    let unreadable = evidence.unreadable.clone();
+    let existing = None;
+    Ok(PlannedTable {
+        schema,
+        stretches,
+        unreadable,
+        create,
+        existing,
+        steps,
+        identity,
+        columns,
+        notes,
+    })
 }
 
-fn reports(
+/// Why each column is what it is.
+pub(super) fn reports(
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
@@ -201,50 +219,6 @@ fn reports(
     columns.map(report).collect()
 }
 
-/// A table that exists: nothing is made, and what stands in the way is put aside and put back.
-fn fitted(
-    facts: &Facts<'_>,
-    source: &SourceTable,
-    evidence: &TableEvidence,
-    choices: &[Choice],
-    fit: &Fit<'_>,
-) -> Result<PlannedTable> {
-    let found = fit.table;
-    let target = Qualified::new(&found.schema, &found.name)
-        .map_err(|refusal| Error::internal(refusal.to_string()))?;
-    let names = fit.columns.iter().map(|there| there.name.clone()).collect();
-    let mut schema = table_schema(facts, source, evidence, choices, (&target, names));
-    for (column, there) in schema.columns.iter_mut().zip(&fit.columns) {
-        column.not_null = there.not_null;
-        column.computed = there.generated;
-        column.enum_type.clone_from(&there.enum_type);
-    }
-    let notes = row_width(&schema, evidence)?;
-    let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
-        Some(Sequence {
-            name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
-            column: there.name.clone(),
-            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
-        })
-    });
-    let existing = Existing {
-        found: found.clone(),
-        extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
-        truncate: found.has_rows,
-        sequences: sequences.collect(),
-    };
-    Ok(PlannedTable {
-        schema,
-        stretches: evidence.stretches.clone(),
-        create: String::new(),
-        existing: Some(existing),
-        steps: Vec::new(),
-        identity: None,
-        columns: reports(source, evidence, choices),
-        notes,
-    })
-}
-
 /// Gives each enum a type of its own.
 fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
     for (column, choice) in schema.columns.iter_mut().zip(choices) {
@@ -258,7 +232,7 @@ fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
 }
 
 /// Refuses rows that surely do not fit a page, and notes those that may not.
-fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+pub(super) fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
     match limits::width(schema, evidence) {
         Width::Fits => Ok(Vec::new()),
         Width::Unknown(bytes) => Ok(vec![format!(
@@ -272,10 +246,39 @@ fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<Strin
     }
 }
 
+/// Refuses rows that PostgreSQL has no place for: it builds each in one piece of memory, both to load and to read it.
+fn too_large(source: &SourceTable, evidence: &TableEvidence) -> Option<Error> {
+    let columns = u64::try_from(source.columns.len()).unwrap_or(u64::MAX);
+    let most = PIECE_BYTES_MAX - PIECE_SPARE - COLUMN_SPARE.saturating_mul(columns);
+    let largest = evidence.largest_row_bytes;
+    if largest <= most {
+        return None;
+    }
+    let text = format!("a row has {largest} bytes, and PostgreSQL takes at most {most}");
+    let error = Error::new(Class::Data, text).todo(
+        "repair it in the source, or leave the row out of it: no type of the target can hold it",
+    );
+    let of_column = source
+        .columns
+        .iter()
+        .zip(&evidence.columns)
+        .find(|(_, seen)| seen.bytes_max.saturating_mul(2) > largest);
+    Some(match of_column {
+        Some((column, _)) => error.at(format!("column {}", column.name)),
+        None => error,
+    })
+}
+
+/// The largest piece of memory that PostgreSQL gives to anything (`MaxAllocSize`).
+const PIECE_BYTES_MAX: u64 = 0x3fff_ffff;
+/// What a row needs beside its values, and beside each value, generously.
+const PIECE_SPARE: u64 = 4096;
+const COLUMN_SPARE: u64 = 64;
+
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
 
-fn table_schema(
+pub(super) fn table_schema(
     facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
@@ -322,7 +325,11 @@ fn table_schema(
         partition: partition(source, &columns, evidence.rows),
         columns,
         key,
-        chunks: chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+        chunks: match evidence.unreadable.as_slice() {
+            [] => chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+            // What was read beside damage is read again just so, or it may not be read at all.
+            _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
+        },
         rows: evidence.rows,
         bytes: evidence.bytes,
         largest_row_bytes: evidence.largest_row_bytes,
@@ -374,8 +381,66 @@ fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::chunks;
-    use crate::model::{RowRange, Stretch};
+    use super::{Facts, build, chunks};
+    use crate::config::Pipeline;
+    use crate::error::Class;
+    use crate::model::{
+        ColumnEvidence, RowRange, SourceColumn, SourceSchema, SourceTable, Stretch, TableEvidence,
+    };
+    use std::path::Path;
+
+    /// A table of two BLOBs, whose largest row has so many bytes.
+    fn planned(bytes: u64) -> crate::Result<crate::plan::Plan> {
+        let column = |name: &str| SourceColumn {
+            name: name.into(),
+            declared: "BLOB".into(),
+            not_null: false,
+            default: None,
+            any: false,
+            collation: "BINARY".into(),
+            generated: None,
+        };
+        let table = SourceTable {
+            name: "t".into(),
+            columns: vec![column("small"), column("large")],
+            primary_key: Vec::new(),
+            rowid_alias: None,
+            without_rowid: false,
+            rowid_name: Some("rowid"),
+            autoincrement: false,
+            sequence: None,
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            notes: Vec::new(),
+        };
+        let seen = |bytes_max| ColumnEvidence { blobs: 1, bytes_max, ..ColumnEvidence::default() };
+        let evidence = TableEvidence {
+            rows: 1,
+            bytes,
+            largest_row_bytes: bytes,
+            columns: vec![seen(1), seen(bytes - 1)],
+            ..TableEvidence::default()
+        };
+        let schema = SourceSchema { tables: vec![table], ..SourceSchema::default() };
+        let pipeline = Pipeline::of(Path::new("a.db"), "local");
+        let facts = Facts {
+            schema: &schema,
+            schema_hash: "",
+            evidence: &[evidence],
+            pipeline: &pipeline,
+            target: &[],
+        };
+        build(&facts)
+    }
+
+    #[test]
+    fn a_row_that_postgresql_cannot_build_is_refused_by_the_plan() {
+        assert!(planned(1_000_000_000).is_ok(), "the largest row that SQLite has by default");
+        let error = planned(0x3fff_ffff).unwrap_err();
+        assert_eq!(error.class(), Class::Data);
+        assert!(error.to_string().starts_with("table t: column large: "), "{error}");
+    }
 
     #[test]
     fn chunks_cover_what_the_stretches_covered() {

@@ -21,13 +21,14 @@ pub(super) fn expressions(
     as_values: bool,
     left_behind: &mut Vec<LeftBehind>,
 ) -> Vec<Option<String>> {
+    let table = Table { source, schema, evidence };
     let columns = source.columns.iter().zip(&schema.columns).zip(&evidence.columns);
     let expression = |((declared, column), seen): ((&SourceColumn, &Column), &ColumnEvidence)| {
         let sql = declared.generated.as_deref()?;
         let computed = if as_values {
             Err("the pipeline file says so".into())
         } else {
-            translated(sql, source, schema, declared).and_then(|(sql, kind)| {
+            table.translated(sql, column).and_then(|(sql, kind)| {
                 stored(&sql, kind, declared, column, seen).ok_or_else(|| {
                     format!("SQLite turns {kind} into {} by rules of its own", column.pg)
                 })
@@ -49,26 +50,38 @@ pub(super) fn expressions(
     columns.map(expression).collect()
 }
 
-fn translated(
-    sql: &str,
-    source: &SourceTable,
-    schema: &TableSchema,
-    declared: &SourceColumn,
-) -> Result<(String, ExprType), String> {
-    if sql.is_empty() {
-        return Err(format!("the expression of {} could not be read", declared.name));
+struct Table<'a> {
+    source: &'a SourceTable,
+    schema: &'a TableSchema,
+    evidence: &'a TableEvidence,
+}
+
+impl Table<'_> {
+    /// The expression of a column in the target's words; it stands as an operand.
+    fn translated(&self, sql: &str, column: &Column) -> Result<(String, ExprType), String> {
+        if sql.is_empty() {
+            return Err("its expression could not be read".into());
+        }
+        let (nested, replaced) = (Cell::new(false), Cell::new(column.may_be_replaced()));
+        let operand = |name: &str| {
+            let mut columns = self.source.columns.iter().zip(&self.schema.columns);
+            let (declared, column) =
+                columns.find(|(column, _)| column.name.eq_ignore_ascii_case(name))?;
+            nested.set(nested.get() || declared.generated.is_some());
+            replaced.set(replaced.get() || column.may_be_replaced());
+            resolve(self.source, self.schema, self.evidence, name)
+        };
+        let translated = expression::translate_value(sql, &operand);
+        if nested.get() {
+            return Err("PostgreSQL computes no column from another that it computes".into());
+        }
+        if replaced.get() {
+            return Err(
+                "something may take the place of values that it has or is computed from".into()
+            );
+        }
+        translated.map_err(|untranslatable| untranslatable.to_string())
     }
-    let nested = Cell::new(false);
-    let plain = |name: &str| {
-        let mut columns = source.columns.iter().filter(|column| column.generated.is_some());
-        nested.set(nested.get() || columns.any(|column| column.name.eq_ignore_ascii_case(name)));
-        resolve(source, schema, name)
-    };
-    let translated = expression::translate_value(sql, &plain);
-    if nested.get() {
-        return Err("PostgreSQL computes no column from another that it computes".into());
-    }
-    translated.map_err(|untranslatable| untranslatable.to_string())
 }
 
 /// The expression with what the column's affinity makes of its value in SQLite.

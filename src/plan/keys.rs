@@ -6,8 +6,9 @@ use super::names::Names;
 use super::{LeftBehind, Step, StepKind, offenders};
 use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
-    CellShape, Column, IndexOrigin, PgType, Recast, SourceIndex, SourceIndexColumn, SourceTable,
-    TableEvidence, TableSchema,
+    BoolForm, CellShape, Column, ColumnEvidence, DateForm, DateOrder, IndexOrigin, IsoForm, Mark,
+    Padding, PgType, Recast, SourceIndex, SourceIndexColumn, SourceTable, TableEvidence,
+    TableSchema,
 };
 
 /// Keys, indexes and checks of one table.
@@ -88,7 +89,7 @@ impl TableKeys<'_> {
     }
 
     fn resolve(&self, name: &str) -> Option<ColumnRef> {
-        resolve(self.source, self.schema, name)
+        resolve(self.source, self.schema, self.evidence, name)
     }
 
     /// The primary key; a UNIQUE constraint where the source's key holds NULLs, which PostgreSQL's cannot.
@@ -133,7 +134,7 @@ impl TableKeys<'_> {
         name: String,
     ) -> Result<Step, String> {
         let parts: Vec<_> = positions.iter().map(|&position| self.part(position)).collect();
-        check_width(&parts)?;
+        check_parts(&parts)?;
         let (table, columns) = (self.target.to_string(), self.columns(positions));
         let sql =
             format!("ALTER TABLE {table} ADD CONSTRAINT {} {words} ({columns})", quoted(&name));
@@ -211,7 +212,7 @@ impl TableKeys<'_> {
                 parts.push(part);
             }
         }
-        check_width(&parts)?;
+        check_parts(&parts)?;
         let predicate = match &index.predicate {
             Some(predicate) => {
                 let translated =
@@ -334,7 +335,12 @@ fn declared(index: &SourceIndex, source: &SourceTable) -> String {
 }
 
 /// What a column's name means in an expression.
-pub(super) fn resolve(source: &SourceTable, schema: &TableSchema, name: &str) -> Option<ColumnRef> {
+pub(super) fn resolve(
+    source: &SourceTable,
+    schema: &TableSchema,
+    evidence: &TableEvidence,
+    name: &str,
+) -> Option<ColumnRef> {
     let mut columns = schema.columns.iter();
     let position = columns.position(|column| column.source.eq_ignore_ascii_case(name))?;
     let (column, declared) = (schema.columns.get(position)?, source.columns.get(position)?);
@@ -342,7 +348,7 @@ pub(super) fn resolve(source: &SourceTable, schema: &TableSchema, name: &str) ->
         target: Ident::new(&column.target).ok()?,
         kind: column.pg,
         collation: declared.collation.clone(),
-        as_stored: is_as_stored(column),
+        as_stored: is_as_stored(column, evidence.columns.get(position)?),
     })
 }
 
@@ -363,7 +369,11 @@ fn once_each(positions: impl Iterator<Item = usize>) -> Vec<usize> {
     seen
 }
 
-fn check_width(parts: &[KeyPart]) -> Result<(), String> {
+/// Refuses what no index of PostgreSQL can have.
+fn check_parts(parts: &[KeyPart]) -> Result<(), String> {
+    if let Some(part) = parts.iter().find(|part| part.content == Content::Unordered) {
+        return Err(format!("{} is json, which has no order; jsonb has one", part.sql));
+    }
     if parts.len() <= INDEX_COLUMNS_MAX {
         return Ok(());
     }
@@ -375,18 +385,22 @@ fn check_width(parts: &[KeyPart]) -> Result<(), String> {
 
 /// Whether SQLite compares the stored values as PostgreSQL compares those of the target. Text that became decimals or
 /// times does not: `'10' < '9'` holds in SQLite, and times without seconds sort before those with.
-fn is_as_stored(column: &Column) -> bool {
+fn is_as_stored(column: &Column, seen: &ColumnEvidence) -> bool {
     match (&column.read, &column.recast) {
         (CellShape::Decimal, Recast::Keep) => column.numbers_only,
-        (read, Recast::Keep) => !matches!(
-            read,
-            CellShape::AnyText
-                | CellShape::AnyBytes
-                | CellShape::IsoNaive
-                | CellShape::IsoOffset
-                | CellShape::IsoEither(_)
-                | CellShape::Epoch(_)
-        ),
+        (CellShape::IsoDate, Recast::Keep) => {
+            let date = DateForm { order: DateOrder::Ymd, mark: Mark::Dash, padding: Padding::All };
+            let plain = Some((IsoForm::Date(date), seen.dates.date));
+            seen.dates.date == 0 || seen.forms.iso.best() == plain
+        }
+        (
+            CellShape::Integer
+            | CellShape::Bool(BoolForm::ZeroOne)
+            | CellShape::Real
+            | CellShape::Text
+            | CellShape::Blob,
+            Recast::Keep,
+        ) => true,
         _ => false,
     }
 }

@@ -35,6 +35,10 @@ pub(super) enum Content {
     Text(u64),
     /// Bytes, so many at most.
     Bytes(u64),
+    /// A document of so many bytes at most, which is compared and not digested.
+    Document(u64),
+    /// What has no order, and so no place in an index.
+    Unordered,
 }
 
 impl Content {
@@ -42,6 +46,8 @@ impl Content {
     pub(super) fn of(kind: PgType, bytes_max: u64) -> Self {
         match kind {
             PgType::Bytea => Self::Bytes(bytes_max),
+            PgType::Jsonb => Self::Document(bytes_max),
+            PgType::Json => Self::Unordered,
             kind if kind.is_text() => Self::Text(bytes_max),
             _ => Self::Short,
         }
@@ -49,8 +55,9 @@ impl Content {
 
     fn bytes(self) -> u64 {
         match self {
-            Self::Short => 8,
-            Self::Text(bytes) | Self::Bytes(bytes) => bytes,
+            // An address is the longest of these.
+            Self::Short | Self::Unordered => 24,
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::Document(bytes) => bytes,
         }
     }
 }
@@ -155,7 +162,8 @@ pub(super) fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
     let (mut least, mut most) = (header, header);
     for (column, seen) in table.columns.iter().zip(&evidence.columns) {
         let (narrow, wide) = bounds(column, seen.bytes_max);
-        least += if seen.nulls == 0 { narrow } else { 0 };
+        let is_always_there = seen.nulls == 0 && !column.may_be_replaced();
+        least += if is_always_there { narrow } else { 0 };
         most += if seen.values() == 0 { 0 } else { wide };
     }
     if least > ROW_BYTES_MAX {
@@ -172,18 +180,17 @@ fn bounds(column: &Column, bytes_max: u64) -> (u64, u64) {
     match column.pg {
         PgType::Bool => (1, 1),
         PgType::Int2 => (2, 2 + 1),
-        PgType::Date | PgType::Int4 | PgType::Float4 | PgType::Enum => (4, 4 + 3),
+        PgType::Int4 | PgType::Float4 | PgType::Date | PgType::Enum => (4, 4 + 3),
         PgType::Int8 | PgType::Float8 | PgType::Time | PgType::Timestamp | PgType::Timestamptz => {
             (8, 8 + 7)
         }
         PgType::Uuid => (16, 16),
-        PgType::Inet | PgType::Cidr => (7, 22),
-        PgType::Numeric(_) => (3, TOASTED_BYTES),
+        PgType::Numeric(_) | PgType::Inet | PgType::Cidr | PgType::Jsonb => (3, TOASTED_BYTES),
         PgType::Char(chars) => {
             let bytes = bytes_max.max(chars.into());
             (1, (bytes + 1).min(TOASTED_BYTES))
         }
-        PgType::Text | PgType::Varchar(_) | PgType::Bytea | PgType::Json | PgType::Jsonb => {
+        PgType::Text | PgType::Varchar(_) | PgType::Bytea | PgType::Json => {
             (1, (bytes_max + 1).min(TOASTED_BYTES))
         }
     }

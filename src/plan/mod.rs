@@ -6,6 +6,7 @@
 mod aside;
 mod build;
 mod ddl;
+mod existing;
 pub mod expression;
 pub mod fit;
 mod generated;
@@ -20,7 +21,7 @@ pub use aside::PutAside;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{EnumType, Stretch, TableSchema, TargetTable};
+use crate::model::{EnumType, RowRange, Stretch, TableSchema, TargetTable, UnreadableTable};
 use serde::{Deserialize, Serialize};
 
 /// Everything decided about one migration.
@@ -48,6 +49,18 @@ pub struct Plan {
     pub left_behind: Vec<LeftBehind>,
     /// What has another name than in the source, folded names not counted.
     pub renames: Vec<Rename>,
+    /// What of the source cannot be read, or not be trusted.
+    #[serde(default)]
+    pub damage: Damage,
+}
+
+/// What of a source cannot be read, or not be trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What SQLite's own check of the file says, accepted by the user.
+    pub found: Vec<String>,
+    /// Tables that no row can be read of.
+    pub tables: Vec<UnreadableTable>,
 }
 
 /// A name of the source that the target could not have.
@@ -72,6 +85,9 @@ pub struct PlannedTable {
     pub schema: TableSchema,
     /// What the census saw, by which a source that changed is told from one that was only touched.
     pub stretches: Vec<Stretch>,
+    /// Ranges of rows that cannot be read; no chunk covers them.
+    #[serde(default)]
+    pub unreadable: Vec<RowRange>,
     /// CREATE TABLE, bare but for NOT NULL, defaults and identity; empty where the table exists.
     pub create: String,
     /// The table as it was found, where it exists.
@@ -295,6 +311,22 @@ impl Plan {
         ddl::drop_tables(self)
     }
 
+    /// What of the source the target will not have because it cannot be read, one line each; and what makes that
+    /// likely elsewhere.
+    pub fn losses(&self) -> Vec<String> {
+        let tables = self.damage.tables.iter().map(|table| {
+            format!("table {}: no row of it can be read: {}", table.name, table.reason)
+        });
+        let ranges = self.tables.iter().flat_map(|table| {
+            table
+                .unreadable
+                .iter()
+                .map(|range| format!("table {}: {range} cannot be read", table.schema.source))
+        });
+        let found = self.damage.found.iter().map(|line| format!("the source is damaged: {line}"));
+        tables.chain(ranges).chain(found).collect()
+    }
+
     /// What the user should look at, in words.
     pub fn warnings(&self) -> Vec<String> {
         let columns = self.tables.iter().flat_map(|table| {
@@ -326,6 +358,7 @@ impl Plan {
             format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
         });
         let renames = self.renames.iter().map(Rename::in_words);
-        renames.chain(columns).chain(tables).chain(steps).chain(left).collect()
+        let losses = self.losses().into_iter();
+        losses.chain(renames).chain(columns).chain(tables).chain(steps).chain(left).collect()
     }
 }

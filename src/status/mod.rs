@@ -2,4 +2,4 @@
 
 mod report;
 
-pub use report::{Differences, Misfits, Report, ShownDifference, TableReport};
+pub use report::{Differences, Losses, Misfits, Report, ShownDifference, TableReport, Unread};

@@ -1,5 +1,6 @@
 //! The result of a run or a verification: tables with their rows and digests, times, warnings, differences.
 
+use crate::error::Class;
 use crate::proof::{DifferenceKind, TableProof};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -24,6 +25,8 @@ pub struct Report {
     pub differences: Vec<Differences>,
     /// Values that do not fit.
     pub misfits: Vec<Misfits>,
+    /// What of the source cannot be read, and what its check found where that was accepted; none of it is compared.
+    pub losses: Losses,
 }
 
 /// Values of one column that do not fit, for one reason.
@@ -41,6 +44,33 @@ pub struct Misfits {
     pub values: u64,
     /// The row of the first of them.
     pub example: String,
+}
+
+/// What of the source cannot be read, or not be trusted.
+#[derive(Debug, Clone, Default)]
+pub struct Losses {
+    /// Tables and ranges of rows that cannot be read.
+    pub unreadable: Vec<Unread>,
+    /// What SQLite's check of the file found.
+    pub damage: Vec<String>,
+}
+
+/// Rows of the source that cannot be read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unread {
+    /// The source table's name.
+    pub table: String,
+    /// Its rowids, from and to; none where no row of the table can be read.
+    pub rowids: Option<(i64, i64)>,
+    /// Why, in SQLite's words, where that is known.
+    pub reason: Option<String>,
+}
+
+impl Losses {
+    /// Whether nothing is lost.
+    pub fn is_empty(&self) -> bool {
+        self.unreadable.is_empty() && self.damage.is_empty()
+    }
 }
 
 /// One table.
@@ -132,19 +162,30 @@ impl Differences {
 }
 
 impl Report {
-    /// Whether nothing that was compared differs, and no row is set aside.
+    /// Whether nothing that was compared differs, and nothing was left out.
     pub fn ok(&self) -> bool {
-        !self.differs() && self.rejected() == 0
-    }
-
-    /// Whether anything that was compared differs.
-    pub fn differs(&self) -> bool {
-        !self.differences.is_empty() || self.tables.iter().any(|table| table.equal == Some(false))
+        self.failure().is_none()
     }
 
     /// Rows that are set aside.
     pub fn rejected(&self) -> u64 {
         self.tables.iter().map(|table| table.rejected).sum()
+    }
+
+    /// Whether nothing that was compared differs.
+    pub fn equal(&self) -> bool {
+        self.differences.is_empty() && self.tables.iter().all(|table| table.equal != Some(false))
+    }
+
+    /// As what it fails, if it does.
+    pub fn failure(&self) -> Option<Class> {
+        if !self.equal() {
+            Some(Class::NotEqual)
+        } else if !self.losses.is_empty() || self.rejected() > 0 {
+            Some(Class::Data)
+        } else {
+            None
+        }
     }
 
     /// Whether every table was compared and is equal.
@@ -183,11 +224,17 @@ impl Report {
             "rows_per_second": self.rows_per_second(),
             "warnings": self.warnings,
         });
-        if let (Some(object), false) = (object.as_object_mut(), self.misfits.is_empty()) {
-            object.insert("misfits".into(), json!(self.misfits));
-        }
-        if let (Some(object), false) = (object.as_object_mut(), self.differences.is_empty()) {
-            object.insert("differences".into(), json!(self.differences));
+        if let Some(object) = object.as_object_mut() {
+            let mut insert = |name: &str, is_empty: bool, value: Value| {
+                if !is_empty {
+                    object.insert(name.into(), value);
+                }
+            };
+            insert("misfits", self.misfits.is_empty(), json!(self.misfits));
+            insert("differences", self.differences.is_empty(), json!(self.differences));
+            let Losses { unreadable, damage } = &self.losses;
+            insert("unreadable", unreadable.is_empty(), json!(unreadable));
+            insert("damage", damage.is_empty(), json!(damage));
         }
         object
     }

@@ -1,4 +1,4 @@
-//! The printer of expressions under random fire for as long as one likes: `tests/scripts/fuzz.sh SECONDS [SEED]`.
+//! The printer of expressions under random fire for as long as one likes: `tests/scripts/fuzz.sh expression SECONDS [SEED]`.
 //!
 //! Not a part of `cargo test`, which plays a few rounds of the same. A failure prints its seed and both texts.
 
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 fn main() -> ExitCode {
     let number = |at| env::args().nth(at).and_then(|word: String| word.parse::<u64>().ok());
     let Some(seconds) = number(1) else {
-        eprintln!("run tests/scripts/fuzz.sh SECONDS [SEED]");
+        eprintln!("run tests/scripts/fuzz.sh expression SECONDS [SEED]");
         return ExitCode::from(2);
     };
     let by_clock =

@@ -1,4 +1,5 @@
-//! Moves every database of a folder and judges it independently: equal, refused with which error, or NOT EQUAL.
+//! Moves every database of a folder and judges it independently: equal, refused with which error, salvaged in part where
+//! damage is accepted, or wrong: not equal, another exit code, a panic, or too slow to say no.
 //!
 //! Not a part of `cargo test`: `tests/scripts/corpus.sh DIR` runs it. The files are copied first, and never touched.
 
@@ -10,17 +11,22 @@ mod comparison;
 mod environment;
 
 use comparison::Comparison;
-use environment::Environment;
+use environment::{Done, Environment};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 /// Exit codes with which a source may be refused: what it holds, or what must be decided.
 const REFUSALS: [i32; 2] = [65, 78];
 
+/// How long it may take to refuse a file.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What became of one database.
 enum Outcome {
     Equal(String),
+    Salvaged(String),
     Refused(String),
     Wrong(String),
 }
@@ -30,32 +36,45 @@ fn main() -> ExitCode {
         eprintln!("LITEFERRY_CORPUS names no folder: run tests/scripts/corpus.sh DIR");
         return ExitCode::from(2);
     };
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let files = databases(Path::new(&folder));
-    let mut counts = [0; 3];
+    let mut counts = [0; 4];
     for file in &files {
-        let (word, told) = match moved(file) {
+        let (word, told) = match moved(file, &arguments) {
             Outcome::Equal(told) => (0, told),
-            Outcome::Refused(told) => (1, told),
-            Outcome::Wrong(told) => (2, told),
+            Outcome::Salvaged(told) => (1, told),
+            Outcome::Refused(told) => (2, told),
+            Outcome::Wrong(told) => (3, told),
         };
         counts[word] += 1;
-        let word = ["equal", "refused", "WRONG"][word];
+        let word = ["equal", "salvaged", "refused", "WRONG"][word];
         println!("{:32} {word:8} {told}", file.file_name().unwrap().to_string_lossy());
     }
-    let [equal, refused, wrong] = counts;
-    println!("{} databases: {equal} equal, {refused} refused, {wrong} wrong", files.len());
+    let [equal, salvaged, refused, wrong] = counts;
+    println!(
+        "{} databases: {equal} equal, {salvaged} salvaged, {refused} refused, {wrong} wrong",
+        files.len()
+    );
     ExitCode::from(u8::from(wrong > 0 || files.is_empty()))
 }
 
+/// The databases of a folder and of those in it.
 fn databases(folder: &Path) -> Vec<PathBuf> {
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "db")).collect();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(databases(&path));
+        } else if path.extension().is_some_and(|extension| extension == "db") {
+            files.push(path);
+        }
+    }
     files.sort();
     files
 }
 
-fn moved(file: &Path) -> Outcome {
+fn moved(file: &Path, arguments: &[&str]) -> Outcome {
     let env = Environment::new();
     for suffix in ["", "-wal"] {
         let from = PathBuf::from(format!("{}{suffix}", file.display()));
@@ -64,11 +83,22 @@ fn moved(file: &Path) -> Outcome {
             fs::write(to, fs::read(from).unwrap()).unwrap();
         }
     }
-    let done = env.run(&[]);
-    let rejected = done.code() == 65 && done.json()["phase"] == "proved";
+    let began = Instant::now();
+    let done = env.run(arguments);
+    if done.stderr.contains("panicked") {
+        return Outcome::Wrong(done.stderr);
+    }
+    let rejected =
+        done.code() == 65 && done.json()["phase"] == "proved" && done.json()["misfits"].is_array();
     match done.code() {
         0 => {}
         65 if rejected => {}
+        65 if done.json()["tables"].as_array().is_some_and(|tables| !tables.is_empty()) => {
+            return salvaged(&done);
+        }
+        _ if began.elapsed() > PATIENCE => {
+            return Outcome::Wrong(format!("it took {:?}", began.elapsed()));
+        }
         code if REFUSALS.contains(&code) => {
             return Outcome::Refused(format!("{code}: {}", said(&done.stderr)));
         }
@@ -107,8 +137,26 @@ fn moved(file: &Path) -> Outcome {
     }
 }
 
+/// What was moved of a database that is not whole, and what was not.
+fn salvaged(done: &Done) -> Outcome {
+    let tables = done.json()["tables"].as_array().unwrap();
+    let rows: u64 = tables.iter().filter_map(|table| table["target_rows"].as_u64()).sum();
+    let lost = |key: &str| done.json()[key].as_array().map_or(0, Vec::len);
+    let told = format!(
+        "{} tables, {rows} rows; {} unreadable, {} findings",
+        tables.len(),
+        lost("unreadable"),
+        lost("damage")
+    );
+    if tables.iter().all(|table| table["equal"] == true) {
+        Outcome::Salvaged(told)
+    } else {
+        Outcome::Wrong(told)
+    }
+}
+
 /// The error of a run, without what it said on its way.
 fn said(stderr: &str) -> String {
-    let error = stderr.find("error").and_then(|at| stderr.get(at..)).unwrap_or(stderr);
+    let error = stderr.find("error: ").and_then(|at| stderr.get(at..)).unwrap_or(stderr);
     error.trim().replace('\n', "\n    ")
 }

@@ -43,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transform",
         ],
     ),
-    ("src/store/sqlite/", &["model", "row", "sample", "sql"]),
+    ("src/store/sqlite/", &["model", "pipeline", "row", "sample", "sql"]),
     ("src/store/postgres/", &["config", "model", "pipeline", "row"]),
     ("src/store/mod.rs", &["store"]),
     ("src/transform/", &["model", "row"]),

@@ -4,6 +4,8 @@
 //! one file a topic.
 
 #[cfg(test)]
+mod badfiles;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod comparison;
@@ -37,6 +39,8 @@ mod schemas;
 mod shapes;
 #[cfg(test)]
 mod temporal;
+#[cfg(test)]
+mod types;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

@@ -240,7 +240,7 @@ fn what_the_pipeline_file_names_must_be_there() {
     for (settings, place) in [
         ("[tables.trade.columns]\nprice = { type = \"text\" }", "table trade"),
         ("[tables.trades.columns]\nprize = { type = \"text\" }", "column prize"),
-        ("[tables.trades.columns]\nprice = { type = \"bool\" }", "column price"),
+        ("[tables.trades.columns]\nprice = { type = \"uuid\" }", "column price"),
         ("[tables.trades.columns]\nprice = { type = \"money\" }", "money"),
         (
             "[tables.trades.columns]\nat = { type = \"timestamptz\", zone = \"Mars/Olympus\" }",

@@ -476,7 +476,7 @@ fn a_write_ahead_source_keeps_its_file_to_the_byte() {
 }
 
 /// A folder that the program cannot write to, and the account as which it cannot.
-struct ReadOnly {
+pub(crate) struct ReadOnly {
     folder: PathBuf,
     account: Option<(u32, u32)>,
 }
@@ -484,7 +484,7 @@ struct ReadOnly {
 impl ReadOnly {
     /// Root may write everywhere: then it is the account of the server that runs the program, which must reach the
     /// server's socket. Everybody else takes the right from the folder.
-    fn new(env: &Environment, folder: &Path) -> Self {
+    pub(crate) fn new(env: &Environment, folder: &Path) -> Self {
         let account = rustix::process::geteuid().is_root().then(|| {
             let sockets = fs::metadata(env.server().socket_dir()).unwrap();
             assert_ne!(sockets.uid(), 0, "the server's account is root");
@@ -502,7 +502,7 @@ impl ReadOnly {
         read_only
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         if let Some((user, group)) = self.account {
             command.uid(user).gid(group);
@@ -511,7 +511,7 @@ impl ReadOnly {
     }
 
     /// Runs the program with the folder's `source.db`.
-    fn run(&self, env: &Environment) -> Done {
+    pub(crate) fn run(&self, env: &Environment) -> Done {
         // Where the other account can reach it too.
         let (built, program) = (env!("CARGO_BIN_EXE_liteferry"), env.path("liteferry"));
         fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
@@ -530,7 +530,7 @@ impl ReadOnly {
         env.spawn(command).wait()
     }
 
-    fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let paths = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
         files.sort();

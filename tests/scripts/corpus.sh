@@ -1,11 +1,13 @@
 #!/bin/sh
-# Moves every *.db of a folder into a private PostgreSQL and compares it independently.
+# Moves every *.db of a folder into a private PostgreSQL and compares it independently. More arguments are those of
+# `run`: with --accept-corrupt, what can be read of damaged databases is moved too.
 set -eu
-if [ $# -ne 1 ] || [ ! -d "$1" ]; then
-    echo "usage: tests/scripts/corpus.sh DIR" >&2
+if [ $# -lt 1 ] || [ ! -d "$1" ]; then
+    echo "usage: tests/scripts/corpus.sh DIR [ARGUMENTS OF RUN]" >&2
     exit 2
 fi
 LITEFERRY_CORPUS=$(cd "$1" && pwd)
 export LITEFERRY_CORPUS
+shift
 cd "$(dirname "$0")/../.."
-exec cargo test --quiet --test corpus
+exec cargo test --quiet --test corpus -- "$@"

@@ -1,5 +1,11 @@
 #!/bin/sh
-# Plays random expressions against SQLite and PostgreSQL for SECONDS, from SEED on; a failure names its seed.
+# Fuzzes a target (expression, reader) for SECONDS, from SEED on; a failure names its seed.
 set -eu
+if [ $# -lt 2 ]; then
+    echo "usage: tests/scripts/fuzz.sh expression|reader SECONDS [SEED]" >&2
+    exit 2
+fi
+target=$1
+shift
 cd "$(dirname "$0")/../.."
-exec cargo test --test fuzz_expression -- "$@"
+exec cargo test --test "fuzz_$target" -- "$@"

@@ -31,13 +31,13 @@ const TICK_ROWS: u64 = 16 * 1024;
 ///
 /// A table that cannot be read.
 pub fn divide(reader: &Reader, table: &SourceTable, parts_max: u64) -> Result<Vec<RowRange>> {
-    let Some(rowid) = table.rowid_name else { return Ok(vec![RowRange::All]) };
+    let Some(rowid) = table.rowid_name else { return Ok(vec![whole(table)]) };
     let ends = reader
         .in_one_state(|connection| {
             Ok((end(connection, table, rowid, "min")?, end(connection, table, rowid, "max")?))
         })
         .at(|| format!("table {}", table.name))?;
-    let (Some(least), Some(greatest)) = ends else { return Ok(vec![WHOLE]) };
+    let (Some(least), Some(greatest)) = ends else { return Ok(vec![whole(table)]) };
     let span = i128::from(greatest) - i128::from(least) + 1;
     let parts = (span / i128::from(PART_ROWS_MIN)).clamp(1, i128::from(parts_max));
     let edge =
@@ -49,8 +49,14 @@ pub fn divide(reader: &Reader, table: &SourceTable, parts_max: u64) -> Result<Ve
     Ok((0..parts).map(range).collect())
 }
 
-/// Every rowid there can be.
-const WHOLE: RowRange = RowRange::Rowids { first: i64::MIN, last: i64::MAX };
+/// Every row: every rowid there can be, where there are rowids.
+pub fn whole(table: &SourceTable) -> RowRange {
+    match table.rowid_name {
+        Some(_) => RowRange::Rowids { first: i64::MIN, last: i64::MAX },
+        None => RowRange::All,
+    }
+}
+
 /// Rowids below which a part is not worth a worker of its own.
 const PART_ROWS_MIN: u64 = 32 * 1024;
 
@@ -130,6 +136,10 @@ pub(super) fn select(table: &SourceTable, range: RowRange) -> String {
     columns.extend(table.rowid_name.map(Into::into));
     let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
     match (range, table.rowid_name) {
+        // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
+        (RowRange::Rowids { first, last }, Some(rowid)) if first == last => {
+            format!("{select} WHERE {rowid} = ?1 AND {rowid} = ?2 ORDER BY {rowid}")
+        }
         (RowRange::Rowids { .. }, Some(rowid)) => {
             format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}")
         }

@@ -5,24 +5,31 @@
 //! `stat` alone.
 
 use super::collation::stand_in;
-use crate::error::{Class, Error, Place, Result};
-use rusqlite::config::DbConfig;
+use super::failure::Unreadable;
+pub(super) use super::failure::{Refused, refused};
+use super::guard::{Damage, guard};
+use crate::error::{Class, Error, Result};
+use crate::pipeline::Stop;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a read waits for a writer that holds the file exclusively.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A source file and how it is reached.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
     reach: Reach,
+    /// Whether a damaged file is read as far as that can be done.
+    accept_corrupt: bool,
+    /// Why SQLite would not open the file, where that was overcome.
+    broken: Option<String>,
+    /// Whether there was no write-ahead log when the file was found.
+    without_log: bool,
+    /// Ends every statement.
+    stop: Stop,
 }
 
 #[derive(Debug)]
@@ -32,7 +39,14 @@ enum Reach {
     /// The file itself, without locks: its folder cannot be written, and there is no write-ahead log.
     Immutable,
     /// A copy with its write-ahead log merged: their folder cannot be written, so the log could not be read in place.
-    Copied(tempfile::TempDir),
+    Copied(Copy),
+}
+
+/// A copy that lives as long as the run.
+#[derive(Debug)]
+struct Copy {
+    file: PathBuf,
+    _folder: tempfile::TempDir,
 }
 
 /// What `stat` says of the file and its write-ahead log.
@@ -54,39 +68,68 @@ impl FileStamp {
 }
 
 impl Source {
-    /// Finds the file and makes sure that it is a SQLite database that can be read.
+    /// Finds the file and makes sure that it is a SQLite database that can be read; with `accept_corrupt`, that some of
+    /// it can.
+    ///
+    /// Symbolic links are followed here, once; from then on they are refused.
     ///
     /// # Errors
     ///
-    /// [`Class::Usage`] where there is no such file, [`Class::Data`] where it is no readable database.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// [`Class::Usage`] where there is no such file, [`Class::Data`] where it is no readable database,
+    /// [`Class::Access`] where it may not be read.
+    pub fn open(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
         let at = || format!("source {}", path.display());
-        let found = fs::canonicalize(path).map_err(|error| {
-            Error::new(Class::Usage, "cannot be found")
+        let not_found = |error: io::Error| match error.kind() {
+            io::ErrorKind::PermissionDenied => may_not(error).at(at()),
+            _ => Error::new(Class::Usage, "cannot be found")
                 .todo("give the path of a SQLite file")
                 .because(error)
-                .at(at())
-        })?;
-        let bytes = fs::metadata(&found)
-            .map_err(|error| Error::new(Class::Data, "cannot be read").because(error).at(at()))?;
+                .at(at()),
+        };
+        let found = fs::canonicalize(path).map_err(not_found)?;
+        let bytes = fs::metadata(&found).map_err(not_found)?;
         if !bytes.is_file() {
             return Err(Error::new(Class::Usage, "is not a file")
                 .todo("give the path of a SQLite file")
                 .at(at()));
         }
+        // SQLite itself would take it for a new database, and delete its write-ahead log.
+        let has_log = fs::metadata(beside(&found, "-wal")).is_ok_and(|log| log.len() > 0);
         if bytes.len() == 0 {
-            return Err(Error::new(Class::Data, "is empty: it has no tables and no rows")
-                .todo("give the file that the application writes to")
-                .at(at()));
+            let (what, todo) = if has_log {
+                (
+                    "is empty, but its write-ahead log is not",
+                    "copy the file and its `-wal` again, together",
+                )
+            } else {
+                (
+                    "is empty: it has no tables and no rows",
+                    "give the file that the application writes to",
+                )
+            };
+            return Err(Error::new(Class::Data, what).todo(todo).at(at()));
         }
-        let mut source = Self { path: found, reach: Reach::Direct };
+        let mut source = Self {
+            reach: Reach::Direct,
+            accept_corrupt,
+            broken: None,
+            without_log: !has_log,
+            stop: stop.clone(),
+            path: found,
+        };
         match source.connect() {
             Err(error) if is_cannot_open(&error) => {
                 source.reach = reach_without_writing(&source.path)?;
             }
-            first => drop(first?),
+            _ => {}
         }
-        source.connect()?;
+        if let Err(error) = source.connect() {
+            match Unreadable::of(&error) {
+                Some(Unreadable::Damaged(reason)) if accept_corrupt => source.broken = Some(reason),
+                _ => return Err(error),
+            }
+            source.connect().map_err(|error| error.todo("restore it from a backup"))?;
+        }
         Ok(source)
     }
 
@@ -95,14 +138,30 @@ impl Source {
         &self.path
     }
 
-    /// A new connection: read-only, defensive, without memory mapping and without anything of the schema trusted.
+    /// A new connection: read-only, guarded, without memory mapping and without anything of the schema trusted.
     ///
     /// # Errors
     ///
     /// [`Class::Data`] where the file is no readable database, [`Class::Temporary`] where it is locked.
     pub fn connect(&self) -> Result<Connection> {
         self.connect_raw()
-            .map_err(|error| refused(error).at(format!("source {}", self.path.display())))
+            .map_err(|error| self.stop.named(refused(error)))
+            .map_err(|error| error.at(format!("source {}", self.path.display())))
+    }
+
+    /// Whether a damaged file is read as far as that can be done.
+    pub fn accepts_corrupt(&self) -> bool {
+        self.accept_corrupt
+    }
+
+    /// Why SQLite would not open the file as it is, where that was overcome.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Whether there was no write-ahead log, or an empty one, when the file was found.
+    pub fn is_without_log(&self) -> bool {
+        self.without_log
     }
 
     /// What the file system says of the file and its write-ahead log.
@@ -134,43 +193,39 @@ impl Source {
     }
 
     fn connect_raw(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match &self.reach {
-            Reach::Direct => {
-                Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)?
-            }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = match &self.reach {
+            Reach::Direct => Connection::open_with_flags(&self.path, flags)?,
             Reach::Immutable => Connection::open_with_flags(
                 immutable_uri(&self.path),
                 flags | OpenFlags::SQLITE_OPEN_URI,
             )?,
-            Reach::Copied(folder) => Connection::open(folder.path().join(COPY_NAME))?,
+            Reach::Copied(copy) => Connection::open_with_flags(&copy.file, flags)?,
+        };
+        let damage = match self.broken {
+            Some(_) => Damage::Overcome,
+            None if self.accept_corrupt => Damage::Accepted,
+            None => Damage::Refused,
         };
         stand_in(&connection)?;
-        configure(&connection)?;
+        guard(&mut connection, damage, &self.stop)?;
+        match first_read(&connection) {
+            // What SQLite does not understand of a schema fails the first statement only; the rest is there then.
+            Err(_) if damage == Damage::Overcome => first_read(&connection)?,
+            first => first?,
+        }
         Ok(connection)
     }
 }
 
-/// Settings are stated one by one: the bundled SQLite has defaults of its own, such as foreign keys on.
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    for (config, on) in [
-        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
-        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
-    ] {
-        connection.set_db_config(config, on)?;
-    }
-    for (pragma, value) in
-        [("foreign_keys", 0), ("query_only", 1), ("mmap_size", 0), ("cell_size_check", 1)]
-    {
-        connection.pragma_update(None, pragma, value)?;
-    }
-    // The first real read: it finds out whether this is a database at all.
+/// Finds out whether this is a database at all.
+fn first_read(connection: &Connection) -> rusqlite::Result<()> {
     connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE rowid < 0", [], |row| {
+            row.get::<_, i64>(0)
+        })
         .map(drop)
 }
 
@@ -180,23 +235,33 @@ const COPY_NAME: &str = "source.db";
 /// the log there.
 fn reach_without_writing(path: &Path) -> Result<Reach> {
     let failed = |error: io::Error| {
-        Error::new(
-            Class::Data,
-            "cannot be copied: its folder cannot be written, and its write-ahead log is not merged",
-        )
-        .todo("make its folder writable, or merge the log with `PRAGMA wal_checkpoint(TRUNCATE)`")
-        .because(error)
-        .at(format!("source {}", path.display()))
+        let told = if error.kind() == io::ErrorKind::PermissionDenied {
+            may_not(error)
+        } else {
+            Error::new(
+                Class::Data,
+                "cannot be copied: its folder cannot be written, and its write-ahead log is not merged",
+            )
+            .todo("make its folder writable, or merge the log with `PRAGMA wal_checkpoint(TRUNCATE)`")
+            .because(error)
+        };
+        told.at(format!("source {}", path.display()))
     };
-    let wal = beside(path, "-wal");
-    if !fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+    let log = beside(path, "-wal");
+    if !fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         return Ok(Reach::Immutable);
     }
     let folder = tempfile::Builder::new().prefix("liteferry-").tempdir().map_err(failed)?;
-    let copy = folder.path().join(COPY_NAME);
-    fs::copy(path, &copy).map_err(failed)?;
-    fs::copy(&wal, beside(&copy, "-wal")).map_err(failed)?;
-    Ok(Reach::Copied(folder))
+    let file = folder.path().canonicalize().map_err(failed)?.join(COPY_NAME);
+    fs::copy(path, &file).map_err(failed)?;
+    fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
+    Ok(Reach::Copied(Copy { file, _folder: folder }))
+}
+
+fn may_not(error: io::Error) -> Error {
+    Error::new(Class::Access, "may not be read")
+        .todo("check the permissions of the file and of its folder")
+        .because(error)
 }
 
 /// The name of a file that SQLite keeps beside a database.
@@ -234,51 +299,17 @@ fn is_cannot_open(error: &Error) -> bool {
     })
 }
 
-/// What SQLite's refusal means for the user.
-pub(super) fn refused(error: rusqlite::Error) -> Error {
-    let told = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => Error::new(
-            Class::Data,
-            "is no SQLite database, or it is encrypted",
-        )
-        .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
-        Some(ErrorCode::DatabaseCorrupt) => Error::new(Class::Data, "is damaged")
-            .todo("look at it with `PRAGMA integrity_check`, and restore it from a backup"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::new(Class::Temporary, "is locked by another program")
-                .todo("run the same command again when it is free")
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            Error::new(Class::Access, "cannot be opened")
-                .todo("check the permissions of the file and of its folder")
-        }
-        Some(ErrorCode::ReadOnly) => Error::new(
-            Class::Data,
-            "has a journal of a writer that died, which must be rolled back first",
-        )
-        .todo("open it once with the application or with `sqlite3`, then run this again"),
-        Some(ErrorCode::OperationInterrupted) => Error::new(Class::Temporary, "was interrupted"),
-        _ => Error::new(Class::Data, "cannot be read"),
-    };
-    told.because(error)
-}
-
-/// Gives SQLite's errors their meaning and their place.
-pub(super) trait Refused<T> {
-    fn refused(self, place: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T> Refused<T> for rusqlite::Result<T> {
-    fn refused(self, place: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(refused).at(place)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Source;
     use crate::error::Class;
+    use crate::pipeline::Stop;
     use rusqlite::Connection;
+    use std::path::Path;
+
+    fn open(path: &Path) -> crate::Result<Source> {
+        Source::open(path, false, &Stop::default())
+    }
 
     #[test]
     fn files_that_are_no_databases_are_told_apart() {
@@ -288,9 +319,9 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        assert_eq!(Source::open(&folder.path().join("none.db")).unwrap_err().class(), Class::Usage);
-        assert_eq!(Source::open(&file("empty.db", b"")).unwrap_err().class(), Class::Data);
-        let error = Source::open(&file("noise.db", &[7; 4096])).unwrap_err();
+        assert_eq!(open(&folder.path().join("none.db")).unwrap_err().class(), Class::Usage);
+        assert_eq!(open(&file("empty.db", b"")).unwrap_err().class(), Class::Data);
+        let error = open(&file("noise.db", &[7; 4096])).unwrap_err();
         assert_eq!(error.class(), Class::Data);
         assert!(error.to_string().contains("no SQLite database"), "{error}");
     }
@@ -306,7 +337,7 @@ mod tests {
         .unwrap()
         .execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
         .unwrap();
-        let source = Source::open(&path).unwrap();
+        let source = open(&path).unwrap();
         let connection = source.connect().unwrap();
         assert_eq!(
             connection.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(),
@@ -321,7 +352,7 @@ mod tests {
         let path = folder.path().join("a.db");
         let writer = Connection::open(&path).unwrap();
         writer.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(a)").unwrap();
-        let source = Source::open(&path).unwrap();
+        let source = open(&path).unwrap();
         let before = source.stamp().unwrap();
         assert_eq!(before, source.stamp().unwrap());
         writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();

@@ -5,45 +5,106 @@
 //! that text cannot be parsed the table is still moved, and a note says what is not known.
 
 use super::declaration::{self, ForeignKeyDeclaration, TableDeclaration};
+use super::failure::{Unreadable, refused, shown};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::model::{
     Deferral, ForeignKeyAction, IndexOrigin, SourceColumn, SourceForeignKey, SourceIndex,
-    SourceIndexColumn, SourceSchema, SourceTable,
+    SourceIndexColumn, SourceSchema, SourceTable, UnreadableTable,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
+use std::collections::BTreeSet;
 
 /// Reads the whole schema of `main`. The caller holds a read transaction where the schema must not change meanwhile.
+///
+/// A table that cannot be made sense of is among the unreadable ones, and keeps no other from being moved.
 pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     let listed = rows(
         connection,
         r"SELECT name, wr, strict FROM pragma_table_list
           WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name",
         [],
-        |row| {
-            Ok(ListedTable { name: row.get(0)?, without_rowid: row.get(1)?, strict: row.get(2)? })
-        },
+        |row| Ok((text(row, 0)?, row.get(1)?, row.get(2)?)),
     )?;
     let mut tables = Vec::with_capacity(listed.len());
-    for listed in listed {
-        let place = format!("table {}", listed.name);
-        tables.push(table(connection, listed).at(|| place)?);
+    let mut unreadable = not_understood(connection)?;
+    for (name, without_rowid, strict) in listed {
+        let read = match String::from_utf8(name.clone()) {
+            Ok(name) => table(connection, ListedTable { name, without_rowid, strict }),
+            Err(_not_utf8) => {
+                let reason = "its name is not UTF-8".into();
+                unreadable.push(UnreadableTable { name: shown(&name), reason, damaged: false });
+                continue;
+            }
+        };
+        match read {
+            Ok(table) => tables.push(table),
+            Err(error) => {
+                unreadable
+                    .push(unreadable_table(&name, error).at(|| format!("table {}", shown(&name)))?);
+            }
+        }
     }
     let left_behind = left_behind(connection)?;
-    Ok(SourceSchema { tables, left_behind })
+    Ok(SourceSchema { tables, left_behind, unreadable })
 }
 
-/// blake3 of the schema's text, without what SQLite itself keeps there (statistics come and go).
+/// A table of which something cannot be read; an error that is about something else is passed on.
+fn unreadable_table(name: &[u8], error: Error) -> Result<UnreadableTable> {
+    match Unreadable::of(&error) {
+        Some(why) => Ok(UnreadableTable {
+            name: shown(name),
+            reason: why.reason().into(),
+            damaged: matches!(why, Unreadable::Damaged(_)),
+        }),
+        None => Err(error),
+    }
+}
+
+/// Tables whose declaration SQLite passed over, which it does only where a damaged file was accepted.
+fn not_understood(connection: &Connection) -> Result<Vec<UnreadableTable>> {
+    let understood: BTreeSet<Vec<u8>> =
+        rows(connection, "SELECT name FROM pragma_table_list WHERE schema = 'main'", [], |row| {
+            text(row, 0)
+        })?
+        .into_iter()
+        .collect();
+    let (written, broken_off) = rows_as_far_as_readable(
+        connection,
+        r"SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'",
+        |row| text(row, 0),
+    )?;
+    let unknown = written.iter().filter(|&name| !understood.contains(name));
+    let mut unreadable: Vec<_> = unknown
+        .map(|name| UnreadableTable {
+            name: shown(name),
+            reason: "SQLite does not understand its CREATE TABLE".into(),
+            damaged: true,
+        })
+        .collect();
+    unreadable.extend(broken_off.map(|reason| UnreadableTable {
+        name: "sqlite_schema".into(),
+        reason: format!(
+            "{reason}: the list of tables breaks off, and those behind cannot be named"
+        ),
+        damaged: true,
+    }));
+    Ok(unreadable)
+}
+
+/// blake3 of the schema's text, without what SQLite itself keeps there (statistics come and go), as far as it can be
+/// read.
 pub fn fingerprint(connection: &Connection) -> Result<String> {
-    let objects: Vec<(String, Vec<u8>)> = rows(
+    let (mut objects, _broken_off) = rows_as_far_as_readable(
         connection,
         r"SELECT type || ' ' || name || ' ' || tbl_name, coalesce(CAST(sql AS BLOB), x'') FROM main.sqlite_schema
-          WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY 1",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+          WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'",
+        |row| Ok((text(row, 0)?, row.get::<_, Vec<u8>>(1)?)),
     )?;
+    objects.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     for (name, sql) in &objects {
-        for part in [name.as_bytes(), sql.as_slice()] {
+        for part in [name.as_slice(), sql.as_slice()] {
             hasher
                 .update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes())
                 .update(part);
@@ -54,17 +115,27 @@ pub fn fingerprint(connection: &Connection) -> Result<String> {
 
 /// Views, triggers and virtual tables.
 fn left_behind(connection: &Connection) -> Result<Vec<(String, String, String)>> {
-    rows(
+    let lossy =
+        |row: &Row<'_>, at| text(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let (mut found, _broken_off) = rows_as_far_as_readable(
         connection,
         "SELECT CASE type WHEN 'table' THEN 'virtual table' ELSE type END AS kind, name, coalesce(sql, '')
          FROM main.sqlite_schema
          WHERE type IN ('view', 'trigger')
             OR (type = 'table' AND name IN (
-                SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'))
-         ORDER BY kind, name",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?, String::from_utf8_lossy(row.get_ref(2)?.as_bytes()?).into_owned())),
-    )
+                SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'))",
+        |row| Ok((lossy(row, 0)?, lossy(row, 1)?, lossy(row, 2)?)),
+    )?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// A text's bytes, which need not be UTF-8; nothing where there is no text.
+fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Vec<u8>> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Vec::new(),
+    })
 }
 
 /// A table as PRAGMA table_list has it.
@@ -94,9 +165,17 @@ fn table(connection: &Connection, listed: ListedTable) -> Result<SourceTable> {
     };
     let indexes = indexes(connection, &name, &mut notes)?;
     let foreign_keys = foreign_keys(connection, &name, &columns, declared.foreign_keys)?;
+    let sequence = sequence(connection, &name).or_else(|error| match Unreadable::of(&error) {
+        // That table is SQLite's own: the rows of this one are none the worse.
+        Some(Unreadable::Damaged(reason)) => {
+            notes.push(format!("the highest rowid ever given out cannot be read: {reason}"));
+            Ok(None)
+        }
+        _ => Err(error),
+    })?;
     Ok(SourceTable {
         rowid_name: if without_rowid { None } else { rowid_name(&columns) },
-        sequence: sequence(connection, &name)?,
+        sequence,
         autoincrement: declared.autoincrement,
         checks: declared.checks,
         name,
@@ -385,7 +464,7 @@ fn schema_sql(connection: &Connection, kind: &str, name: &str) -> Result<Option<
             statement.query_row([kind, name], bytes).optional()
         })
         .map(|found| Some(String::from_utf8(found??).unwrap_or_default()))
-        .map_err(unreadable)
+        .map_err(refused)
 }
 
 fn one<T: rusqlite::types::FromSql>(
@@ -396,7 +475,7 @@ fn one<T: rusqlite::types::FromSql>(
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_row(parameters, |row| row.get(0)))
-        .map_err(unreadable)
+        .map_err(refused)
 }
 
 fn rows<T>(
@@ -408,11 +487,31 @@ fn rows<T>(
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_map(parameters, read)?.collect())
-        .map_err(unreadable)
+        .map_err(refused)
 }
 
-fn unreadable(cause: rusqlite::Error) -> Error {
-    Error::new(Class::Data, "cannot read the schema").because(cause)
+/// The rows before the first damaged one, and what SQLite says of that.
+fn rows_as_far_as_readable<T>(
+    connection: &Connection,
+    sql: &str,
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<(Vec<T>, Option<String>)> {
+    let mut found = Vec::new();
+    let mut scan = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(())
+    };
+    match scan().map_err(refused) {
+        Ok(()) => Ok((found, None)),
+        Err(error) => match Unreadable::of(&error) {
+            Some(Unreadable::Damaged(reason)) => Ok((found, Some(reason))),
+            _ => Err(error),
+        },
+    }
 }
 
 #[cfg(test)]

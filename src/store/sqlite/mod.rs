@@ -3,13 +3,17 @@
 mod batch;
 mod cell;
 pub mod census;
+pub mod check;
 mod collation;
 pub mod connection;
 pub mod content;
 mod declaration;
+mod failure;
 pub mod fill;
+mod guard;
 pub mod introspect;
 pub mod read;
+pub mod salvage;
 #[cfg(test)]
 mod zoo;
 

@@ -150,6 +150,10 @@ fn select(table: &TableSchema, range: RowRange) -> String {
     let select =
         format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.source));
     match (range, &table.rowid_name) {
+        // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
+        (RowRange::Rowids { first, last }, Some(rowid)) if first == last => {
+            format!("{select} WHERE {rowid} = ?1 AND {rowid} = ?2")
+        }
         (RowRange::Rowids { .. }, Some(rowid)) => {
             format!("{select} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}")
         }

@@ -215,8 +215,10 @@ impl Writer<'_> {
     fn number_atom(&mut self) -> String {
         let column = self.dice.once_in(2);
         match (column, self.wide) {
-            (true, true) => self.dice.pick(&["i", "j", "\"I\"", "t.j"]).into(),
-            (true, false) => self.dice.pick(&["i", "j", "f", "g", "n", "[i]", "`F`", "t.n"]).into(),
+            (true, true) => self.dice.pick(&["i", "j", "k", "\"I\"", "t.j"]).into(),
+            (true, false) => {
+                self.dice.pick(&["i", "j", "k", "f", "g", "n", "[i]", "`F`", "t.n"]).into()
+            }
             (false, true) if self.dice.once_in(2) => self.dice.pick(&WIDE).into(),
             (false, false) if self.dice.once_in(2) => self.dice.pick(&BROKEN).into(),
             (false, _) => self.dice.pick(&WHOLE).into(),

@@ -19,9 +19,10 @@ const EXPRESSIONS: usize = 120;
 const DEPTH: usize = 4;
 
 /// The columns: name, type in SQLite, type in PostgreSQL.
-const COLUMNS: [(&str, &str, PgType); 15] = [
+const COLUMNS: [(&str, &str, PgType); 16] = [
     ("i", "INTEGER", PgType::Int8),
     ("j", "INTEGER", PgType::Int8),
+    ("k", "INTEGER", PgType::Int4),
     ("f", "REAL", PgType::Float8),
     ("g", "REAL", PgType::Float8),
     ("n", "NUMERIC", PgType::Numeric(None)),
@@ -222,7 +223,7 @@ impl Round {
         }
         match pg {
             PgType::Int8 if self.wide => alike(self.dice.pick(&LARGE)),
-            PgType::Int8 => alike(self.dice.pick(&SMALL)),
+            PgType::Int8 | PgType::Int4 => alike(self.dice.pick(&SMALL)),
             PgType::Float8 => alike(self.dice.pick(&REAL)),
             PgType::Numeric(_) if self.dice.once_in(2) => alike(self.dice.pick(&SMALL)),
             PgType::Numeric(_) => {

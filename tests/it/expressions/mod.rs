@@ -48,7 +48,7 @@ mod tests {
     use super::Round;
     use crate::environment::Environment;
 
-    /// Another seed than that of the days before is tried by `tests/scripts/fuzz.sh`.
+    /// Another seed than that of the days before is tried by `tests/scripts/fuzz.sh expression`.
     const SEEDS: std::ops::Range<u64> = 0..16;
 
     #[test]
