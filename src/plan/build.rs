@@ -1,11 +1,11 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
-use super::fit::{self, Fit};
+use super::fit;
 use super::limits::{self, ROW_BYTES_MAX, Width};
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Damage, Existing, Identity, LeftBehind, Plan, PlannedTable, Sequence, aside, ddl,
+    ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, aside, ddl, existing,
     generated, keys, references,
 };
 use crate::config::Pipeline;
@@ -170,7 +170,8 @@ fn plan_table(
         sql: String::new(),
     }));
     if let Some(fit) = fit {
-        return fitted(facts, source, evidence, &choices, &fit).map_err(|error| vec![at(error)]);
+        return existing::plan(facts, source, evidence, &choices, &fit)
+            .map_err(|error| vec![at(error)]);
     }
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
@@ -201,7 +202,7 @@ fn plan_table(
     })
 }
 
-fn reports(
+pub(super) fn reports(
     facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
@@ -224,51 +225,6 @@ fn reports(
     columns.map(report).collect()
 }
 
-/// A table that exists: nothing is made, and what stands in the way is put aside and put back.
-fn fitted(
-    facts: &Facts<'_>,
-    source: &SourceTable,
-    evidence: &TableEvidence,
-    choices: &[Choice],
-    fit: &Fit<'_>,
-) -> Result<PlannedTable> {
-    let found = fit.table;
-    let target = Qualified::new(&found.schema, &found.name)
-        .map_err(|refusal| Error::internal(refusal.to_string()))?;
-    let names = fit.columns.iter().map(|there| there.name.clone()).collect();
-    let mut schema = table_schema(facts, source, evidence, choices, (&target, names));
-    for (column, there) in schema.columns.iter_mut().zip(&fit.columns) {
-        column.not_null = there.not_null;
-        column.computed = there.generated;
-        column.enum_type.clone_from(&there.enum_type);
-    }
-    let notes = row_width(&schema, evidence)?;
-    let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
-        Some(Sequence {
-            name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
-            column: there.name.clone(),
-            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
-        })
-    });
-    let existing = Existing {
-        found: found.clone(),
-        extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
-        truncate: found.has_rows,
-        sequences: sequences.collect(),
-    };
-    Ok(PlannedTable {
-        schema,
-        stretches: evidence.stretches.clone(),
-        unreadable: evidence.unreadable.clone(),
-        create: String::new(),
-        existing: Some(existing),
-        steps: Vec::new(),
-        identity: None,
-        columns: reports(facts, source, evidence, choices),
-        notes,
-    })
-}
-
 /// Gives each enum a type of its own.
 fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
     for (column, choice) in schema.columns.iter_mut().zip(choices) {
@@ -282,7 +238,7 @@ fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
 }
 
 /// Refuses rows that surely do not fit a page, and notes those that may not.
-fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+pub(super) fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
     match limits::width(schema, evidence) {
         Width::Fits => Ok(Vec::new()),
         Width::Unknown(bytes) => Ok(vec![format!(
@@ -328,7 +284,7 @@ const COLUMN_SPARE: u64 = 64;
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
 
-fn table_schema(
+pub(super) fn table_schema(
     facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,

@@ -8,6 +8,7 @@ mod aside;
 mod build;
 mod ddl;
 pub mod estimate;
+mod existing;
 pub mod expression;
 pub mod file;
 pub mod fit;

@@ -191,7 +191,7 @@ fn every_type_of_a_table_that_exists_is_loaded_as_it_is() {
              '{\"a\": 1}', '{\"b\":2}', 'happy', 't'),
             (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
             (3, 32768, 2147483648, 1e300, '25:00', 'none', 'nowhere', '10.0.0.1/8', '{', '{]', 'sad', 'maybe'),
-            (4, 1, 1, -0.0, '00:00', '0D4E1B2A-0000-4000-8000-000000000002', '::1', '::/0', '[]', 'null', 'so so', 'f');",
+            (4, 1, 1, -0.25, '00:00', '0D4E1B2A-0000-4000-8000-000000000002', '::1', '::/0', '[]', 'null', 'so so', 'f');",
         "CREATE TYPE mood AS ENUM ('so so', 'happy');
          CREATE TABLE t (id integer PRIMARY KEY, small smallint, middle int, single real, clock time, key uuid, address inet,
             net cidr, document json, binary_document jsonb, mood mood, flag boolean)",
@@ -224,7 +224,7 @@ fn every_type_of_a_table_that_exists_is_loaded_as_it_is() {
         [
             "1 -32768 2147483647 0.5 12:34:56.5 0d4e1b2a-0000-4000-8000-000000000001 10.0.0.1 10.0.0.0/8 {\"a\": 1} {\"b\": 2} happy t",
             "2",
-            "4 1 1 -0 00:00:00 0d4e1b2a-0000-4000-8000-000000000002 ::1 ::/0 [] null so so f",
+            "4 1 1 -0.25 00:00:00 0d4e1b2a-0000-4000-8000-000000000002 ::1 ::/0 [] null so so f",
         ]
     );
     // The application's enum is not taken back with the rest.

@@ -21,7 +21,7 @@ SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence::text, c.relisp
        has_schema_privilege(n.oid, 'CREATE'), row_security_active(c.oid),
        c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+WHERE n.nspname::text = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
   AND (c.relname::text = ANY ($2) OR lower(c.relname::text COLLATE \"C\") = ANY ($2)) ORDER BY 2";
 
 const COLUMNS: &str = "

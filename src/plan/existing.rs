@@ -1,0 +1,54 @@
+//! A table that exists: nothing is made, its columns and types stay.
+
+use super::build::{Facts, reports, row_width, table_schema};
+use super::fit::Fit;
+use super::types::Choice;
+use super::{Existing, PlannedTable, Sequence};
+use crate::error::{Error, Result};
+use crate::model::identifier::Qualified;
+use crate::model::{SourceTable, TableEvidence};
+
+/// Plans the load; what stands in the way is put aside later, for all tables together.
+pub(super) fn plan(
+    facts: &Facts<'_>,
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+    fit: &Fit<'_>,
+) -> Result<PlannedTable> {
+    let found = fit.table;
+    let target = Qualified::new(&found.schema, &found.name)
+        .map_err(|refusal| Error::internal(refusal.to_string()))?;
+    let names = fit.columns.iter().map(|there| there.name.clone()).collect();
+    let mut schema = table_schema(facts, source, evidence, choices, (&target, names));
+    for (column, there) in schema.columns.iter_mut().zip(&fit.columns) {
+        column.not_null = there.not_null;
+        column.computed = there.generated;
+        column.enum_type.clone_from(&there.enum_type);
+    }
+    let notes = row_width(&schema, evidence)?;
+    let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
+        Some(Sequence {
+            name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
+            column: there.name.clone(),
+            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
+        })
+    });
+    let existing = Existing {
+        found: found.clone(),
+        extra: fit.extra.iter().map(|column| column.name.clone()).collect(),
+        truncate: found.has_rows,
+        sequences: sequences.collect(),
+    };
+    Ok(PlannedTable {
+        schema,
+        stretches: evidence.stretches.clone(),
+        unreadable: evidence.unreadable.clone(),
+        create: String::new(),
+        existing: Some(existing),
+        steps: Vec::new(),
+        identity: None,
+        columns: reports(facts, source, evidence, choices),
+        notes,
+    })
+}
