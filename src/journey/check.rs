@@ -55,11 +55,13 @@ fn references(inspected: &Inspected, setting: Setting<'_>) -> Result<Vec<(String
     let tables: Vec<_> = tables.filter(|table| !table.foreign_keys.is_empty()).collect();
     let readers = inspected.readers(setting.workers.min(tables.len()))?;
     let checked = workers::over(&tables, readers, setting.stop, |reader, table| {
-        let _interrupts = setting.stop.on_stop(reader.interrupter());
-        let checked = references::check(reader, table);
-        // What SQLite calls interrupted was the user's wish.
-        setting.stop.check()?;
-        checked
+        match references::check(reader, table) {
+            Err(error) if error.class() == Class::Data && inspected.source.accepts_corrupt() => {
+                Ok(References { unchecked: Some(error.to_string()), ..References::default() })
+            }
+            // What SQLite calls interrupted was the user's wish.
+            checked => setting.stop.check().and(checked),
+        }
     })?;
     let named = tables.iter().map(|table| table.name.clone()).zip(checked);
     Ok(named.filter(|(_, found)| *found != References::default()).collect())

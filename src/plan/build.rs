@@ -186,8 +186,9 @@ fn plan_table(
     let create =
         ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
-    let (columns, stretches) =
-        (reports(facts, source, evidence, &choices), evidence.stretches.clone());
+    let mut columns = reports(source, evidence, &choices);
+    hints(facts, source, evidence, &choices, &mut columns);
+    let stretches = evidence.stretches.clone();
     let unreadable = evidence.unreadable.clone();
     Ok(PlannedTable {
         schema,
@@ -203,7 +204,6 @@ fn plan_table(
 }
 
 pub(super) fn reports(
-    facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
@@ -215,14 +215,24 @@ pub(super) fn reports(
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
-            hint: types::hint(
-                column,
-                seen,
-                choice,
-                facts.pipeline.column(&source.name, &column.name),
-            ),
+            hint: None,
         };
     columns.map(report).collect()
+}
+
+/// What could be said of columns whose types are not settled by a table that exists.
+fn hints(
+    facts: &Facts<'_>,
+    source: &SourceTable,
+    evidence: &TableEvidence,
+    choices: &[Choice],
+    reports: &mut [ColumnReport],
+) {
+    let columns = source.columns.iter().zip(&evidence.columns).zip(choices);
+    for (((column, seen), choice), report) in columns.zip(reports) {
+        let said = facts.pipeline.column(&source.name, &column.name);
+        report.hint = types::hint(column, seen, choice, said);
+    }
 }
 
 /// Gives each enum a type of its own.

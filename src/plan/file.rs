@@ -31,6 +31,7 @@ pub fn key(name: &str) -> String {
 const HEAD: &str = "\
 # What liteferry does with this source, as its census saw it. A line that is commented out says what is done anyway:
 # take its `#` away and edit it to have something else done. `liteferry plan FILE` shows what comes of it.
+# Where the target has a table already, its types are kept.
 ";
 
 fn string(text: &str) -> String {

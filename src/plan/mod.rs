@@ -242,13 +242,6 @@ pub struct LeftBehind {
     pub sql: String,
 }
 
-impl LeftBehind {
-    /// What it is, and why it stays behind.
-    pub fn in_words(&self) -> String {
-        format!("{} {} is not carried over: {}", self.kind, self.name, self.reason)
-    }
-}
-
 impl Plan {
     /// The version of the form of plans that this liteferry writes and reads.
     pub const FORMAT: u32 = 1;
@@ -373,7 +366,9 @@ impl Plan {
             let note = format!("{}: {}", step.full_name(), step.note.as_ref()?);
             Some(of_table(&step.table, &note))
         });
-        let left = self.left_behind.iter().map(LeftBehind::in_words);
+        let left = self.left_behind.iter().map(|left| {
+            format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
+        });
         let renames = self.renames.iter().map(Rename::in_words);
         let losses = self.losses().into_iter();
         losses.chain(renames).chain(columns).chain(tables).chain(steps).chain(left).collect()

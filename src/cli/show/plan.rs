@@ -3,12 +3,13 @@
 //! What is no SQL stands in comments, so that the parts between can be run.
 
 use super::{Output, bytes, grid, line, name, numbers, renamed, sql};
+use crate::cli::existing;
 use crate::error::{Error, legible};
 use crate::journey::check::Checks;
 use crate::journey::plan::Planned;
 use crate::plan::advice::Advice;
 use crate::plan::estimate::{Estimate, MODEL, Time};
-use crate::plan::{LeftBehind, Plan, PlannedTable};
+use crate::plan::{Plan, PlannedTable};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
             table.schema.rows,
             bytes(table.schema.bytes)
         ));
-        crate::cli::existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
+        existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
         line(&columns(table));
     }
     if !plan.aside.is_empty() {
@@ -41,12 +42,12 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
     section("what to look at", &to_look_at(plan));
-    section("what is not carried over, with its SQL in the source", &left_behind(plan));
+    section("what is not carried over, as it stands in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));
     section("both ends", &both_ends(&planned.checks));
     section("what it takes", &sizes(&planned.estimate, planned.checks.free_bytes));
     section("what the application must change", &advice(&planned.advice));
-    line("\n-- what drops exactly this again, and gives back what existed");
+    line("\n-- what drops exactly this again");
     sql(&planned.drop_sql);
 }
 
@@ -56,8 +57,8 @@ fn section(heading: &str, texts: &[String]) {
         return;
     }
     line(&format!("\n-- {heading}"));
-    // Text from the source must not leave its comment.
-    let lines = texts.iter().flat_map(|text| text.split(['\n', '\r']));
+    // Only the tables among them have more than one line: text from the source cannot leave its comment.
+    let lines = texts.iter().flat_map(|text| text.lines());
     lines.for_each(|text| line(format!("-- {text}").trim_end()));
 }
 
@@ -75,20 +76,19 @@ fn columns(table: &PlannedTable) -> String {
     grid.to_string()
 }
 
-/// The warnings without those that are told with their SQL.
+/// Each is one line.
 fn to_look_at(plan: &Plan) -> Vec<String> {
-    let left: Vec<_> = plan.left_behind.iter().map(LeftBehind::in_words).collect();
-    let warnings = plan.warnings().into_iter().filter(|warning| !left.contains(warning));
-    warnings.map(|warning| legible(&warning).into_owned()).collect()
+    plan.warnings().iter().map(|warning| legible(warning).into_owned()).collect()
 }
 
+/// What the target will not have, as the source has it.
 fn left_behind(plan: &Plan) -> Vec<String> {
-    let told = |left: &LeftBehind| {
-        let sql = left.sql.trim().split(['\n', '\r']).map(|line| format!("\n    {line}"));
-        let sql: String = sql.filter(|line| !line.trim().is_empty()).collect();
-        format!("{}{sql}", legible(&left.in_words()))
-    };
-    plan.left_behind.iter().map(told).collect()
+    let left = plan.left_behind.iter().filter(|left| !left.sql.is_empty());
+    let told = left.flat_map(|left| {
+        let lines = left.sql.lines().map(|text| format!("    {}", legible(text)));
+        std::iter::once(format!("{} {}:", left.kind, name(&left.name))).chain(lines)
+    });
+    told.collect()
 }
 
 /// What the pipeline file could say of columns that are told of nowhere else.
