@@ -16,6 +16,7 @@
 //! 4. [`row`] encodes each row as the COPY BINARY tuple that is both what is loaded and what is hashed.
 //! 5. [`store::postgres::write`](mod@store::postgres::write) loads a chunk in one transaction, its ledger row first, so
 //!    that it is loaded exactly once whatever dies, and when.
+//!    What a table that exists has in the way of that is put aside first.
 //! 6. [`store::postgres::define`] makes keys, indexes, sequences and foreign keys after the load.
 //! 7. [`store::postgres::read`] reads every row back, and [`proof`] compares: by table, by chunk, and where they differ
 //!    by key and column.
