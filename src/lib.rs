@@ -13,7 +13,8 @@
 //!    ([`config`]); a plan leaves nothing open, and is kept in the ledger.
 //! 3. [`store::sqlite::read`] turns the cells of a chunk into Arrow batches, strictly: a cell that is not what the plan
 //!    says is refused, never bent. [`transform`] recasts columns (0 and 1 to booleans, wall clocks to instants).
-//! 4. [`row`] encodes each row as the COPY BINARY tuple that is both what is loaded and what is hashed.
+//! 4. [`row`] encodes each row as the COPY BINARY tuple that is both what is loaded and what is hashed; a generated column
+//!    that PostgreSQL computes is hashed and not loaded, so that the proof is of what it computes.
 //! 5. [`store::postgres::write`](mod@store::postgres::write) loads a chunk in one transaction, its ledger row first, so
 //!    that it is loaded exactly once whatever dies, and when.
 //!    What a table that exists has in the way of that is put aside first.

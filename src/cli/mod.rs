@@ -5,6 +5,7 @@
 mod demo;
 mod ends;
 mod existing;
+mod init;
 mod plan;
 mod run;
 mod screen;
@@ -34,6 +35,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(init::Init),
     Plan(plan::Plan),
     Run(run::Run),
     Verify(verify::Verify),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
     let stop = failpoint::arm().and_then(|()| Stop::on_signals());
     let outcome = stop.map_err(Failed::from).and_then(|stop| match &arguments.command {
         Command::Demo(demo) => demo.run(&screen, &stop, output),
+        Command::Init(init) => init.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
         Command::Verify(verify) => verify.run(&screen, &stop, output),
@@ -140,6 +143,7 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Self::Demo(_) => "demo",
+            Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Run(_) => "run",
             Self::Verify(_) => "verify",

@@ -20,9 +20,12 @@ impl Plan {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
         let (pipeline, target) = self.ends.open(screen)?;
-        let planned = plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
+        let mut planned =
+            plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();
         show::plan(&planned, output);
-        Ok(())
+        // Each of them was printed; the first one says what kind of end this is.
+        let problems = &mut planned.checks.problems;
+        if problems.is_empty() { Ok(()) } else { Err(Failed::Reported(problems.swap_remove(0))) }
     }
 }

@@ -1,13 +1,17 @@
 //! Results on stdout: tables for people, one JSON object for programs.
 
+mod init;
+mod plan;
+
+pub(super) use init::init;
+pub(super) use plan::plan;
+
 use super::Output;
 use super::screen::Screen;
 use super::text::{inert, name, renamed};
 use crate::error::{Error, legible};
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
-use crate::journey::plan::Planned;
-use crate::plan::{Plan, PlannedTable};
 use crate::status::{Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -134,70 +138,6 @@ pub(super) fn demo(shown: &Shown) {
 /// This program as the user called it.
 fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "liteferry".into())
-}
-
-/// Prints a plan.
-pub(super) fn plan(planned: &Planned, output: Output) {
-    let plan = &planned.plan;
-    if output.json {
-        json(
-            &json!({ "command": "plan", "ok": true, "begun": planned.begun, "plan": plan, "drop_sql": planned.drop_sql }),
-        );
-        return;
-    }
-    for table in &plan.tables {
-        line(&format!(
-            "{} ({} rows, {})",
-            renamed(&table.schema.source, &table.schema.target),
-            table.schema.rows,
-            bytes(table.schema.bytes)
-        ));
-        super::existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
-        line(&columns(table));
-    }
-    if !plan.aside.is_empty() {
-        line("\n-- what is put aside in tables that exist");
-        plan.aside.iter().for_each(|aside| sql(&format!("{};", aside.sql)));
-    }
-    line("\n-- what is created");
-    plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
-    line("\n-- what comes after the load");
-    plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
-    let warnings = plan.warnings();
-    if !warnings.is_empty() {
-        line("\n-- what to look at");
-        // Text from the source must not leave its comment.
-        warnings.iter().for_each(|warning| line(&format!("-- {}", legible(warning))));
-    }
-    left_behind(plan);
-    line("\n-- what drops exactly this again");
-    sql(&planned.drop_sql);
-}
-
-/// What the target will not have, as the source has it: each line a comment, whatever stands in it.
-fn left_behind(plan: &Plan) {
-    let left: Vec<_> = plan.left_behind.iter().filter(|left| !left.sql.is_empty()).collect();
-    if !left.is_empty() {
-        line("\n-- what is not carried over, as it stands in the source");
-    }
-    for left in left {
-        line(&format!("-- {} {}:", left.kind, name(&left.name)));
-        left.sql.lines().for_each(|text| line(&format!("--     {}", legible(text))));
-    }
-}
-
-fn columns(table: &PlannedTable) -> String {
-    let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
-    for (column, report) in table.schema.columns.iter().zip(&table.columns) {
-        grid.add_row([
-            renamed(&column.source, &column.target),
-            legible(&report.declared).into_owned(),
-            column.pg.to_string(),
-            legible(&report.reason).into_owned(),
-            legible(&report.evidence).into_owned(),
-        ]);
-    }
-    grid.to_string()
 }
 
 /// Prints what the ledger knows.

@@ -89,7 +89,7 @@ impl Inspected {
         for line in found.unchecked {
             setting.progress.tell(Event::Warning(format!("the source cannot be checked: {line}")));
         }
-        let (schema, evidence) = self.census((pipeline, target), !damage.is_empty(), setting)?;
+        let (schema, evidence) = self.census(pipeline, target, !damage.is_empty(), setting)?;
         if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
             return Err(self.nothing_left(&damage, &schema));
         }
@@ -178,7 +178,8 @@ impl Inspected {
     /// The census of every table that can be read, beside the schema with just these.
     fn census(
         &self,
-        (pipeline, target): (&Pipeline, &[TargetTable]),
+        pipeline: &Pipeline,
+        target: &[TargetTable],
         damaged: bool,
         setting: Setting<'_>,
     ) -> Result<(SourceSchema, Vec<TableEvidence>)> {

@@ -1,9 +1,11 @@
 //! The phases of a migration, over the stores: each file is one way that a user can go.
 
 mod aside;
+pub mod check;
 pub mod demo;
 pub mod history;
 mod index;
+pub mod init;
 pub mod inspect;
 pub mod plan;
 mod prove;

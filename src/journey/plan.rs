@@ -1,14 +1,23 @@
-//! The plan without the deed: what would be done, and what drops it again.
+//! The plan without the deed: what would be done, what drops it again, what both ends are like, and what the
+//! application must change.
 
+use super::check::{Checks, check};
 use super::inspect::Inspected;
 use super::run::{check_target_free, drop_sql};
 use super::{Setting, aside};
 use crate::config::Pipeline;
 use crate::error::Result;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, Progress};
 use crate::plan::Plan;
+use crate::plan::advice::{Advice, advice};
+use crate::plan::estimate::{Estimate, estimate};
 use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::facts::facts;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, ledger};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What would be done, or what is being done.
 #[derive(Debug)]
@@ -19,35 +28,83 @@ pub struct Planned {
     pub drop_sql: String,
     /// Whether a run of this plan has begun.
     pub begun: bool,
+    /// What both ends are like.
+    pub checks: Checks,
+    /// What a run takes.
+    pub estimate: Estimate,
+    /// What the application must change.
+    pub advice: Vec<Advice>,
 }
 
 /// Gives the plan of a migration: the ledger's where it has begun, else a new one.
 ///
 /// # Errors
 ///
-/// Whatever stands in the way of a run, but for what only shows while it runs.
+/// Whatever stands in the way of a plan; what stands in the way of its run is among the checks.
 pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Planned> {
     let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    let begun = link.with(|session| {
-        if ledger::exists(session)? {
-            ledger::find(session, &pipeline.name(), &pipeline.target.schema)
+    let schema = &pipeline.target.schema;
+    let facts = link.with(|session| facts(session, schema))?;
+    let max_wal_size = facts.max_wal_size;
+    let migration = link.with(|session| {
+        if facts.use_ledger == Some(true) && ledger::exists(session)? {
+            ledger::find(session, &pipeline.name(), schema)
         } else {
             Ok(None)
         }
     })?;
-    if let Some(migration) = begun {
-        return Ok(Planned {
-            plan: Plan::from_json(&migration.plan)?,
-            drop_sql: migration.drop_sql,
-            begun: true,
-        });
+    let begun = migration.is_some();
+    let timed = Timed::new(setting.progress);
+    let (plan, drop_sql) = if let Some(migration) = migration {
+        (Plan::from_json(&migration.plan)?, migration.drop_sql)
+    } else {
+        let target = link.with(|session| aside::find(session, &inspected, pipeline))?;
+        let plan = inspected.plan(pipeline, &target, Setting { progress: &timed, ..setting })?;
+        let drop_sql = link.with(|session| {
+            check_target_free(session, &plan)?;
+            drop_sql(&plan, !define::schema_exists(session, &plan.target_schema)?)
+        })?;
+        (plan, drop_sql)
+    };
+    let checks = check(&inspected, conninfo, facts, schema, setting)?;
+    Ok(Planned {
+        advice: advice(&inspected.schema, &plan),
+        estimate: estimate(&inspected.schema, &plan, timed.census(), max_wal_size),
+        plan,
+        drop_sql,
+        begun,
+        checks,
+    })
+}
+
+/// Passes on what happens, and keeps the time of the census.
+#[derive(Debug)]
+struct Timed<'a> {
+    listener: &'a dyn Progress,
+    census: Mutex<Option<(Instant, Duration)>>,
+}
+
+impl<'a> Timed<'a> {
+    fn new(listener: &'a dyn Progress) -> Self {
+        Self { listener, census: Mutex::default() }
     }
-    let target = link.with(|session| aside::find(session, &inspected, pipeline))?;
-    let plan = inspected.plan(pipeline, &target, setting)?;
-    let drop_sql = link.with(|session| {
-        check_target_free(session, &plan)?;
-        drop_sql(&plan, !define::schema_exists(session, &plan.target_schema)?)
-    })?;
-    Ok(Planned { plan, drop_sql, begun: false })
+
+    /// From its beginning to the last row.
+    fn census(&self) -> Option<Duration> {
+        self.census.lock().unwrap_or_else(PoisonError::into_inner).map(|(_, duration)| duration)
+    }
+}
+
+impl Progress for Timed<'_> {
+    fn tell(&self, event: Event) {
+        let mut census = self.census.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&event, &mut *census) {
+            (Event::Phase(Phase::Census), _) => *census = Some((Instant::now(), Duration::ZERO)),
+            (Event::Rows { .. }, Some((began, lasted))) => *lasted = began.elapsed(),
+            _ => {}
+        }
+        drop(census);
+        self.listener.tell(event);
+    }
 }

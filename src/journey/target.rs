@@ -19,6 +19,42 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// What is written about a target.
+enum Place {
+    Private(PathBuf),
+    Server(Box<Conninfo>),
+}
+
+impl Place {
+    fn read(written: &str, origin: Origin) -> Result<Self> {
+        let Some(dir) = private_folder(written) else {
+            let conninfo = Conninfo::decide(written, &environment, origin)?;
+            return Ok(Self::Server(Box::new(conninfo)));
+        };
+        if dir.as_os_str().is_empty() {
+            return Err(Error::new(Class::Usage, "`local:` names no folder")
+                .todo("write `local` or `local:DIR`"));
+        }
+        Ok(Self::Private(dir))
+    }
+}
+
+/// The private server's folder, where `local` or `local:DIR` is written.
+fn private_folder(written: &str) -> Option<PathBuf> {
+    match written.strip_prefix("local")? {
+        "" => Some(default_dir()),
+        rest => rest.strip_prefix(':').map(Into::into),
+    }
+}
+
+/// A target of the command line as it stands in a pipeline file, where `${` begins a variable.
+pub fn written_in_a_file(written: &str) -> String {
+    match private_folder(written) {
+        Some(_) => written.into(),
+        None => written.replace("${", "$${"),
+    }
+}
+
 impl Target {
     /// Finds the target; starts the private server for `local` and `local:DIR`.
     ///
@@ -31,24 +67,22 @@ impl Target {
         bin_dir: Option<&Path>,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
-        let dir = match written.strip_prefix("local") {
-            Some("") => default_dir(),
-            Some(rest) if rest.starts_with(':') => PathBuf::from(rest.trim_start_matches(':')),
-            _ => {
-                return Ok(Self {
-                    conninfo: Conninfo::decide(written, &environment, origin)?,
-                    server: None,
-                });
-            }
-        };
-        if dir.as_os_str().is_empty() {
-            return Err(Error::new(Class::Usage, "`local:` names no folder")
-                .todo("write `local` or `local:DIR`"));
+        match Place::read(written, origin)? {
+            Place::Server(conninfo) => Ok(Self { conninfo: *conninfo, server: None }),
+            Place::Private(dir) => Self::private(
+                &ServerOptions { bin_dir: bin_dir.map(Into::into), ..ServerOptions::new(dir) },
+                say,
+            ),
         }
-        Self::private(
-            &ServerOptions { bin_dir: bin_dir.map(Into::into), ..ServerOptions::new(dir) },
-            say,
-        )
+    }
+
+    /// Makes sure that a target can be understood, and that no password stands in it, without looking for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`], but for what is only known once it is looked for.
+    pub fn check(written: &str, origin: Origin) -> Result<()> {
+        Place::read(written, origin).map(drop)
     }
 
     /// The private server of these options.

@@ -108,6 +108,8 @@ pub struct ColumnEvidence {
     pub short_decimals: u64,
     /// Shapes of the dates; [`TextProbe::Temporal`] only.
     pub dates: DateShapes,
+    /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
+    pub looks: TextLooks,
     /// TEXTs that are what the probe asked for; not those that a field of their own counts.
     pub parsed: u64,
     /// BLOBs of 16 bytes; [`TextProbe::Uuid`] only.
@@ -116,6 +118,22 @@ pub struct ColumnEvidence {
     pub forms: FormCounts,
     /// The different TEXTs, while there are not too many; [`TextProbe::Labels`] only.
     pub labels: Option<BTreeSet<String>>,
+}
+
+/// How many TEXTs look alike, counted until the first one that looks otherwise: a count says something only where it
+/// is that of all TEXTs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TextLooks {
+    /// `2025-01-31`
+    pub dates: u64,
+    /// A date and a time without offset.
+    pub naive: u64,
+    /// A date and a time with `Z` or an offset.
+    pub offset: u64,
+    /// 32 hexadecimal digits with the hyphens of a UUID.
+    pub uuids: u64,
+    /// A JSON object or array.
+    pub json: u64,
 }
 
 /// Forms and how often each was seen.
@@ -257,6 +275,11 @@ impl ColumnEvidence {
         self.dates.other += other.dates.other;
         self.dates.twice += other.dates.twice;
         self.dates.never += other.dates.never;
+        self.looks.dates += other.looks.dates;
+        self.looks.naive += other.looks.naive;
+        self.looks.offset += other.looks.offset;
+        self.looks.uuids += other.looks.uuids;
+        self.looks.json += other.looks.json;
     }
 }
 

@@ -186,15 +186,15 @@ fn plan_table(
     let create =
         ddl::create_table(&target, source, &schema, identity.as_ref(), &computed, left_behind);
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
-    let (columns, stretches) = (reports(source, evidence, &choices), evidence.stretches.clone());
+    let (columns, stretches) =
+        (reports(facts, source, evidence, &choices), evidence.stretches.clone());
     let unreadable = evidence.unreadable.clone();
-    let existing = None;
     Ok(PlannedTable {
         schema,
         stretches,
         unreadable,
         create,
-        existing,
+        existing: None,
         steps,
         identity,
         columns,
@@ -202,8 +202,8 @@ fn plan_table(
     })
 }
 
-/// Why each column is what it is.
 pub(super) fn reports(
+    facts: &Facts<'_>,
     source: &SourceTable,
     evidence: &TableEvidence,
     choices: &[Choice],
@@ -215,6 +215,12 @@ pub(super) fn reports(
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
+            hint: types::hint(
+                column,
+                seen,
+                choice,
+                facts.pipeline.column(&source.name, &column.name),
+            ),
         };
     columns.map(report).collect()
 }

@@ -48,7 +48,7 @@ pub(super) fn plan(
         existing: Some(existing),
         steps: Vec::new(),
         identity: None,
-        columns: reports(source, evidence, choices),
+        columns: reports(facts, source, evidence, choices),
         notes,
     })
 }

@@ -174,9 +174,16 @@ impl TableKeys<'_> {
     /// Whether all key columns are columns in their plain order, as a constraint wants them.
     fn is_plain(&self, index: &SourceIndex) -> bool {
         index.columns.iter().all(|column| match &column.key {
-            Ok(position) => column.collation == "BINARY" || !self.is_text(*position),
+            Ok(position) => {
+                !self.is_json(*position)
+                    && (column.collation == "BINARY" || !self.is_text(*position))
+            }
             Err(_expression) => false,
         })
+    }
+
+    fn is_json(&self, position: usize) -> bool {
+        self.schema.columns.get(position).is_some_and(|column| column.pg == PgType::Json)
     }
 
     fn is_text(&self, position: usize) -> bool {
@@ -259,6 +266,11 @@ impl TableKeys<'_> {
         };
         let mut part = KeyPart { descending: column.descending, ..self.part(position) };
         match column.collation.as_str() {
+            // The text of json is kept as it is, and has the order that json has not.
+            "BINARY" if self.is_json(position) => {
+                part.sql = format!("({}::text COLLATE \"C\")", part.sql);
+                part.content = self.content(ExprType::Text);
+            }
             "BINARY" => {}
             _ if !self.is_text(position) => {}
             "NOCASE" => part.sql = folded(&part.sql),

@@ -3,11 +3,14 @@
 //! A [`Plan`] is complete: what runs later reads it and decides nothing. It is kept in the ledger, and its hash with
 //! every run.
 
+pub mod advice;
 mod aside;
 mod build;
 mod ddl;
+pub mod estimate;
 mod existing;
 pub mod expression;
+pub mod file;
 pub mod fit;
 mod generated;
 mod keys;
@@ -23,6 +26,7 @@ pub use build::{Facts, build};
 use crate::error::{Error, Result};
 use crate::model::{EnumType, RowRange, Stretch, TableSchema, TargetTable, UnreadableTable};
 use serde::{Deserialize, Serialize};
+use types::Hint;
 
 /// Everything decided about one migration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -220,6 +224,9 @@ pub struct ColumnReport {
     pub evidence: String,
     /// Whether this is another kind of type than declared.
     pub warning: bool,
+    /// What the pipeline file could say about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
 }
 
 /// Something of the source that the target will not have.
@@ -233,6 +240,13 @@ pub struct LeftBehind {
     pub reason: String,
     /// Its SQL in the source.
     pub sql: String,
+}
+
+impl LeftBehind {
+    /// What it is, and why it stays behind.
+    pub fn in_words(&self) -> String {
+        format!("{} {} is not carried over: {}", self.kind, self.name, self.reason)
+    }
 }
 
 impl Plan {
@@ -339,9 +353,14 @@ impl Plan {
             named.map(|(column, report)| {
                 let declared =
                     if report.declared.is_empty() { "without type" } else { &report.declared };
+                let hint = report.hint.as_ref().map(|hint| format!("; {}", hint.in_words()));
                 format!(
-                    "table {}: column {}: declared {declared}, becomes {}: {}",
-                    table.schema.source, column.source, column.pg, report.reason
+                    "table {}: column {}: declared {declared}, becomes {}: {}{}",
+                    table.schema.source,
+                    column.source,
+                    column.pg,
+                    report.reason,
+                    hint.unwrap_or_default()
                 )
             })
         });
@@ -354,9 +373,7 @@ impl Plan {
             let note = format!("{}: {}", step.full_name(), step.note.as_ref()?);
             Some(of_table(&step.table, &note))
         });
-        let left = self.left_behind.iter().map(|left| {
-            format!("{} {} is not carried over: {}", left.kind, left.name, left.reason)
-        });
+        let left = self.left_behind.iter().map(LeftBehind::in_words);
         let renames = self.renames.iter().map(Rename::in_words);
         let losses = self.losses().into_iter();
         losses.chain(renames).chain(columns).chain(tables).chain(steps).chain(left).collect()

@@ -6,8 +6,11 @@
 mod declared;
 mod fitted;
 mod form;
+mod hint;
 mod said;
 mod strays;
+
+pub use hint::{Hint, hint};
 
 use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};

@@ -26,9 +26,13 @@ mod faults;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod pipelines;
+#[cfg(test)]
+mod plan;
 #[cfg(test)]
 mod rejects;
 #[cfg(test)]

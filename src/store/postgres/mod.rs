@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod conninfo;
 pub mod define;
+pub mod facts;
 pub mod failure;
 pub mod introspect;
 pub mod ledger;

@@ -6,6 +6,7 @@
 use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
+use super::looks;
 use super::read::Reader;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -258,8 +259,11 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &TextProbe) {
             column.chars_max.max(text.chars().count().try_into().unwrap_or(u64::MAX));
     }
     match probe {
-        TextProbe::Plain => {}
-        TextProbe::Decimal => look_at_decimal(column, text),
+        TextProbe::Plain => looks::note(&mut column.looks, text, column.texts),
+        TextProbe::Decimal => {
+            look_at_decimal(column, text);
+            looks::note(&mut column.looks, text, column.texts);
+        }
         TextProbe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
         TextProbe::Ordered(order) => count_time(column, IsoText::parse_ordered(text, *order)),
         TextProbe::Compact => count_time(column, IsoText::parse_compact(text)),

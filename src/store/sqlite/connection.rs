@@ -61,6 +61,11 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
+    /// The file's size, without its write-ahead log.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether both stamps are of the same file, whatever was written to it.
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)

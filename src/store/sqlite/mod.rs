@@ -12,7 +12,9 @@ mod failure;
 pub mod fill;
 mod guard;
 pub mod introspect;
+mod looks;
 pub mod read;
+pub mod references;
 pub mod salvage;
 #[cfg(test)]
 mod zoo;

@@ -80,6 +80,12 @@ impl Reader {
         Ok(read.at(|| format!("table {}", table.source))?)
     }
 
+    /// Ends what this connection is doing, with an error there; for other threads.
+    pub fn interrupter(&self) -> impl Fn() + Send + Sync + 'static {
+        let handle = self.connection.get_interrupt_handle();
+        move || handle.interrupt()
+    }
+
     /// Whether the content is still what this connection first saw.
     ///
     /// # Errors

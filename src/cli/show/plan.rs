@@ -1,0 +1,272 @@
+//! A plan: what becomes of each column and why, the SQL, what stays behind, both ends, sizes, and advice.
+//!
+//! What is no SQL stands in comments, so that the parts between can be run.
+
+use super::{Output, bytes, grid, line, name, numbers, renamed, sql};
+use crate::error::{Error, legible};
+use crate::journey::check::Checks;
+use crate::journey::plan::Planned;
+use crate::plan::advice::Advice;
+use crate::plan::estimate::{Estimate, MODEL, Time};
+use crate::plan::{LeftBehind, Plan, PlannedTable};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Names that a line of advice lists; the others are counted.
+const NAMES_SHOWN: usize = 12;
+
+/// Prints a plan.
+pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
+    if output.json {
+        super::json(&as_json(planned));
+        return;
+    }
+    let plan = &planned.plan;
+    for table in &plan.tables {
+        line(&format!(
+            "{} ({} rows, {})",
+            renamed(&table.schema.source, &table.schema.target),
+            table.schema.rows,
+            bytes(table.schema.bytes)
+        ));
+        crate::cli::existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
+        line(&columns(table));
+    }
+    if !plan.aside.is_empty() {
+        line("\n-- what is put aside in tables that exist");
+        plan.aside.iter().for_each(|aside| sql(&format!("{};", aside.sql)));
+    }
+    line("\n-- what is created");
+    plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
+    line("\n-- what comes after the load");
+    plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
+    section("what to look at", &to_look_at(plan));
+    section("what is not carried over, with its SQL in the source", &left_behind(plan));
+    section("what a more exact type could be said of", &suggestions(plan));
+    section("both ends", &both_ends(&planned.checks));
+    section("what it takes", &sizes(&planned.estimate, planned.checks.free_bytes));
+    section("what the application must change", &advice(&planned.advice));
+    line("\n-- what drops exactly this again, and gives back what existed");
+    sql(&planned.drop_sql);
+}
+
+/// Comments under a heading, where there are any.
+fn section(heading: &str, texts: &[String]) {
+    if texts.is_empty() {
+        return;
+    }
+    line(&format!("\n-- {heading}"));
+    // Text from the source must not leave its comment.
+    let lines = texts.iter().flat_map(|text| text.split(['\n', '\r']));
+    lines.for_each(|text| line(format!("-- {text}").trim_end()));
+}
+
+fn columns(table: &PlannedTable) -> String {
+    let mut grid = grid(&["column", "declared", "becomes", "because", "seen"]);
+    for (column, report) in table.schema.columns.iter().zip(&table.columns) {
+        grid.add_row([
+            renamed(&column.source, &column.target),
+            legible(&report.declared).into_owned(),
+            column.pg.to_string(),
+            legible(&report.reason).into_owned(),
+            legible(&report.evidence).into_owned(),
+        ]);
+    }
+    grid.to_string()
+}
+
+/// The warnings without those that are told with their SQL.
+fn to_look_at(plan: &Plan) -> Vec<String> {
+    let left: Vec<_> = plan.left_behind.iter().map(LeftBehind::in_words).collect();
+    let warnings = plan.warnings().into_iter().filter(|warning| !left.contains(warning));
+    warnings.map(|warning| legible(&warning).into_owned()).collect()
+}
+
+fn left_behind(plan: &Plan) -> Vec<String> {
+    let told = |left: &LeftBehind| {
+        let sql = left.sql.trim().split(['\n', '\r']).map(|line| format!("\n    {line}"));
+        let sql: String = sql.filter(|line| !line.trim().is_empty()).collect();
+        format!("{}{sql}", legible(&left.in_words()))
+    };
+    plan.left_behind.iter().map(told).collect()
+}
+
+/// What the pipeline file could say of columns that are told of nowhere else.
+fn suggestions(plan: &Plan) -> Vec<String> {
+    let columns = plan.tables.iter().flat_map(|table| {
+        let columns = table.schema.columns.iter().zip(&table.columns);
+        columns.map(move |(column, report)| (&table.schema.source, &column.source, report))
+    });
+    let quiet = columns.filter(|(.., report)| !report.warning);
+    let told = quiet.filter_map(|(table, column, report)| {
+        let hint = report.hint.as_ref()?.in_words();
+        Some(legible(&format!("table {table}: column {column}: {hint}")).into_owned())
+    });
+    told.collect()
+}
+
+fn both_ends(checks: &Checks) -> Vec<String> {
+    let facts = &checks.facts;
+    let mut lines =
+        vec![format!("source: {} ({})", checks.source.display(), bytes(checks.source_bytes))];
+    for (table, found) in &checks.references {
+        for violations in &found.violations {
+            let columns = violations.columns.join(", ");
+            let first = violations.first.join(", ");
+            let more = if usize::try_from(violations.rows) == Ok(violations.first.len()) {
+                ""
+            } else {
+                ", …"
+            };
+            let first = if first.is_empty() { first } else { format!(": {first}{more}") };
+            lines.push(format!(
+                "source: table {table}: the foreign key ({columns}) to {} is violated by {} rows, and stays NOT VALID where it is carried over{first}",
+                violations.parent, violations.rows
+            ));
+        }
+        lines.extend(found.unchecked.iter().map(|why| {
+            format!("source: table {table}: its foreign keys cannot be checked: {why}")
+        }));
+    }
+    lines.push(format!("target: {}", checks.server));
+    lines.push(format!(
+        "target: PostgreSQL {}, {}, database {}, as {}",
+        facts.version, facts.encoding, facts.database, facts.user
+    ));
+    let may = |granted: bool| if granted { "may" } else { "may not" };
+    lines.push(format!("target: {} {} create schemas", facts.user, may(facts.create_schemas)));
+    lines.push(match facts.create_tables {
+        Some(granted) => {
+            format!("target: {} {} create tables in the schema", facts.user, may(granted))
+        }
+        None => "target: the schema is not there yet, and is created".into(),
+    });
+    lines.extend(checks.problems.iter().map(|problem| {
+        format!("target: NOT READY: {problem}: {}", problem.advice().unwrap_or_default())
+    }));
+    lines.iter().map(|line| legible(line).into_owned()).collect()
+}
+
+fn sizes(estimate: &Estimate, free: Option<u64>) -> Vec<String> {
+    let mut table = grid(&["table", "rows", "values", "on disk", "indexes"]);
+    for size in &estimate.tables {
+        table.add_row([
+            name(&size.table),
+            size.rows.to_string(),
+            bytes(size.value_bytes),
+            bytes(size.heap_bytes),
+            bytes(size.index_bytes),
+        ]);
+    }
+    numbers(&mut table, &[1, 2, 3, 4]);
+    let disk = estimate.disk_bytes();
+    let room = match free {
+        None => "how much is free is not known".into(),
+        Some(free) if free < disk => format!("NOT ENOUGH: only {} are free", bytes(free)),
+        Some(free) => format!("{} are free", bytes(free)),
+    };
+    let time = estimate.time.map_or_else(|| "not known: the run has begun".into(), in_words);
+    vec![
+        table.to_string(),
+        format!(
+            "disk: about {} (tables {}, indexes {}, WAL {}); {room}",
+            bytes(disk),
+            bytes(estimate.heap_bytes),
+            bytes(estimate.index_bytes),
+            bytes(estimate.wal_bytes)
+        ),
+        format!("time: {time}"),
+        MODEL.into(),
+    ]
+}
+
+fn in_words(time: Time) -> String {
+    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
+    format!(
+        "about {} (census {}, copy {}, indexes {}, proof {})",
+        seconds(time.total()),
+        seconds(time.census),
+        seconds(time.snapshot),
+        seconds(time.index),
+        seconds(time.proof)
+    )
+}
+
+fn advice(advice: &[Advice]) -> Vec<String> {
+    let told = |advice: &Advice| {
+        let names: Vec<_> =
+            advice.names.iter().take(NAMES_SHOWN).map(|shown| name(shown)).collect();
+        let more = match advice.names.len().saturating_sub(NAMES_SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        if names.is_empty() {
+            advice.text.into()
+        } else {
+            format!("{}: {}{more}", advice.text, names.join(", "))
+        }
+    };
+    advice.iter().map(told).collect()
+}
+
+fn as_json(planned: &Planned) -> Value {
+    json!({
+        "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "plan": planned.plan,
+        "drop_sql": planned.drop_sql, "warnings": planned.plan.warnings(), "checks": checks_json(&planned.checks),
+        "estimate": estimate_json(&planned.estimate), "advice": planned.advice,
+    })
+}
+
+fn checks_json(checks: &Checks) -> Value {
+    let facts = &checks.facts;
+    let violations = checks.references.iter().flat_map(|(table, found)| {
+        found.violations.iter().map(move |violations| {
+            json!({
+                "table": table, "columns": violations.columns, "parent": violations.parent, "rows": violations.rows,
+                "first": violations.first,
+            })
+        })
+    });
+    let unchecked = checks.references.iter().filter_map(|(table, found)| {
+        Some(json!({ "table": table, "reason": found.unchecked.as_ref()? }))
+    });
+    let problem = |problem: &Error| {
+        json!({
+            "problem": problem.to_string(), "advice": problem.advice(), "exit_code": problem.class().exit_code(),
+        })
+    };
+    json!({
+        "source": {
+            "path": checks.source.to_string_lossy(), "bytes": checks.source_bytes,
+            "foreign_key_violations": violations.collect::<Vec<_>>(),
+            "foreign_keys_unchecked": unchecked.collect::<Vec<_>>(),
+        },
+        "target": {
+            "server": checks.server, "version": facts.version, "encoding": facts.encoding, "user": facts.user,
+            "database": facts.database, "create_schemas": facts.create_schemas, "create_tables": facts.create_tables,
+            "read_only": facts.read_only, "folder": facts.folder, "free_bytes": checks.free_bytes,
+            "max_wal_size": facts.max_wal_size,
+        },
+        "problems": checks.problems.iter().map(problem).collect::<Vec<_>>(),
+    })
+}
+
+fn estimate_json(estimate: &Estimate) -> Value {
+    let tables = estimate.tables.iter().map(|size| {
+        json!({
+            "name": size.table, "rows": size.rows, "value_bytes": size.value_bytes, "heap_bytes": size.heap_bytes,
+            "index_bytes": size.index_bytes,
+        })
+    });
+    let seconds = estimate.time.map(|time| {
+        json!({
+            "census": time.census.as_secs_f64(), "snapshot": time.snapshot.as_secs_f64(),
+            "index": time.index.as_secs_f64(), "proof": time.proof.as_secs_f64(), "total": time.total().as_secs_f64(),
+        })
+    });
+    json!({
+        "model": MODEL, "tables": tables.collect::<Vec<_>>(), "heap_bytes": estimate.heap_bytes,
+        "index_bytes": estimate.index_bytes, "wal_bytes": estimate.wal_bytes, "disk_bytes": estimate.disk_bytes(),
+        "seconds": seconds,
+    })
+}
