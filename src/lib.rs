@@ -17,6 +17,7 @@
 //!    that PostgreSQL computes is hashed and not loaded, so that the proof is of what it computes.
 //! 5. [`store::postgres::write`](mod@store::postgres::write) loads a chunk in one transaction, its ledger row first, so
 //!    that it is loaded exactly once whatever dies, and when.
+//!    What a table that exists has in the way of that is put aside first.
 //! 6. [`store::postgres::define`] makes keys, indexes, sequences and foreign keys after the load.
 //! 7. [`store::postgres::read`] reads every row back, and [`proof`] compares: by table, by chunk, and where they differ
 //!    by key and column.
