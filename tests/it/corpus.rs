@@ -86,8 +86,11 @@ fn moved(file: &Path, arguments: &[&str]) -> Outcome {
     if done.stderr.contains("panicked") {
         return Outcome::Wrong(done.stderr);
     }
-    let rejected =
-        done.code() == 65 && done.json()["phase"] == "proved" && done.json()["misfits"].is_array();
+    let is_whole = ["unreadable", "damage"].iter().all(|losses| done.json()[losses].is_null());
+    let rejected = done.code() == 65
+        && is_whole
+        && done.json()["phase"] == "proved"
+        && done.json()["misfits"].is_array();
     match done.code() {
         0 => {}
         65 if rejected => {}
