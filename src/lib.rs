@@ -41,7 +41,7 @@
 //! - **No value changes in silence.** What a column's type cannot hold ends the run before anything is loaded, with the
 //!   table, the column and the reason.
 //! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
-//! - **The source stays untouched.** It is opened read-only and defensively, read in short transactions that must all
+//! - **The source stays untouched.** It is opened read-only and guarded, checked for damage, read in short transactions that must all
 //!   see one state, and never checkpointed, vacuumed or written to.
 //! - **Every crash is resumable by the same command.** Each step is either not begun, or done;
 //!   [`failpoint`](pipeline::failpoint) names the steps, and the tests die at each of them.

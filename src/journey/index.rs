@@ -23,20 +23,21 @@ pub(super) fn build(
     setting: Setting<'_>,
 ) -> Result<Vec<String>> {
     setting.progress.tell(Event::Phase(Phase::Index));
+    let keep = if plan.damage.found.is_empty() { Keep::Keys } else { Keep::Rows };
     let done: Done =
         link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
     let mut tables: Vec<_> = plan.tables.iter().collect();
     tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
     let notes = workers::over(&tables, links, setting.stop, |link, table| {
-        finish_table(table, lease, link, &done, setting)
+        finish_table(table, keep, lease, link, &done, setting)
             .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
     let mut added = Vec::new();
     let mut left_out = Vec::new();
     for step in &plan.foreign_keys {
-        match add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))? {
+        match add(step, keep, lease, link, &done, setting).at(|| format!("table {}", step.table))? {
             None => added.push(step),
             Some(note) => left_out.push(note),
         }
@@ -47,13 +48,23 @@ pub(super) fn build(
     })?;
     // Last: nothing is written to the tables after them.
     for step in &plan.triggers {
-        add(step, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
+        add(step, keep, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
     }
     Ok(notes.into_iter().flatten().chain(left_out).chain(checked.into_iter().flatten()).collect())
 }
 
+/// What must come over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// Keys too: the source has them.
+    Keys,
+    /// Rows: the source is damaged, and its keys may be broken.
+    Rows,
+}
+
 fn finish_table(
     table: &PlannedTable,
+    keep: Keep,
     lease: Lease,
     link: &mut Link<'_>,
     done: &Done,
@@ -62,7 +73,9 @@ fn finish_table(
     let mut notes = Vec::new();
     for step in &table.steps {
         setting.stop.check()?;
-        notes.extend(add(step, lease, link, done, setting).map_err(|error| advised(error, table))?);
+        notes.extend(
+            add(step, keep, lease, link, done, setting).map_err(|error| advised(error, table))?,
+        );
         notes.extend(validate(step, lease, link, done, setting)?);
     }
     set_sequence(table, lease, link, done)?;
@@ -133,6 +146,7 @@ fn vacuum(
 /// like it, or nothing.
 fn add(
     step: &Step,
+    keep: Keep,
     lease: Lease,
     link: &mut Link<'_>,
     done: &Done,
@@ -143,13 +157,13 @@ fn add(
         noted.clone()
     } else {
         setting.progress.tell(Event::Step(name.clone()));
-        make(step, lease, link).at(|| name.clone())?
+        make(step, keep, lease, link).at(|| name.clone())?
     };
     Ok(noted.map(|noted| format!("table {}: {name} {noted}", step.table)))
 }
 
 /// Makes one step; gives what else was done.
-fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>> {
+fn make(step: &Step, keep: Keep, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>> {
     let name = step.full_name();
     let (made, committed) = match step.kind {
         StepKind::ForeignKey => {
@@ -165,7 +179,7 @@ fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>
     };
     let noted = link.with(|session| {
         define::attempt(session, lease, &name, work, |session, error| {
-            make_instead(session, step, error)
+            make_instead(session, step, keep, error)
         })
     });
     let noted = noted.map_err(|error| match error.class() {
@@ -177,8 +191,9 @@ fn make(step: &Step, lease: Lease, link: &mut Link<'_>) -> Result<Option<String>
 }
 
 /// Where the rows do not allow a step: makes what the plan has instead. An index that orders, and a foreign key whose
-/// parent has no key, may be left out: that changes no value and refuses none. A key may not.
-fn make_instead(session: &Session, step: &Step, error: Error) -> Result<String> {
+/// parent has no key, may be left out: that changes no value and refuses none. A key may not, unless the source is known
+/// to be damaged: then it held no more there.
+fn make_instead(session: &Session, step: &Step, keep: Keep, error: Error) -> Result<String> {
     let why = define::cause(&error);
     let instead =
         |session: &Session| define::make(session, step.instead.iter().map(String::as_str));
@@ -186,7 +201,8 @@ fn make_instead(session: &Session, step: &Step, error: Error) -> Result<String> 
         _ if !step.instead.is_empty() && define::if_allowed(session, instead)?.is_some() => {
             Ok(format!("is made in another way, `{}`, because: {why}", step.instead.join("; ")))
         }
-        StepKind::Index | StepKind::ForeignKey => {
+        StepKind::PrimaryKey | StepKind::Unique if keep == Keep::Keys => Err(error),
+        StepKind::Index | StepKind::ForeignKey | StepKind::PrimaryKey | StepKind::Unique => {
             Ok(format!("is left out: PostgreSQL cannot make it of these rows: {why}"))
         }
         _ => Err(error),

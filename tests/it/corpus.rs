@@ -59,19 +59,17 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(wrong > 0 || files.is_empty()))
 }
 
-/// The databases of a folder and of those in it.
+/// The databases of a folder; where it has none, those of the folders in it.
 fn databases(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(databases(&path));
-        } else if path.extension().is_some_and(|extension| extension == "db") {
-            files.push(path);
-        }
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let is_database = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "db");
+    let mut found: Vec<_> = files.into_iter().filter(is_database).collect();
+    if found.is_empty() {
+        found = folders.iter().flat_map(|folder| databases(folder)).collect();
     }
-    files.sort();
-    files
+    found.sort();
+    found
 }
 
 fn moved(file: &Path, arguments: &[&str]) -> Outcome {
@@ -88,8 +86,11 @@ fn moved(file: &Path, arguments: &[&str]) -> Outcome {
     if done.stderr.contains("panicked") {
         return Outcome::Wrong(done.stderr);
     }
-    let rejected =
-        done.code() == 65 && done.json()["phase"] == "proved" && done.json()["misfits"].is_array();
+    let is_whole = ["unreadable", "damage"].iter().all(|losses| done.json()[losses].is_null());
+    let rejected = done.code() == 65
+        && is_whole
+        && done.json()["phase"] == "proved"
+        && done.json()["misfits"].is_array();
     match done.code() {
         0 => {}
         65 if rejected => {}

@@ -166,6 +166,25 @@ fn a_broken_index_costs_no_row_and_is_told() {
 }
 
 #[test]
+fn a_key_that_the_damage_has_broken_is_left_out_and_told() {
+    let env = with_rows();
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    edit(&env, |file| {
+        let (from, to) = (bytes("the value of row 700"), bytes("the value of row 701"));
+        let places: Vec<_> =
+            (0..file.len() - from.len()).filter(|&at| file[at..].starts_with(&from)).collect();
+        // Twice in each table: in its rows, and in its index.
+        assert_eq!(places.len(), 4);
+        places.into_iter().for_each(|at| file[at..at + to.len()].copy_from_slice(&to));
+    });
+    is_refused(&env, 65, &["is damaged"]);
+    let done = env.run(ACCEPT).expect(65);
+    assert!(done.says("left out") && done.says("one_v_key"), "{done}");
+    assert_eq!(env.value("SELECT count(*) FROM one"), "1000");
+    assert_eq!(env.value("SELECT count(*) FROM one WHERE v = 'the value of row 701'"), "2");
+}
+
+#[test]
 fn a_broken_table_without_rowids_is_left_out_and_the_others_are_saved() {
     let env = with_rows();
     env.sqlite("CREATE TABLE keyed (k TEXT PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO keyed SELECT v, n FROM one");
