@@ -294,8 +294,43 @@ fn found(text: &str, kind: &str) -> String {
     match kind {
         "numeric" => decimal(text).unwrap_or_else(|| format!("no decimal: {text}")),
         "timestamp with time zone" => text.trim_end_matches("+00").into(),
+        "jsonb" => document(text).unwrap_or_else(|| format!("no document: {text}")),
+        "time without time zone" => clock(text).unwrap_or_else(|| format!("no time: {text}")),
         _ => text.into(),
     }
+}
+
+/// A JSON document whose members stand in the order of their names: equal ones are written alike.
+fn document(text: &str) -> Option<String> {
+    use serde_json::Value::{self, Array, Number, Object};
+    fn sorted(value: Value) -> Value {
+        match value {
+            Object(members) => {
+                let members: BTreeMap<_, _> =
+                    members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+                Object(members.into_iter().collect())
+            }
+            Array(values) => Array(values.into_iter().map(sorted).collect()),
+            // Not 1.0 beside 1, as numbers of PostgreSQL are equal that way too.
+            Number(number) => decimal(&number.to_string()).map_or(Number(number), Into::into),
+            other => other,
+        }
+    }
+    serde_json::from_str(text).ok().map(|value| sorted(value).to_string())
+}
+
+/// A time of day, without digits that mean nothing.
+fn clock(text: &str) -> Option<String> {
+    let time: jiff::civil::Time = text.parse().ok()?;
+    Some(time.strftime("%H:%M:%S%.f").to_string())
+}
+
+/// A UUID as PostgreSQL writes it, from its 32 digits however they are set.
+fn uuid(text: &str) -> Option<String> {
+    let bare = text.trim_start_matches("urn:uuid:").replace(['-', '{', '}'], "").to_lowercase();
+    let is_hex = bare.len() == 32 && bare.chars().all(|digit| digit.is_ascii_hexdigit());
+    let part = |from: usize, to: usize| bare.get(from..to).unwrap_or_default();
+    is_hex.then(|| [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-"))
 }
 
 fn null() -> String {
@@ -310,7 +345,9 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
         (ValueRef::Null, _) => Ok(null()),
         (ValueRef::Integer(0), "boolean") => Ok("false".into()),
         (ValueRef::Integer(1), "boolean") => Ok("true".into()),
-        (ValueRef::Integer(value), "bigint" | "text") => Ok(value.to_string()),
+        (ValueRef::Integer(value), "bigint" | "integer" | "smallint" | "text") => {
+            Ok(value.to_string())
+        }
         (ValueRef::Integer(value), "numeric") => Ok(decimal(&value.to_string()).unwrap()),
         (ValueRef::Integer(value), "double precision") => {
             double_of(value).map_or_else(wrong, |double| Ok(bits(double)))
@@ -320,7 +357,15 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
         (ValueRef::Real(value), "numeric") if value.is_finite() => {
             Ok(decimal(&value.to_string()).unwrap())
         }
-        (ValueRef::Real(value), "text") if value.is_finite() => Ok(value.to_string()),
+        (ValueRef::Real(value), "text")
+            if value.is_finite() && value.to_bits() != (-0.0_f64).to_bits() =>
+        {
+            Ok(value.to_string())
+        }
+        (ValueRef::Real(0.0), "text") => Ok("-0.0".into()),
+        (ValueRef::Real(value), "text") => {
+            Ok(if value > 0.0 { "Infinity" } else { "-Infinity" }.into())
+        }
         (ValueRef::Blob(bytes), "bytea") => {
             Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
         }
@@ -331,6 +376,18 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
                 "text" | "character varying" => Ok(text.into()),
                 "numeric" => decimal(text).map_or_else(wrong, Ok),
                 "date" if is_date(text) => Ok(text.into()),
+                "json" if serde_json::from_str::<serde_json::Value>(text).is_ok() => {
+                    Ok(text.into())
+                }
+                "jsonb" => document(text).map_or_else(wrong, Ok),
+                "uuid" => uuid(text).map_or_else(wrong, Ok),
+                "time without time zone" => clock(text).map_or_else(wrong, Ok),
+                "boolean" if ["t", "true", "yes", "y", "on"].contains(&&*text.to_lowercase()) => {
+                    Ok("true".into())
+                }
+                "boolean" if ["f", "false", "no", "n", "off"].contains(&&*text.to_lowercase()) => {
+                    Ok("false".into())
+                }
                 "timestamp without time zone" => {
                     wall_clock(text).map_or_else(wrong, |time| Ok(written(time)))
                 }
