@@ -11,8 +11,9 @@
 //! 1. [`store::sqlite::introspect`] reads the schema, [`store::sqlite::census`] looks at every value.
 //! 2. [`plan`] decides types, names, tables, keys and chunks from that evidence, and from what the user said
 //!    ([`config`]); a plan leaves nothing open, and is kept in the ledger.
-//! 3. [`store::sqlite::read`] turns the cells of a chunk into Arrow batches, strictly: a cell that is not what the plan
-//!    says is refused, never bent. [`transform`] recasts columns (0 and 1 to booleans, wall clocks to instants).
+//! 3. [`store::sqlite::read`] turns the cells of a chunk into Arrow batches, strictly: a cell that its column
+//!    cannot hold is a misfit, handled as the plan says and never bent, and one that is written otherwise than its
+//!    column's form says is kept beside its value. [`transform`] recasts columns (wall clocks to instants).
 //! 4. [`row`] encodes each row as the COPY BINARY tuple that is both what is loaded and what is hashed; a generated column
 //!    that PostgreSQL computes is hashed and not loaded, so that the proof is of what it computes.
 //! 5. [`store::postgres::write`](mod@store::postgres::write) loads a chunk in one transaction, its ledger row first, so
@@ -38,11 +39,11 @@
 //! - **Exactly once.** A chunk's rows and its ledger row commit in one transaction, the ledger row first, under the
 //!   run's epoch, which is locked and checked. A COMMIT whose answer was lost is decided by inserting the same ledger
 //!   key again, which waits for whoever may still be committing.
-//! - **No value changes in silence.** What a column's type cannot hold ends the run before anything is loaded, with the
-//!   table, the column and the reason.
+//! - **No value changes in silence.** A row with a value that its column cannot hold is set aside, with the exact bytes,
+//!   or the user has said what takes its place; a run with rows set aside does not end as success.
 //! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
-//! - **The source stays untouched.** It is opened read-only and guarded, checked for damage, read in short transactions that must all
-//!   see one state, and never checkpointed, vacuumed or written to.
+//! - **The source stays untouched.** It is opened read-only and guarded, checked for damage, read in short transactions
+//!   that must all see one state, and never checkpointed, vacuumed or written to.
 //! - **Every crash is resumable by the same command.** Each step is either not begun, or done;
 //!   [`failpoint`](pipeline::failpoint) names the steps, and the tests die at each of them.
 //! - **One run at a time has a migration**, as long as any of its writing connections lives; what it loses by that is
@@ -62,8 +63,9 @@
 //!
 //! # Where this differs from the written design
 //!
-//! - Wall clocks of a zone are recast by `transform`, but whether a zone's clocks ever showed them is asked by the
-//!   census, so that no load fails on it.
+//! - Cells become values of the target's type in the reader, epochs and booleans included, because a cell that does not
+//!   fit is kept with its exact bytes; `transform` recasts the wall clocks of a zone, of which the reader lets only those
+//!   through that the zone's clocks showed.
 //! - A source that was touched is not taken for changed: all of it is read again and compared with the census, stretch
 //!   by stretch, and with what is loaded, because a checkpoint or a VACUUM changes the file and not its content.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -302,8 +303,8 @@ fn found(text: &str, kind: &str) -> String {
 
 /// A JSON document whose members stand in the order of their names: equal ones are written alike.
 fn document(text: &str) -> Option<String> {
-    use serde_json::Value::{self, Array, Number, Object};
-    fn sorted(value: Value) -> Value {
+    use Json::{Array, Number, Object};
+    fn sorted(value: Json) -> Json {
         match value {
             Object(members) => {
                 let members: BTreeMap<_, _> =
@@ -376,9 +377,7 @@ fn expected(value: ValueRef<'_>, kind: &str, zone: Option<&TimeZone>) -> Result<
                 "text" | "character varying" => Ok(text.into()),
                 "numeric" => decimal(text).map_or_else(wrong, Ok),
                 "date" if is_date(text) => Ok(text.into()),
-                "json" if serde_json::from_str::<serde_json::Value>(text).is_ok() => {
-                    Ok(text.into())
-                }
+                "json" if serde_json::from_str::<Json>(text).is_ok() => Ok(text.into()),
                 "jsonb" => document(text).map_or_else(wrong, Ok),
                 "uuid" => uuid(text).map_or_else(wrong, Ok),
                 "time without time zone" => clock(text).map_or_else(wrong, Ok),
