@@ -167,6 +167,13 @@ impl Environment {
             .collect()
     }
 
+    /// The plan as people read it.
+    #[track_caller]
+    pub(crate) fn plan_in_words(&self) -> Done {
+        let (source, url) = (self.source(), self.url());
+        self.liteferry(&["plan", "--source", source.to_str().unwrap(), "--target", &url])
+    }
+
     /// Runs the program to its end.
     #[track_caller]
     pub(crate) fn liteferry<S: AsRef<str>>(&self, arguments: &[S]) -> Done {

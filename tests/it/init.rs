@@ -107,7 +107,7 @@ fn what_is_open_comes_first_with_its_line() {
         "# mixed = { type = \"bigint\" }",
         "# s = { type = \"bigint\" }",
         "[tables.strays.columns]",
-        "# decide: 1 values do not fit text",
+        "# decide: what does not fit text (values: 1)",
         "# note = { misfits = \"widen\" }",
         "# id = { type = \"bigint\" }",
         "[tables.\"a.b\".columns]",

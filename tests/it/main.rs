@@ -34,6 +34,8 @@ mod pipelines;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod rejects;
 #[cfg(test)]
 mod resume;

@@ -8,12 +8,6 @@ fn plan(env: &Environment) -> Done {
     env.liteferry(&env.ends("plan", &[]))
 }
 
-/// The plan as people read it.
-fn plan_in_words(env: &Environment) -> Done {
-    let (source, url) = (env.source(), env.url());
-    env.liteferry(&["plan", "--source", source.to_str().unwrap(), "--target", &url])
-}
-
 const ORPHANS: &str = "
     CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT);
     CREATE TABLE books (
@@ -42,7 +36,7 @@ fn rows_that_refer_to_nothing_are_counted_and_the_first_are_named() {
           "first": ["rowid 2 (series 1, volume 2)"] },
     ]);
     assert_eq!(violations, &expected, "{planned}");
-    plan_in_words(&env).expect(0).saying(&[
+    env.plan_in_words().expect(0).saying(&[
         "-- source: table books: the foreign key (author_id) to authors is violated by 4 rows",
         "rowid 5 (author_id 8), …",
     ]);
@@ -147,7 +141,7 @@ fn what_stays_behind_is_printed_with_its_sql_and_nothing_leaves_its_comment() {
          CREATE VIEW \"x\nDROP TABLE kept; --\" AS SELECT 1;
          CREATE INDEX folded ON t (id COLLATE RTRIM, \"a\nb\" COLLATE RTRIM) WHERE typeof(id) GLOB 'i*';",
     );
-    let planned = plan_in_words(&env).expect(0).saying(&[
+    let planned = env.plan_in_words().expect(0).saying(&[
         "-- view seen:\n--     CREATE VIEW seen AS SELECT id\n--     FROM t\n",
         "--     CREATE TRIGGER told AFTER INSERT ON t BEGIN\\r DELETE FROM t;\n--     END\n",
         "-- index folded:",
@@ -261,7 +255,7 @@ fn each_advice_has_a_cause_in_the_schema() {
         );
     }
     assert_eq!(planned.json()["advice"].as_array().unwrap().len(), expected.len());
-    plan_in_words(&env).expect(0).saying(&[
+    env.plan_in_words().expect(0).saying(&[
         "-- what the application must change",
         "reserves the word: Users, Users.Email, Users.order",
     ]);
@@ -301,7 +295,7 @@ fn a_warning_says_the_line_that_would_decide_it() {
         "CREATE TABLE t (\"made at\" DATETIME, open TIMESTAMP, day TEXT);
          INSERT INTO t VALUES (1700000000, 5, '2025-01-31'), (1600000000, 1700000000, '2025-02-01');",
     );
-    plan_in_words(&env).expect(0).saying(&[
+    env.plan_in_words().expect(0).saying(&[
         "say `\"made at\" = { type = \"timestamptz\", from = \"unix_s\" }` in the pipeline file",
         "column open: declared TIMESTAMP, becomes bigint: all values are integers; what its integers count is open",
         "-- table t: column day: all of its texts are dates: say `day = { type = \"date\" }` in the pipeline file",

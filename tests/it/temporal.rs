@@ -11,7 +11,6 @@ use liteferry::model::{DateOrder, EpochUnit};
 use liteferry::row::temporal::{IsoText, Refusal};
 use liteferry::row::zone::{self, Localizer};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 /// Lists of random texts for each property, and how many texts each list has.
 const CASES: u32 = 30;
@@ -283,16 +282,6 @@ fn texts_near_to_real_ones_are_refused_for_every_stated_reason() {
     assert_eq!(shown("2025-01-31 23:59:59.9999999"), [[Some("2025-02-01 00:00:00+00".into())]]);
 }
 
-/// Runs a property; a failing case is kept, printed, and tried first from then on.
 fn check<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let kept = FileFailurePersistence::Direct("tests/proptest-regressions/temporal.txt");
-    let config = Config {
-        cases: CASES,
-        failure_persistence: Some(Box::new(kept)),
-        max_shrink_iters: 2000,
-        ..Config::default()
-    };
-    if let Err(error) = TestRunner::new(config).run(strategy, property) {
-        panic!("{error}");
-    }
+    crate::property::check("tests/proptest-regressions/temporal.txt", CASES, strategy, property);
 }

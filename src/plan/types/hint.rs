@@ -59,9 +59,8 @@ fn line(column: &SourceColumn, value: &str) -> String {
 
 fn misfits(column: &SourceColumn, choice: &Choice) -> Hint {
     let reason = format!(
-        "{} values do not fit {}, and their rows are set aside; instead they can be carried in a wider type, or become \
-         \"null\" or a \"default\"",
-        choice.strays, choice.pg
+        "what does not fit {} (values: {}) can be carried in a wider type, or become \"null\" or a \"default\"",
+        choice.pg, choice.strays
     );
     Hint { open: true, reason, line: Some(line(column, "{ misfits = \"widen\" }")) }
 }

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use liteferry::model::{RowDigest, TableSchema};
 use liteferry::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor, TupleDecoder, TupleEncoder};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 /// Tables of random rows for each property.
 const CASES: u32 = 60;
@@ -72,18 +71,8 @@ fn read_back(session: &Session, table: &str) -> Vec<u8> {
     ))
 }
 
-/// Runs a property; a failing case is kept, printed, and tried first from then on.
 fn check<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let kept = FileFailurePersistence::Direct("tests/proptest-regressions/encoders.txt");
-    let config = Config {
-        cases: CASES,
-        failure_persistence: Some(Box::new(kept)),
-        max_shrink_iters: 2000,
-        ..Config::default()
-    };
-    if let Err(error) = TestRunner::new(config).run(strategy, property) {
-        panic!("{error}");
-    }
+    crate::property::check("tests/proptest-regressions/encoders.txt", CASES, strategy, property);
 }
 
 fn literal(text: &str) -> String {

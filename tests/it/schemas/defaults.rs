@@ -92,16 +92,7 @@ fn a_default_that_does_not_fit_is_dropped_and_listed() {
     let dropped: Vec<_> =
         ('a'..='o').map(|name| format!("default t.{name} is not carried over")).collect();
     moved.says(&dropped.iter().map(String::as_str).collect::<Vec<_>>());
-    let plan = moved
-        .env
-        .liteferry(&[
-            "plan",
-            "--source",
-            moved.env.source().to_str().unwrap(),
-            "--target",
-            &moved.env.url(),
-        ])
-        .expect(0);
+    let plan = moved.env.plan_in_words().expect(0);
     plan.saying(&[
         "-- default t.e:\n--     lower(hex(randomblob(16)))",
         "-- default t.a:\n--     'many'",

@@ -89,16 +89,7 @@ fn a_foreign_key_that_postgresql_cannot_hold_is_listed_with_the_reason() {
         "p has no column nowhere",
         "its action would write the generated column k",
     ]);
-    let plan = moved
-        .env
-        .liteferry(&[
-            "plan",
-            "--source",
-            moved.env.source().to_str().unwrap(),
-            "--target",
-            &moved.env.url(),
-        ])
-        .expect(0);
+    let plan = moved.env.plan_in_words().expect(0);
     plan.saying(&["--     FOREIGN KEY (\"b\") REFERENCES \"p\" (\"plain\") ON UPDATE NO ACTION ON DELETE NO ACTION"]);
     assert_eq!(
         moved.constraints("c", 'f'),
