@@ -15,6 +15,7 @@ pub(crate) fn check<S: Strategy>(
         cases,
         failure_persistence: Some(Box::new(kept)),
         max_shrink_iters: 2000,
+        max_local_rejects: u32::MAX,
         ..Config::default()
     };
     if let Err(error) = TestRunner::new(config).run(strategy, property) {
