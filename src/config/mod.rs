@@ -186,11 +186,9 @@ impl ColumnSection {
         self.kind.is_some() || self.from.is_some() || self.zone.is_some()
     }
 
-    /// The same without what may change while a migration is under way: what is done about misfits, unless that is
-    /// another type.
+    /// The same without what may change while a migration is under way: what is done about misfits.
     fn lasting(&self) -> Self {
-        let misfits = self.misfits.filter(|&policy| policy == MisfitPolicy::Widen);
-        Self { misfits, default: None, ..self.clone() }
+        Self { misfits: None, default: None, ..self.clone() }
     }
 }
 

@@ -7,13 +7,13 @@ use crate::error::{Class, Error, Result};
 use crate::model::TargetTable;
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::failpoint::{Step, reach};
-use crate::plan::Plan;
-use crate::store::postgres::ledger::Lease;
+use crate::plan::{self, Plan, StepKind};
+use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use crate::store::postgres::write::Silence;
 use crate::store::postgres::{define, introspect};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The step in the ledger.
 const STEP: &str = "put aside";
@@ -120,6 +120,41 @@ pub(super) fn give_back_sql(plan: &Plan) -> Result<String> {
         literal(&plan.name).map_err(unwritable)?,
         literal(&plan.target_schema).map_err(unwritable)?,
     ))
+}
+
+/// Puts the foreign keys and the checks of tables aside into which rows come late, so that these may come in any order;
+/// they are made again after the load, as after the first one. Foreign keys that rows broke are checked again, because a
+/// parent may be among those that come.
+pub(super) fn put_constraints_aside(
+    plan: &Plan,
+    tables: &BTreeSet<usize>,
+    lease: Lease,
+    link: &mut Link<'_>,
+) -> Result<()> {
+    let tables: Vec<_> = tables.iter().filter_map(|&number| plan.tables.get(number)).collect();
+    let checks = tables.iter().flat_map(|table| &table.steps);
+    let checks = checks.filter(|step| step.kind == StepKind::Check);
+    let child = |step: &&plan::Step| tables.iter().any(|table| table.schema.target == step.table);
+    let steps: Vec<_> = checks.chain(plan.foreign_keys.iter().filter(child)).collect();
+    link.with(|session| {
+        session.transaction(|session| {
+            ledger::guard(session, lease)?;
+            let done: BTreeMap<_, _> =
+                ledger::done_steps(session, lease.migration)?.into_iter().collect();
+            let mut forgotten = Vec::new();
+            for step in steps.iter().filter(|step| done.contains_key(&step.full_name())) {
+                define::make(session, [plan.drop_constraint(step).as_str()])?;
+                forgotten.extend(step.ledger_names());
+            }
+            let checked = plan.foreign_keys.iter().map(plan::Step::validation_name);
+            forgotten.extend(checked.filter(|name| done.get(name).is_some_and(Option::is_some)));
+            ledger::forget_steps(session, lease, &forgotten)?;
+            reach(Step::ConstraintsAside);
+            Ok(())
+        })
+    })?;
+    reach(Step::ConstraintsGone);
+    Ok(())
 }
 
 /// What silences those triggers of a table that fire again already, according to the steps that are `done`.

@@ -2,10 +2,11 @@
 
 use super::Setting;
 use crate::error::{Class, Error, Place, Result};
+use crate::model::identifier::quoted;
 use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, PlannedTable, Step, StepKind};
+use crate::plan::{Plan, PlannedTable, Sequence, Step, StepKind};
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{Lease, done_steps};
 use crate::store::postgres::link::Link;
@@ -100,7 +101,7 @@ fn set_sequence(
     done: &Done,
 ) -> Result<()> {
     let name = format!("sequence {}", table.schema.target);
-    let raised = table.existing.as_ref().map_or(&[][..], |existing| &existing.sequences);
+    let raised = raise_existing(table)?;
     if done.contains_key(&name) || (table.identity.is_none() && raised.is_empty()) {
         return Ok(());
     }
@@ -109,16 +110,35 @@ fn set_sequence(
             if let Some(identity) = &table.identity {
                 define::set_sequence(session, &table.schema, &identity.column, identity.given_out)?;
             }
-            for sequence in raised {
-                let (column, given_out) = (&sequence.column, sequence.given_out);
-                define::raise_sequence(session, &table.schema, column, &sequence.name, given_out)?;
-            }
+            define::make(session, raised.iter().map(String::as_str))?;
             reach(failpoint::Step::SequenceSet);
             Ok(())
         })
     })?;
     reach(failpoint::Step::SequenceNoted);
     Ok(())
+}
+
+/// Statements that set the sequences of a table that exists behind what is loaded.
+fn raise_existing(table: &PlannedTable) -> Result<Vec<String>> {
+    let sequences = table.existing.iter().flat_map(|existing| &existing.sequences);
+    let raise = |sequence: &Sequence| {
+        let (column, given_out) = (&sequence.column, sequence.given_out);
+        define::raise_sequence(&table.schema, column, &sequence.name, given_out)
+    };
+    sequences.map(raise).collect()
+}
+
+/// Statements that set the sequences of a table behind rows that came late; never back.
+pub(super) fn raise_behind_late(table: &PlannedTable) -> Result<Vec<String>> {
+    let mut statements = raise_existing(table)?;
+    if let Some(identity) = &table.identity {
+        let (schema, name) = (quoted(&table.schema.target_schema), quoted(&identity.sequence));
+        let (name, given_out) = (format!("{schema}.{name}"), identity.given_out);
+        let raise = define::raise_sequence(&table.schema, &identity.column, &name, given_out)?;
+        statements.push(raise);
+    }
+    Ok(statements)
 }
 
 fn vacuum(
@@ -223,7 +243,7 @@ fn validate(
     setting: Setting<'_>,
 ) -> Result<Option<String>> {
     let Some(sql) = &step.validate else { return Ok(None) };
-    let name = format!("validation of {}", step.full_name());
+    let name = step.validation_name();
     let broken = if let Some(noted) = done.get(&name) {
         noted.clone()
     } else {

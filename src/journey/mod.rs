@@ -1,5 +1,6 @@
 //! The phases of a migration, over the stores: each file is one way that a user can go.
 
+mod anew;
 mod aside;
 pub mod check;
 pub mod demo;

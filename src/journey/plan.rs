@@ -4,7 +4,7 @@
 use super::check::{Checks, check};
 use super::inspect::Inspected;
 use super::run::{check_target_free, drop_sql};
-use super::{Setting, aside};
+use super::{Setting, anew, aside, reject};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::progress::Phase;
@@ -13,9 +13,10 @@ use crate::plan::Plan;
 use crate::plan::advice::{Advice, advice};
 use crate::plan::estimate::{Estimate, estimate};
 use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::define;
 use crate::store::postgres::facts::facts;
+use crate::store::postgres::ledger::{self, Migration};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::{define, ledger};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub struct Planned {
     pub drop_sql: String,
     /// Whether a run of this plan has begun.
     pub begun: bool,
+    /// The tables that the next run drops and loads again, and why.
+    pub anew: Vec<String>,
     /// What both ends are like.
     pub checks: Checks,
     /// What a run takes.
@@ -56,8 +59,9 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
     })?;
     let begun = migration.is_some();
     let timed = Timed::new(setting.progress);
-    let (plan, drop_sql) = if let Some(migration) = migration {
-        (Plan::from_json(&migration.plan)?, migration.drop_sql)
+    let (plan, drop_sql, anew) = if let Some(migration) = migration {
+        let (plan, anew) = anew(&migration, &inspected, pipeline, &mut link, setting)?;
+        (plan, migration.drop_sql, anew)
     } else {
         let target = link.with(|session| aside::find(session, &inspected, pipeline))?;
         let plan = inspected.plan(pipeline, &target, Setting { progress: &timed, ..setting })?;
@@ -65,7 +69,7 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
             check_target_free(session, &plan)?;
             drop_sql(&plan, !define::schema_exists(session, &plan.target_schema)?)
         })?;
-        (plan, drop_sql)
+        (plan, drop_sql, Vec::new())
     };
     let checks = check(&inspected, conninfo, facts, schema, setting)?;
     Ok(Planned {
@@ -74,7 +78,32 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
         plan,
         drop_sql,
         begun,
+        anew,
         checks,
+    })
+}
+
+/// The plan of a run that has begun, with the tables that the pipeline file wants widened by now.
+fn anew(
+    migration: &Migration,
+    inspected: &Inspected,
+    pipeline: &Pipeline,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<(Plan, Vec<String>)> {
+    let begun = Plan::from_json(&migration.plan)?;
+    let same =
+        begun.settings == pipeline.settings_hash() && begun.source_schema == inspected.schema_hash;
+    if !same {
+        return Ok((begun, Vec::new()));
+    }
+    let misfits = reject::misfits(&begun, link, migration.id)?;
+    Ok(match anew::plan(&begun, inspected, pipeline, &misfits, setting)? {
+        Some(plan) => {
+            let announced = anew::announced(&begun, &plan);
+            (plan, announced)
+        }
+        None => (begun, Vec::new()),
     })
 }
 

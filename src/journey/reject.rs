@@ -1,18 +1,19 @@
 //! Rows that were set aside: what is said of them, and how they are loaded once the user has decided about them.
 
 use super::inspect::Inspected;
-use super::snapshot;
-use super::{Setting, aside};
+use super::{Setting, aside, index, snapshot};
 use crate::config::{ColumnSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, Column, Remedy, TableSchema};
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, types};
 use crate::status::Misfits;
+use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::write::load_rejected;
 use crate::store::sqlite::holds_default;
+use std::collections::BTreeSet;
 
 /// Every value that does not fit, under the names of the source, as the pipeline file has them too.
 pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Result<Vec<Misfits>> {
@@ -40,12 +41,21 @@ pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Resul
 ///
 /// [`Class::Undecided`] where values are loaded already that would have to be taken back, or where a column cannot
 /// hold what shall take the place of its misfits.
-pub(super) fn decided_anew(begun: &Plan, pipeline: &Pipeline) -> Result<Option<Plan>> {
+pub(super) fn decided_anew(
+    begun: &Plan,
+    pipeline: &Pipeline,
+    misfits: &[Misfits],
+) -> Result<Option<Plan>> {
     let mut plan = begun.clone();
     for table in &mut plan.tables {
         let name = table.schema.source.clone();
         for column in &mut table.schema.columns {
-            decide(column, pipeline.column(&name, &column.source))
+            let handled = misfits.iter().any(|misfit| {
+                misfit.table == name
+                    && misfit.column == column.source
+                    && misfit.policy == column.misfits.name()
+            });
+            decide(column, pipeline.column(&name, &column.source), handled)
                 .at(|| format!("column {}", column.source))
                 .at(|| format!("table {name}"))?;
         }
@@ -54,12 +64,13 @@ pub(super) fn decided_anew(begun: &Plan, pipeline: &Pipeline) -> Result<Option<P
     Ok((plan != *begun).then_some(plan))
 }
 
-fn decide(column: &mut Column, said: Option<&ColumnSection>) -> Result<()> {
+/// Takes over what is said now; `handled` where values were handled as it was said before.
+fn decide(column: &mut Column, said: Option<&ColumnSection>, handled: bool) -> Result<()> {
     let (misfits, default) = said.map_or_else(Default::default, types::remedy);
     if (column.misfits, &column.default) == (misfits, &default) {
         return Ok(());
     }
-    if matches!(column.misfits, Remedy::Null | Remedy::Default) {
+    if handled && matches!(column.misfits, Remedy::Null | Remedy::Default) {
         let what = format!("its misfits were handled by `{}` already", column.misfits.name());
         return Err(Error::new(Class::Undecided, what).todo(
             "say so again in the pipeline file, or drop what was created with the SQL that `liteferry plan` prints and begin again",
@@ -108,6 +119,8 @@ pub(super) fn load_decided(
     if chunks.is_empty() {
         return Ok(());
     }
+    let tables: BTreeSet<_> = chunks.iter().map(|(chunk, _)| chunk.table).collect();
+    aside::put_constraints_aside(plan, &tables, lease, link)?;
     let done = link.with(|session| ledger::done_steps(session, lease.migration))?;
     setting.progress.tell(Event::Step("load rows that were set aside".into()));
     let readers = inspected.readers(setting.workers)?;
@@ -115,16 +128,32 @@ pub(super) fn load_decided(
     workers::over(&chunks, hands, setting.stop, |(reader, link), (chunk, before)| {
         let table = snapshot::table_of(plan, chunk.table)?;
         let _permit = setting.reserve(table);
-        let silence = aside::silence(plan, &table.target, &done);
+        let mut silence = aside::silence(plan, &table.target, &done);
+        if let Some(planned) = plan.tables.get(chunk.table) {
+            silence.after.extend(index::raise_behind_late(planned)?);
+        }
         link.with(|session| {
             load_rejected(session, lease, table, chunk.number, &silence, |copy, rows| {
                 snapshot::move_rows(reader, table, chunk, rows, before, copy)
             })
         })
+        .map_err(advised)
         .at(|| format!("chunk {}", chunk.number))
         .at(|| format!("table {}", table.source))
     })
     .map(drop)
+}
+
+/// What a user can do where a key does not allow what takes the place of a value.
+fn advised(error: Error) -> Error {
+    if error.class() == Class::Data && define::is_not_unique(&error) {
+        error.reclassified(Class::Undecided).todo(
+            "what takes the place of values that do not fit must keep the target's keys: say another `misfits` or \
+             `default` in the pipeline file",
+        )
+    } else {
+        error
+    }
 }
 
 /// Chunks of tables in which a row was set aside for a column that has another remedy now.

@@ -1,7 +1,7 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
 use super::inspect::Inspected;
-use super::{Setting, aside, index, prove, reject, snapshot, touched, verify};
+use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -105,8 +105,8 @@ pub(super) struct Migrated {
     pub(super) plan_hash: String,
     pub(super) phase: String,
     stamp: FileStamp,
-    /// Whether the plan differs from the ledger's in what is done about misfits.
-    decided_anew: bool,
+    /// The ledger's plan, where this one differs from it.
+    begun: Option<Box<Plan>>,
 }
 
 impl Migrated {
@@ -141,7 +141,7 @@ impl Migrated {
     ) -> Result<Self> {
         if let Some(found) = Self::look_up(link, pipeline)? {
             found.check_same_source(inspected, pipeline)?;
-            return found.decide_anew(pipeline);
+            return found.decide_anew(inspected, pipeline, link, setting);
         }
         let target = link.with(|session| aside::find(session, inspected, pipeline))?;
         let plan = inspected.plan(pipeline, &target, setting)?;
@@ -166,16 +166,29 @@ impl Migrated {
             plan_hash: migration.plan_hash.clone(),
             phase: migration.phase.clone(),
             stamp,
-            decided_anew: false,
+            begun: None,
         })
     }
 
     /// Takes over what the user says now about misfits.
-    fn decide_anew(self, pipeline: &Pipeline) -> Result<Self> {
-        Ok(match reject::decided_anew(&self.plan, pipeline)? {
-            Some(plan) => Self { plan_hash: plan.hash()?, plan, decided_anew: true, ..self },
-            None => self,
-        })
+    fn decide_anew(
+        self,
+        inspected: &Inspected,
+        pipeline: &Pipeline,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Self> {
+        let misfits = reject::misfits(&self.plan, link, self.id)?;
+        let plan = match anew::plan(&self.plan, inspected, pipeline, &misfits, setting)? {
+            Some(plan) => {
+                let tell = |line| setting.progress.tell(Event::Warning(line));
+                anew::announced(&self.plan, &plan).into_iter().for_each(tell);
+                Some(plan)
+            }
+            None => reject::decided_anew(&self.plan, pipeline, &misfits)?,
+        };
+        let Some(plan) = plan else { return Ok(self) };
+        Ok(Self { plan_hash: plan.hash()?, begun: Some(Box::new(self.plan)), plan, ..self })
     }
 
     /// Makes sure that the plan is still of this source's schema and of this pipeline file.
@@ -332,7 +345,9 @@ impl Run<'_> {
         }
         self.inspected.refuse_damage(self.setting)?;
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        self.check_unchanged(&loaded)?;
+        // What is loaded was loaded by the plan as it was.
+        let plan = self.migrated.begun.as_deref().unwrap_or(&self.migrated.plan);
+        touched::check_unchanged(self.inspected, plan, &loaded, self.setting)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
             Error::internal("the source's stamp cannot be written down").because(error)
         })?;
@@ -341,11 +356,8 @@ impl Run<'_> {
 
     /// Writes the plan down again where the user says something else about misfits than before.
     fn note_plan(self, link: &mut Link<'_>) -> Result<()> {
-        if !self.migrated.decided_anew {
-            return Ok(());
-        }
-        let (plan, hash) = (self.migrated.plan.to_json()?, &self.migrated.plan_hash);
-        link.with(|session| ledger::set_plan(session, self.lease, &plan, hash))
+        let Some(begun) = &self.migrated.begun else { return Ok(()) };
+        anew::replace(begun, &self.migrated.plan, self.lease, link)
     }
 
     fn check_unchanged(self, loaded: &[LoadedChunk]) -> Result<()> {

@@ -50,6 +50,10 @@ steps! {
     LeaseTaken = "lease-taken",
     /// The run is in the ledger.
     RunNoted = "run-noted",
+    /// Tables whose columns are widened are made anew, not committed.
+    AnewMade = "anew-made",
+    /// Tables whose columns are widened are there anew, and empty.
+    AnewCommitted = "anew-committed",
     /// Tables that exist are locked.
     ExistingLocked = "existing-locked",
     /// What stands in the way of the load is put aside, not committed.
@@ -74,6 +78,10 @@ steps! {
     ChunkCompleted = "chunk-completed",
     /// The chunk is there; nobody knows yet.
     ChunkCommitted = "chunk-committed",
+    /// Constraints that late rows may break are put aside, not committed.
+    ConstraintsAside = "constraints-aside",
+    /// Constraints that late rows may break are aside.
+    ConstraintsGone = "constraints-gone",
     /// Rows that were set aside are loaded after all; nothing is committed.
     RejectsLoaded = "rejects-loaded",
     /// A phase is noted as reached.

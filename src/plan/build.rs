@@ -215,6 +215,8 @@ pub(super) fn reports(
             reason: choice.reason.clone(),
             evidence: shown(seen),
             warning: choice.warning,
+            strays: choice.strays,
+            widened: choice.widened,
             hint: None,
         };
     columns.map(report).collect()

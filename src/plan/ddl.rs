@@ -1,7 +1,7 @@
 //! The SQL of tables: what is created before the load, and what drops it again.
 
 use super::expression::translate_default;
-use super::{Identity, LeftBehind, Plan};
+use super::{Identity, LeftBehind, Plan, PlannedTable};
 use crate::model::identifier::{Qualified, literal, quoted};
 use crate::model::{EnumType, SourceTable, TableSchema};
 use std::fmt::Write as _;
@@ -76,6 +76,15 @@ pub(super) fn drop_tables(plan: &Plan) -> String {
         sql.push_str(&format!(";\nDROP TYPE IF EXISTS {}", enums.join(", ")));
     }
     sql
+}
+
+/// The enums of a table that is created.
+pub(super) fn enums(table: &PlannedTable) -> impl Iterator<Item = &EnumType> {
+    table.schema.columns.iter().filter_map(|column| column.enum_type.as_ref())
+}
+
+pub(super) fn drop_enum(named: &EnumType) -> String {
+    format!("DROP TYPE IF EXISTS {}", enum_name(named))
 }
 
 /// An enum with its labels in their order.

@@ -4,6 +4,7 @@
 //! every run.
 
 pub mod advice;
+pub mod anew;
 mod aside;
 mod build;
 mod ddl;
@@ -178,6 +179,16 @@ impl Step {
     pub fn full_name(&self) -> String {
         format!("{} {}", self.kind.name(), self.name)
     }
+
+    /// What the ledger calls its check of the rows.
+    pub fn validation_name(&self) -> String {
+        format!("validation of {}", self.full_name())
+    }
+
+    /// All that the ledger notes of it.
+    pub fn ledger_names(&self) -> [String; 2] {
+        [self.full_name(), self.validation_name()]
+    }
 }
 
 impl Rename {
@@ -224,6 +235,12 @@ pub struct ColumnReport {
     pub evidence: String,
     /// Whether this is another kind of type than declared.
     pub warning: bool,
+    /// Values that the census saw and the column cannot hold, at least.
+    #[serde(default)]
+    pub strays: u64,
+    /// Whether it carries everything because the pipeline file says so.
+    #[serde(default)]
+    pub widened: bool,
     /// What the pipeline file could say about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
@@ -303,8 +320,7 @@ impl Plan {
 
     /// The enums that are created before the tables.
     pub fn enums(&self) -> impl Iterator<Item = &EnumType> {
-        let columns = self.created().flat_map(|table| &table.schema.columns);
-        columns.filter_map(|column| column.enum_type.as_ref())
+        self.created().flat_map(ddl::enums)
     }
 
     /// The SQL that creates the enums and then the tables, one statement after the other.

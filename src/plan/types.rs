@@ -40,6 +40,8 @@ pub struct Choice {
     pub misfits: Remedy,
     /// What takes their place where that is [`Remedy::Default`].
     pub default: Option<RawCell>,
+    /// Whether this type carries everything because the pipeline file says so.
+    pub widened: bool,
     /// How the source writes the values.
     pub form: Form,
     /// The labels of an enum.
@@ -57,6 +59,7 @@ impl Choice {
             strays: 0,
             misfits: Remedy::Reject,
             default: None,
+            widened: false,
             form: Form::Plain,
             labels: Vec::new(),
         }
@@ -181,11 +184,12 @@ pub fn remedy(said: &ColumnSection) -> (Remedy, Option<RawCell>) {
 /// The type that carries everything.
 fn widened(evidence: &ColumnEvidence) -> Choice {
     let reason = "widened: no narrower type carries every value";
-    if evidence.blobs + evidence.unstorable > 0 {
-        Choice::new(CellShape::AnyBytes, PgType::Bytea, reason).warn()
+    let (read, pg) = if evidence.blobs + evidence.unstorable > 0 {
+        (CellShape::AnyBytes, PgType::Bytea)
     } else {
-        Choice::new(CellShape::AnyText, PgType::Text, reason).warn()
-    }
+        (CellShape::AnyText, PgType::Text)
+    };
+    Choice { widened: true, ..Choice::new(read, pg, reason).warn() }
 }
 
 fn by_evidence(declared: Declared, evidence: &ColumnEvidence) -> Choice {

@@ -28,6 +28,8 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod pipelines;

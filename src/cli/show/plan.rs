@@ -41,7 +41,8 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
-    section("what to look at", &to_look_at(plan));
+    section("what the next run drops and loads again", &legibly(&planned.anew));
+    section("what to look at", &legibly(&plan.warnings()));
     section("what is not carried over, as it stands in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));
     section("both ends", &both_ends(&planned.checks));
@@ -77,8 +78,8 @@ fn columns(table: &PlannedTable) -> String {
 }
 
 /// Each is one line.
-fn to_look_at(plan: &Plan) -> Vec<String> {
-    plan.warnings().iter().map(|warning| legible(warning).into_owned()).collect()
+fn legibly(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| legible(line).into_owned()).collect()
 }
 
 /// What the target will not have, as the source has it.
@@ -211,7 +212,8 @@ fn advice(advice: &[Advice]) -> Vec<String> {
 
 fn as_json(planned: &Planned) -> Value {
     json!({
-        "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "plan": planned.plan,
+        "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "anew": planned.anew,
+        "plan": planned.plan,
         "drop_sql": planned.drop_sql, "warnings": planned.plan.warnings(), "checks": checks_json(&planned.checks),
         "estimate": estimate_json(&planned.estimate), "advice": planned.advice,
     })

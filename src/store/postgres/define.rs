@@ -7,7 +7,7 @@ use super::session::Session;
 use super::write::relation;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::TableSchema;
-use crate::model::identifier::quoted;
+use crate::model::identifier::{literal, quoted};
 use tokio_postgres::types::ToSql;
 
 /// The names among `names` that relations of a schema have already, or types: each table comes with a type of its name.
@@ -43,6 +43,38 @@ pub fn relations_in_the_way(
 pub fn schema_exists(session: &Session, schema: &str) -> Result<bool> {
     let sql = "SELECT count(*) > 0 FROM pg_namespace WHERE nspname = $1";
     column(session.query("look at the target's schemas", sql, &[&schema])?.first(), 0)
+}
+
+/// The foreign keys of other tables of a schema that reference a table: each one's table and name.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn references_to(session: &Session, table: &TableSchema) -> Result<Vec<(String, String)>> {
+    let rows = session.query(
+        "look at the target's foreign keys",
+        "SELECT t.relname::text, c.conname::text FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+         JOIN pg_namespace n ON n.oid = t.relnamespace
+         WHERE c.contype = 'f' AND c.confrelid = to_regclass($1) AND n.nspname = $2",
+        &[&relation(table), &table.target_schema],
+    )?;
+    rows.iter().map(|row| Ok((column(Some(row), 0)?, column(Some(row), 1)?))).collect()
+}
+
+/// Locks a table for everybody else until the transaction ends, and counts its rows; none where it is not there.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn lock_and_count(session: &Session, table: &TableSchema) -> Result<Option<u64>> {
+    let relation = relation(table);
+    let sql = "SELECT to_regclass($1) IS NOT NULL";
+    if !column(session.query("look for a table", sql, &[&relation])?.first(), 0)? {
+        return Ok(None);
+    }
+    session.batch("lock a table", &format!("LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE"))?;
+    let rows = session.query("count rows", &format!("SELECT count(*) FROM {relation}"), &[])?;
+    Ok(Some(column::<i64>(rows.first(), 0)?.unsigned_abs()))
 }
 
 /// Does `work` in one transaction with the note that it is done; false where it was done already, and nothing happens.
@@ -101,6 +133,11 @@ pub fn attempt(
         ledger::complete_step(session, lease, name, Some(&told))?;
         Ok(Some(told))
     })
+}
+
+/// Whether the server refused rows because a key has them already.
+pub fn is_not_unique(error: &Error) -> bool {
+    cause(error).contains(" 23505: ")
 }
 
 /// What the server said, where it said something.
@@ -169,30 +206,28 @@ pub fn set_sequence(
         .at(|| format!("table {}: column {column_name}", table.target))
 }
 
-/// Sets the sequence of a table that exists behind every value that is there and every value that the source gave out;
-/// never back.
+/// The statement that sets a sequence, given as quoted SQL, behind every value that is there and every value that the
+/// source gave out; never back.
 ///
 /// # Errors
 ///
-/// What the server says.
+/// A name that cannot be written.
 pub fn raise_sequence(
-    session: &Session,
     table: &TableSchema,
     column_name: &str,
     sequence: &str,
     given_out: Option<i64>,
-) -> Result<()> {
-    let highest = format!(
-        "SELECT setval($1::text::regclass, greatest((SELECT max({})::bigint FROM {}), $2,
-                                                    pg_sequence_last_value($1::text::regclass)))
-         WHERE greatest((SELECT max({0})::bigint FROM {1}), $2) > 0",
+) -> Result<String> {
+    let sequence =
+        literal(sequence).map_err(|_refusal| Error::internal("a name that cannot be written"))?;
+    let given_out = given_out.map_or_else(|| "NULL".into(), |given_out| given_out.to_string());
+    Ok(format!(
+        "SELECT setval({sequence}::regclass, greatest((SELECT max({0})::bigint FROM {1}), {given_out},
+                                                     pg_sequence_last_value({sequence}::regclass)))
+         WHERE greatest((SELECT max({0})::bigint FROM {1}), {given_out}) > 0",
         quoted(column_name),
         relation(table)
-    );
-    session
-        .query("set a sequence", &highest, &[&sequence, &given_out])
-        .map(drop)
-        .at(|| format!("table {}: column {column_name}", table.target))
+    ))
 }
 
 /// Makes the planner know the table, and settles its rows, so that reading them back writes nothing.

@@ -94,6 +94,7 @@ pub(super) fn is_password_missing(error: &tokio_postgres::Error) -> bool {
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "42501" => "grant the role what it needs",
+        "2BP01" => "drop what depends on it, then run again",
         "25006" => "connect to the primary: this server only reads (a standby, or by its settings)",
         "53100" => "make room on the server's disk, then run again",
         "53200" => "give the server more memory or fewer connections, then run again",
@@ -107,6 +108,8 @@ fn classify_code(code: &str) -> Class {
     match code {
         "25006" | "25P03" | "25P04" | "55006" | "55P03" | "58030" => Class::Temporary,
         "3D000" | "57P04" => Class::Server,
+        // Somebody else's views or foreign keys.
+        "2BP01" => Class::Undecided,
         // No key to refer to: the rows did not allow it.
         "40002" | "42830" => Class::Data,
         "42501" => Class::Access,

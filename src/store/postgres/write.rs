@@ -67,12 +67,12 @@ pub fn load_rejected(
     session.batch("commit", "COMMIT")
 }
 
-/// What keeps the triggers of a table from firing at rows that come late.
+/// What is done around rows that come late: the triggers of their table do not fire, and its sequences stay behind none.
 #[derive(Debug, Default)]
 pub struct Silence {
-    /// Statements that silence them.
+    /// Statements that silence triggers.
     pub before: Vec<String>,
-    /// Statements that let them fire again, in the same transaction.
+    /// Statements that let them fire again, and raise sequences, in the same transaction.
     pub after: Vec<String>,
 }
 

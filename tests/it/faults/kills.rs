@@ -13,6 +13,10 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
     let stage = Stage::new();
     // Nothing is set aside here, and no table exists: those steps have tests of their own.
     let elsewhere = [
+        Step::AnewMade,
+        Step::AnewCommitted,
+        Step::ConstraintsAside,
+        Step::ConstraintsGone,
         Step::RejectsLoaded,
         Step::ExistingLocked,
         Step::ExistingCleared,

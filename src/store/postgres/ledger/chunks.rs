@@ -96,6 +96,16 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
         .collect()
 }
 
+/// Forgets the chunks of a table, and what was set aside of it, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()> {
+    let sql = "DELETE FROM liteferry.chunk WHERE migration = $1 AND table_name = $2";
+    session.execute("load a table again", sql, &[&lease.migration, &table]).map(drop)
+}
+
 pub(super) fn number(chunk: usize) -> Result<i32> {
     i32::try_from(chunk).map_err(|error| Error::internal("too many chunks").because(error))
 }

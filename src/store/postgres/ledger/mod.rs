@@ -12,7 +12,7 @@ mod lease;
 mod rejects;
 mod runs;
 
-pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, loaded_chunks};
+pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
 pub use rejects::{MisfitCount, forget_rejected, misfit_counts, note_misfits, rejected_rows};
@@ -278,6 +278,16 @@ pub fn complete_step(
         &[&lease.migration, &name, &lease.epoch, &note],
     )?;
     Ok(noted == 1)
+}
+
+/// Forgets that steps are done, in the caller's transaction: they are done again.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_steps(session: &Session, lease: Lease, names: &[String]) -> Result<()> {
+    let sql = "DELETE FROM liteferry.step WHERE migration = $1 AND name = ANY ($2)";
+    session.execute("do steps again", sql, &[&lease.migration, &names]).map(drop)
 }
 
 /// Notes how far the migration has come.

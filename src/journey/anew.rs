@@ -1,0 +1,184 @@
+//! Columns that are widened after the first run: their tables are planned, made and loaded again, and no others.
+//!
+//! What is there goes, and what comes is made, in one transaction with the new plan: whoever dies leaves either the one
+//! or the other, and the load goes on as any other.
+
+use super::inspect::Inspected;
+use super::{Setting, reject, touched};
+use crate::config::{MisfitPolicy, Pipeline};
+use crate::error::{Class, Error, Place, Result};
+use crate::pipeline::failpoint::{Step, reach};
+use crate::plan::{Plan, PlannedTable, anew};
+use crate::status::Misfits;
+use crate::store::postgres::define;
+use crate::store::postgres::ledger::{self, Lease};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
+use std::collections::BTreeSet;
+
+/// The plan in which the columns are wide that the user wants widened now; none where there are no others than before.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where one cannot be widened, or was and shall be so no more; [`Class::SourceChanged`].
+pub(super) fn plan(
+    begun: &Plan,
+    inspected: &Inspected,
+    pipeline: &Pipeline,
+    misfits: &[Misfits],
+    setting: Setting<'_>,
+) -> Result<Option<Plan>> {
+    let wanted = wanted(begun, pipeline)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let target: Vec<_> = begun.existing().map(|(_, existing)| existing.found.clone()).collect();
+    let fresh = inspected.plan(pipeline, &target, setting)?;
+    for old in &begun.tables {
+        let name = &old.schema.source;
+        let now = fresh.tables.iter().find(|table| table.schema.source == *name);
+        if now.is_none_or(|now| now.stretches != old.stretches) {
+            return Err(touched::changed().at(format!("table {name}")));
+        }
+    }
+    let plan = begun.with_anew(fresh, &wanted)?;
+    // What is said of the other tables may have changed at the same time.
+    Ok(Some(reject::decided_anew(&plan, pipeline, misfits)?.unwrap_or(plan)))
+}
+
+/// The tables with columns to be widened.
+fn wanted(begun: &Plan, pipeline: &Pipeline) -> Result<BTreeSet<String>> {
+    let mut wanted = BTreeSet::new();
+    for table in &begun.tables {
+        let name = &table.schema.source;
+        for (column, report) in table.schema.columns.iter().zip(&table.columns) {
+            let said = pipeline.column(name, &column.source).and_then(|said| said.misfits);
+            let widen = said == Some(MisfitPolicy::Widen);
+            let refuse = |what: &str, todo: &str| {
+                Err(Error::new(Class::Undecided, what).todo(todo))
+                    .at(|| format!("column {}", column.source))
+                    .at(|| format!("table {name}"))
+            };
+            if report.widened && !widen {
+                return refuse(
+                    "it was widened already",
+                    "say `misfits = \"widen\"` again in the pipeline file, or drop what was created with the SQL that \
+                     `liteferry plan` prints and begin again",
+                );
+            }
+            if !widen || report.widened || report.strays == 0 {
+                continue;
+            }
+            if table.existing.is_some() {
+                return refuse(
+                    "the target's column exists: it is not widened",
+                    "say another `misfits` in the pipeline file, or change the target's column",
+                );
+            }
+            wanted.insert(name.clone());
+        }
+    }
+    Ok(wanted)
+}
+
+/// What becomes of the tables, one line each.
+pub(super) fn announced(begun: &Plan, plan: &Plan) -> Vec<String> {
+    let lines = plan.anew(begun).into_iter().map(|(old, new)| {
+        let columns = old.columns.iter().zip(new.schema.columns.iter().zip(&new.columns));
+        let widened = columns.filter(|(old, (_, new))| new.widened && !old.widened);
+        let widened: Vec<_> = widened
+            .map(|(_, (column, _))| format!("{} becomes {}", column.source, column.pg))
+            .collect();
+        format!(
+            "table {}: it is dropped and loaded again, because columns are widened: {}",
+            new.schema.source,
+            widened.join(", ")
+        )
+    });
+    lines.collect()
+}
+
+/// Puts `plan` in the place of the plan that has `begun`, and its tables in the place of those that are there.
+pub(super) fn replace(begun: &Plan, plan: &Plan, lease: Lease, link: &mut Link<'_>) -> Result<()> {
+    let (json, hash) = (plan.to_json()?, plan.hash()?);
+    link.with(|session| {
+        session.transaction(|session| {
+            ledger::guard(session, lease)?;
+            let there = ledger::find(session, &plan.name, &plan.target_schema)?;
+            if there.is_some_and(|there| there.plan_hash == hash) {
+                // It was committed, and the answer was lost.
+                return Ok(());
+            }
+            ledger::set_plan(session, lease, &json, &hash)?;
+            make_again(begun, plan, lease, session)?;
+            reach(Step::AnewMade);
+            Ok(())
+        })
+    })?;
+    reach(Step::AnewCommitted);
+    Ok(())
+}
+
+fn make_again(begun: &Plan, plan: &Plan, lease: Lease, session: &Session) -> Result<()> {
+    let pairs = plan.anew(begun);
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    ledger::set_phase(session, lease, "planned")?;
+    let done = ledger::done_steps(session, lease.migration)?;
+    if done.iter().all(|(step, _)| step != "tables") {
+        return Ok(());
+    }
+    for (old, _) in &pairs {
+        refuse_rows_of_others(session, lease, old).at(|| format!("table {}", old.schema.target))?;
+    }
+    let mut forgotten = Vec::new();
+    for step in gone(begun, plan, &pairs, session)? {
+        define::make(session, [begun.drop_constraint(step).as_str()])?;
+        forgotten.extend(step.ledger_names());
+    }
+    let old = pairs.iter().map(|(old, _)| *old);
+    define::make(session, anew::drop_again(old.clone()).iter().map(String::as_str))?;
+    for (old, new) in &pairs {
+        let target = &old.schema.target;
+        define::make(session, anew::create_again(new).iter().map(String::as_str))?;
+        ledger::forget_chunks(session, lease, target)?;
+        forgotten.extend(old.steps.iter().flat_map(crate::plan::Step::ledger_names));
+        forgotten.extend([format!("sequence {target}"), format!("vacuum {target}")]);
+    }
+    ledger::forget_steps(session, lease, &forgotten)
+}
+
+/// The foreign keys that go: those of the tables, those that reference them, and those that are others now.
+fn gone<'p>(
+    begun: &'p Plan,
+    plan: &'p Plan,
+    pairs: &[(&PlannedTable, &PlannedTable)],
+    session: &Session,
+) -> Result<Vec<&'p crate::plan::Step>> {
+    let mut gone: Vec<_> = begun.foreign_keys_gone(plan).collect();
+    for (old, _) in pairs {
+        let references = define::references_to(session, &old.schema)?;
+        let of_table = begun.foreign_keys.iter().filter(|step| {
+            step.table == old.schema.target
+                || references.iter().any(|(table, name)| *table == step.table && *name == step.name)
+        });
+        gone.extend(of_table);
+    }
+    Ok(gone)
+}
+
+/// Rows that came since are not liteferry's to drop.
+fn refuse_rows_of_others(session: &Session, lease: Lease, table: &PlannedTable) -> Result<()> {
+    let loaded = ledger::loaded_chunks(session, lease.migration)?;
+    let chunks = loaded.iter().filter(|chunk| chunk.table == table.schema.target);
+    let loaded: u64 = chunks.map(|chunk| chunk.sum.rows).sum();
+    match define::lock_and_count(session, &table.schema)? {
+        Some(there) if there > loaded => Err(Error::new(
+            Class::Undecided,
+            format!("it has {there} rows, of which this migration has loaded {loaded}: it cannot be loaded again"),
+        )
+        .todo("move the rows that others wrote elsewhere, then run this again")),
+        _ => Ok(()),
+    }
+}
