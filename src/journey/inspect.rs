@@ -1,7 +1,7 @@
 //! The source seen through: its schema, whether its file is whole, and the census of every value.
 
-use super::Setting;
 use super::reject::check_remedies;
+use super::{Setting, collide};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
@@ -11,6 +11,7 @@ use crate::model::{
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop, workers};
+use crate::plan::unique::{self, Apart};
 use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::census;
 use crate::store::sqlite::check::{self, Findings};
@@ -100,17 +101,36 @@ impl Inspected {
             )
             .todo("stop what writes to it and run the same command again"));
         }
-        let facts = Facts {
-            schema: &schema,
-            schema_hash: &self.schema_hash,
-            evidence: &evidence,
-            pipeline,
-            target,
-        };
-        let mut plan = plan::build(&facts)?;
+        let mut plan = self.decide(pipeline, target, (&schema, &evidence), setting)?;
         plan.damage.found = found.damage;
-        plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
         Ok(plan)
+    }
+
+    /// Decides everything, and once more where keys would not stay apart.
+    fn decide(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        (schema, evidence): (&SourceSchema, &[TableEvidence]),
+        setting: Setting<'_>,
+    ) -> Result<Plan> {
+        let mut apart = Apart::new();
+        loop {
+            let schema_hash = &self.schema_hash;
+            let facts = Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart };
+            let plan = plan::build(&facts)?;
+            plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
+            if self.source.accepts_corrupt() {
+                // Keys may be broken in the source already.
+                return Ok(plan);
+            }
+            let merged = collide::find(self, &plan, &schema.tables, evidence, setting)?;
+            let more = unique::keep_apart(&merged, &plan, &schema.tables, pipeline, &apart)?;
+            if more.is_empty() {
+                return Ok(plan);
+            }
+            apart.extend(more);
+        }
     }
 
     /// Refuses a source that is damaged, unless that was accepted.
@@ -161,10 +181,16 @@ impl Inspected {
 
     /// That no table at all can be read.
     fn nothing_left(&self, damage: &[String], schema: &SourceSchema) -> Error {
-        let of_tables = schema.unreadable.iter().map(|table| &table.reason);
-        let why = damage.iter().chain(of_tables).next().map_or("", String::as_str);
+        let of_table = |table: &UnreadableTable| format!("table {}: {}", table.name, table.reason);
+        let of_tables = schema.unreadable.iter().map(of_table);
+        let why = damage.iter().cloned().chain(of_tables).next().unwrap_or_default();
+        let todo = if damage.is_empty() {
+            "repair in the source what this names"
+        } else {
+            "restore it from a backup"
+        };
         Error::new(Class::Data, format!("no table of it can be read: {why}"))
-            .todo("restore it from a backup")
+            .todo(todo)
             .at(format!("source {}", self.source.path().display()))
     }
 

@@ -3,6 +3,7 @@
 mod anew;
 mod aside;
 pub mod check;
+mod collide;
 pub mod demo;
 pub mod history;
 mod index;

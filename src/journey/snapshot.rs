@@ -12,6 +12,7 @@ use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::GroupSums;
 use crate::row::{Row, RowVisitor, TupleEncoder};
+use crate::store::postgres::define;
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
@@ -64,6 +65,12 @@ pub(super) fn copy(
 /// What a user can do where the server takes no rows of a table of which it computes columns.
 fn with_advice(error: Error, table: &TableSchema) -> Error {
     let computes = table.columns.iter().any(|column| column.computed);
+    if error.class() == Class::Data && define::breaks_check(&error) {
+        return error.todo(
+            "a CHECK of the target's, as a domain has it, does not allow the value of a row: repair it in the source, or \
+             change the CHECK and run again",
+        );
+    }
     if error.class() != Class::Data || !computes {
         return error;
     }

@@ -49,6 +49,9 @@ pub struct Column {
     /// Which enum, where the type is one.
     #[serde(default)]
     pub enum_type: Option<EnumType>,
+    /// Digits of a second's fraction that the target keeps, where it does not keep all.
+    #[serde(default)]
+    pub fraction: Option<u8>,
     /// Whether the target says NOT NULL.
     pub not_null: bool,
     /// Whether all values are of storage class INTEGER or REAL.

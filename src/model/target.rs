@@ -70,9 +70,15 @@ pub struct TargetColumn {
     pub type_name: String,
     /// The same, where liteferry writes it.
     pub pg: Option<PgType>,
+    /// Digits of a second's fraction that it keeps, where it does not keep all.
+    #[serde(default)]
+    pub fraction: Option<u8>,
+    /// Whether its type is a domain over that one, whose CHECKs each value must keep.
+    #[serde(default)]
+    pub domain: bool,
     /// Name and labels of an enum.
     pub enum_type: Option<EnumType>,
-    /// Whether it is NOT NULL.
+    /// Whether it is NOT NULL, or its domain is.
     pub not_null: bool,
     /// Its DEFAULT.
     pub default: Option<String>,

@@ -6,7 +6,7 @@ use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
     ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, aside, ddl, existing,
-    generated, keys, references,
+    generated, keys, references, unique::Apart,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub pipeline: &'a Pipeline,
     /// The target's tables that have names of source tables, whatever the case of their letters.
     pub target: &'a [TargetTable],
+    /// Columns in whose type keys would be one that the source tells apart.
+    pub apart: &'a Apart,
 }
 
 /// Rows in a bucket, about, and the most buckets that a table has.
@@ -111,7 +113,7 @@ fn unusable_schema(schema: &str) -> Option<Error> {
     Some(Error::new(Class::Undecided, what).todo("give another `schema` in the pipeline file"))
 }
 
-fn undecided(mut refusals: Vec<Error>) -> Error {
+pub(super) fn undecided(mut refusals: Vec<Error>) -> Error {
     if refusals.len() == 1 {
         return refusals.swap_remove(0);
     }
@@ -151,7 +153,8 @@ fn plan_table(
     for (position, (column, seen)) in source.columns.iter().zip(&evidence.columns).enumerate() {
         let said = facts.pipeline.column(&source.name, &column.name);
         let there = fit.as_ref().and_then(|fit| fit.columns.get(position).copied());
-        match types::choose(column, seen, said, there) {
+        let apart = facts.apart.get(&(source.name.clone(), column.name.clone()));
+        match types::choose(column, seen, said, there, apart.map(String::as_str)) {
             Ok(choice) => choices.push(choice),
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
@@ -320,6 +323,7 @@ pub(super) fn table_schema(
             form: choice.form.clone(),
             pg: choice.pg,
             enum_type: None,
+            fraction: choice.fraction,
             numbers_only: evidence
                 .columns
                 .get(position)
@@ -443,6 +447,7 @@ mod tests {
         let schema = SourceSchema { tables: vec![table], ..SourceSchema::default() };
         let pipeline = Pipeline::of(Path::new("a.db"), "local");
         let facts = Facts {
+            apart: &super::Apart::new(),
             schema: &schema,
             schema_hash: "",
             evidence: &[evidence],

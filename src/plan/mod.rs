@@ -20,6 +20,7 @@ mod names;
 mod offenders;
 mod references;
 pub mod types;
+pub mod unique;
 
 pub use aside::PutAside;
 pub use build::{Facts, build};

@@ -241,6 +241,7 @@ mod tests {
             default: None,
             form: crate::model::Form::Plain,
             enum_type: None,
+            fraction: None,
             computed: false,
         };
         let shape = TableSchema {

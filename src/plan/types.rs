@@ -46,6 +46,8 @@ pub struct Choice {
     pub form: Form,
     /// The labels of an enum.
     pub labels: Vec<String>,
+    /// Digits of a second's fraction that the target keeps, where it does not keep all.
+    pub fraction: Option<u8>,
 }
 
 impl Choice {
@@ -62,6 +64,7 @@ impl Choice {
             widened: false,
             form: Form::Plain,
             labels: Vec::new(),
+            fraction: None,
         }
     }
 
@@ -106,7 +109,8 @@ pub fn probe(
     Ok(Probe { decimals, texts })
 }
 
-/// Chooses the type of a column; a target that exists has chosen already.
+/// Chooses the type of a column; a target that exists has chosen already. `apart` is why keys would not be kept apart
+/// by the type that would be chosen without it.
 ///
 /// # Errors
 ///
@@ -117,13 +121,17 @@ pub fn choose(
     evidence: &ColumnEvidence,
     said: Option<&ColumnSection>,
     target: Option<&TargetColumn>,
+    apart: Option<&str>,
 ) -> Result<Choice> {
     let nothing = ColumnSection::default();
     let said = said.unwrap_or(&nothing);
     let choice = match target {
         Some(target) => fitted::choose(target, evidence, said)?,
         None if said.is_about_the_type() => said::choose(column, evidence, said)?,
-        None => by_evidence(Declared::of(column), evidence),
+        None => match apart {
+            Some(why) => carrying_all(evidence, why),
+            None => by_evidence(Declared::of(column), evidence),
+        },
     };
     settle(choice, (column, target), evidence, said)
 }
@@ -184,12 +192,16 @@ pub fn remedy(said: &ColumnSection) -> (Remedy, Option<RawCell>) {
 /// The type that carries everything.
 fn widened(evidence: &ColumnEvidence) -> Choice {
     let reason = "widened: no narrower type carries every value";
+    Choice { widened: true, ..carrying_all(evidence, reason) }
+}
+
+fn carrying_all(evidence: &ColumnEvidence, reason: &str) -> Choice {
     let (read, pg) = if evidence.blobs + evidence.unstorable > 0 {
         (CellShape::AnyBytes, PgType::Bytea)
     } else {
         (CellShape::AnyText, PgType::Text)
     };
-    Choice { widened: true, ..Choice::new(read, pg, reason).warn() }
+    Choice::new(read, pg, reason).warn()
 }
 
 fn by_evidence(declared: Declared, evidence: &ColumnEvidence) -> Choice {

@@ -5,8 +5,10 @@
 
 mod compare;
 mod narrow;
+mod repeats;
 mod sums;
 
 pub use compare::{TableProof, compare};
 pub use narrow::{Difference, DifferenceKind, RowKeys, diff};
+pub use repeats::{Repeats, Short};
 pub use sums::{GroupSums, Grouping};

@@ -260,6 +260,7 @@ mod tests {
             recast: Recast::Keep,
             pg,
             enum_type: None,
+            fraction: None,
             not_null: false,
             numbers_only: true,
             misfits: Remedy::Reject,

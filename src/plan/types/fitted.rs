@@ -47,11 +47,15 @@ pub(super) fn choose(
         );
         return Err(undecided(what).todo("change the type of the target's column"));
     }
-    let reason = match pg {
-        PgType::Char(_) => "the target's column is so; shorter texts are padded with spaces",
-        _ => "the target's column is so",
+    let mut reason = match pg {
+        PgType::Char(_) => "the target's column is so; shorter texts are padded with spaces".into(),
+        _ => String::from("the target's column is so"),
     };
-    Ok(if choice.reason == SAID { Choice { reason: reason.into(), ..choice } } else { choice })
+    if target.domain || target.fraction.is_some() {
+        reason = format!("the target's column is {}", target.type_name);
+    }
+    let choice = Choice { fraction: target.fraction, ..choice };
+    Ok(if choice.reason == SAID { Choice { reason, ..choice } } else { choice })
 }
 
 /// A column that exists cannot get a type that carries everything.

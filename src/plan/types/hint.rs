@@ -136,7 +136,7 @@ mod tests {
             ..ColumnEvidence::default()
         };
         let column = column("DATETIME");
-        let choice = choose(&column, &evidence, None, None).unwrap();
+        let choice = choose(&column, &evidence, None, None, None).unwrap();
         let hint = hint(&column, &evidence, &choice, None).unwrap();
         (hint.open, hint.line.unwrap())
     }
@@ -171,7 +171,7 @@ mod tests {
         for (declared, evidence) in [("INTEGER", evidence), ("DATETIME", ColumnEvidence::default())]
         {
             let column = column(declared);
-            let choice = choose(&column, &evidence, None, None).unwrap();
+            let choice = choose(&column, &evidence, None, None, None).unwrap();
             assert_eq!(hint(&column, &evidence, &choice, None), None, "{declared}");
         }
     }

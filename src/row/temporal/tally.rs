@@ -61,6 +61,15 @@ impl IsoTally {
         self.keep(other.run);
     }
 
+    /// How many of these times have more digits of a second's fraction than that.
+    pub fn finer_than(&self, digits: u8) -> u64 {
+        let is_finer =
+            |least: ClockForm| matches!(least, ClockForm::Fixed(needed) if needed > digits);
+        let all = self.counts.iter().map(|(kind, count)| (kind, *count));
+        let all = all.chain(self.run.iter().map(|(kind, count)| (kind, *count)));
+        all.filter(|((_, least, _), _)| is_finer(*least)).map(|(_, count)| count).sum()
+    }
+
     /// The form that writes the most of these texts, and how many; none where there are none.
     pub fn best(&self) -> Option<(IsoForm, u64)> {
         let mut all = self.clone();

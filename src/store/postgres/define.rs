@@ -140,6 +140,11 @@ pub fn is_not_unique(error: &Error) -> bool {
     cause(error).contains(" 23505: ")
 }
 
+/// Whether the server refused rows because of a CHECK: while rows are loaded, a domain's, or one that could not go.
+pub fn breaks_check(error: &Error) -> bool {
+    cause(error).contains(" 23514: ")
+}
+
 /// What the server said, where it said something.
 pub fn cause(error: &Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)

@@ -218,9 +218,15 @@ impl From<&DbError> for Refusal {
         let code = refusal.code().code();
         let mut text = format!("{} {code}: {}", refusal.severity(), refusal.message());
         let quotes_rows = code.starts_with("22") || code.starts_with("23");
+        let of_domain = || {
+            refusal.datatype()?;
+            // Of a COPY in binary form it says no value.
+            let line = refusal.where_()?.lines().next()?.strip_prefix("COPY ")?;
+            line.rsplit_once(", column ").map(|(_, column)| column)
+        };
         let objects = [
             ("table", refusal.table()),
-            ("column", refusal.column()),
+            ("column", refusal.column().or_else(of_domain)),
             ("constraint", refusal.constraint()),
             ("detail", refusal.detail().filter(|_| !quotes_rows)),
             ("hint", refusal.hint()),

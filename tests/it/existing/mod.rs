@@ -1,6 +1,7 @@
 //! Tables that the target has already: rows are fitted to them, and they come out as they went in.
 
 mod aside;
+mod domains;
 mod fit;
 mod refused;
 mod resumed;

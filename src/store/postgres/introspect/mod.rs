@@ -25,14 +25,25 @@ WHERE n.nspname::text = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
   AND (c.relname::text = ANY ($2) OR lower(c.relname::text COLLATE \"C\") = ANY ($2)) ORDER BY 2";
 
 const COLUMNS: &str = "
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text, a.attnotnull,
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text, a.attnotnull OR u.not_null,
        pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '',
        (SELECT quote_ident(cn.nspname) || '.' || quote_ident(o.collname) FROM pg_collation o
         JOIN pg_namespace cn ON cn.oid = o.collnamespace WHERE o.oid = a.attcollation),
        s.name, coalesce(s.may_set, true), tn.nspname::text, t.typname::text,
-       ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
+       ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
+       format_type(u.oid, u.typmod), u.oid <> a.atttypid
 FROM pg_attribute a
-JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+JOIN LATERAL (
+    -- Below all domains: the last one says the size.
+    WITH RECURSIVE chain AS (
+        SELECT t.oid, a.atttypmod AS typmod, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull
+        FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT b.oid, c.typtypmod, b.typtype, b.typbasetype, b.typtypmod, b.typnotnull
+        FROM chain c JOIN pg_type b ON b.oid = c.typbasetype WHERE c.typtype = 'd')
+    SELECT c.oid, c.typmod, EXISTS (SELECT FROM chain d WHERE d.typtype = 'd' AND d.typnotnull) AS not_null
+    FROM chain c WHERE c.typtype <> 'd') u ON true
+JOIN pg_type t ON t.oid = u.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
 LEFT JOIN LATERAL (
     SELECT quote_ident(sn.nspname) || '.' || quote_ident(sc.relname) AS name,
@@ -167,14 +178,17 @@ fn has_rows(session: &Session, schema: &str, name: &str) -> Result<bool> {
 
 fn target_column(row: &Row) -> Result<TargetColumn> {
     let row = Some(row);
-    let type_name: String = column(row, 1)?;
-    let pg = kind::pg(&type_name, &column::<String>(row, 2)?);
+    let (declared, domain): (String, bool) = (column(row, 1)?, column(row, 14)?);
+    let base: String = column(row, 13)?;
+    let pg = kind::pg(&base, &column::<String>(row, 2)?);
     let named = |_: PgType| {
         Ok(EnumType { schema: column(row, 10)?, name: column(row, 11)?, labels: column(row, 12)? })
     };
     Ok(TargetColumn {
         name: column(row, 0)?,
         pg,
+        fraction: kind::fraction(&base),
+        domain,
         enum_type: pg.filter(|&pg| pg == PgType::Enum).map(named).transpose()?,
         not_null: column(row, 3)?,
         default: column(row, 4)?,
@@ -183,7 +197,7 @@ fn target_column(row: &Row) -> Result<TargetColumn> {
         collation: column(row, 7)?,
         sequence: column(row, 8)?,
         may_set: column(row, 9)?,
-        type_name,
+        type_name: if domain { format!("{declared}, a domain over {base}") } else { declared },
     })
 }
 

@@ -18,6 +18,8 @@ pub(in super::super) struct TimeBuilder {
     values: Values,
     clock: Clock,
     writer: FormWriter,
+    /// Microseconds of the shortest time that the target tells apart.
+    step: i64,
 }
 
 /// What a column holds.
@@ -64,7 +66,9 @@ impl TimeBuilder {
                 TimestampMicrosecondBuilder::new().with_data_type(column.read_type()),
             ),
         };
-        Ok(Self { values, clock, writer: FormWriter::new(column.form.clone())? })
+        let digits = column.fraction.map_or(0, |digits| 6_u32.saturating_sub(digits.into()));
+        let (step, form) = (10_i64.pow(digits), column.form.clone());
+        Ok(Self { values, clock, writer: FormWriter::new(form)?, step })
     }
 
     #[inline]
@@ -77,6 +81,11 @@ impl TimeBuilder {
                 (clock.meant(read)?, in_form)
             }
         };
+        if let IsoText::Time(micros) | IsoText::Naive(micros) | IsoText::Instant(micros) = value
+            && micros % self.step != 0
+        {
+            return Err("it has more digits of a second than the target's type keeps");
+        }
         match (&mut self.values, value) {
             (Values::Dates(builder), IsoText::Date(days)) => builder.append_value(days),
             (Values::Times(builder), IsoText::Time(micros)) => builder.append_value(micros),
