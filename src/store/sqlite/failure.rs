@@ -116,9 +116,12 @@ pub(super) fn reason(error: &rusqlite::Error) -> String {
     shown(text.as_bytes())
 }
 
-/// Text from a file that cannot be trusted, on one line and not too long.
+/// Text from a file that cannot be trusted, on one line and not too long; bytes that are no UTF-8 by their digits.
 pub(super) fn shown(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
+    let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let chunks = text.utf8_chunks();
+    let pieces = chunks.flat_map(|chunk| [chunk.valid().to_owned(), escaped(chunk.invalid())]);
+    let text: String = pieces.collect();
     let mut shown: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MAX).collect();
     if text.chars().nth(SHOWN_MAX).is_some() {
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn text_of_a_file_stays_on_its_line() {
-        assert_eq!(shown(b"a\x1b[31m\nb\xff"), "a [31m b\u{fffd}");
+        assert_eq!(shown(b"a\x1b[31m\nb\xff"), "a [31m b\\xff");
         assert_eq!(shown(&[b'x'; 1000]).chars().count(), 301);
     }
 }

@@ -29,10 +29,16 @@ pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     let mut tables = Vec::with_capacity(listed.len());
     let mut unreadable = not_understood(connection)?;
     for (name, without_rowid, strict) in listed {
-        let read = match String::from_utf8(name.clone()) {
-            Ok(name) => table(connection, ListedTable { name, without_rowid, strict }),
-            Err(_not_utf8) => {
-                let reason = "its name is not UTF-8".into();
+        let read = match (String::from_utf8(name.clone()), misnamed_part(connection, &name)) {
+            (Ok(name), None) => table(connection, ListedTable { name, without_rowid, strict }),
+            (Ok(_), Some(part)) => {
+                let reason =
+                    format!("the name of its {part} is not UTF-8: rename it in the source");
+                unreadable.push(UnreadableTable { name: shown(&name), reason, damaged: false });
+                continue;
+            }
+            (Err(_not_utf8), _) => {
+                let reason = "its name is not UTF-8: rename it in the source".into();
                 unreadable.push(UnreadableTable { name: shown(&name), reason, damaged: false });
                 continue;
             }
@@ -47,6 +53,22 @@ pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     }
     let left_behind = left_behind(connection)?;
     Ok(SourceSchema { tables, left_behind, unreadable })
+}
+
+/// The first column or index of a table that no name of the target can name, in words.
+fn misnamed_part(connection: &Connection, table: &[u8]) -> Option<String> {
+    let table = std::str::from_utf8(table).ok()?;
+    let names = rows(
+        connection,
+        "SELECT 'column', name FROM pragma_table_xinfo(?1, 'main')
+         UNION ALL SELECT 'index', name FROM pragma_index_list(?1, 'main')",
+        [table],
+        |row| Ok((row.get::<_, String>(0)?, text(row, 1)?)),
+    );
+    // What cannot be listed is told where the table is read.
+    let names = names.unwrap_or_default();
+    let mut misnamed = names.into_iter().filter(|(_, name)| std::str::from_utf8(name).is_err());
+    misnamed.next().map(|(kind, name)| format!("{kind} {}", shown(&name)))
 }
 
 /// A table of which something cannot be read; an error that is about something else is passed on.

@@ -371,18 +371,49 @@ fn control_characters_in_names_are_escaped_wherever_people_read_them() {
 }
 
 #[test]
-fn names_that_are_no_utf_8_end_the_run_before_anything_is_created() {
-    for table in ["aaaa", "bbbb"] {
+fn names_that_are_no_utf_8_are_told_and_keep_no_other_table_from_being_moved() {
+    const TABLE: &str = "CREATE TABLE aaaa (bbbb, x); CREATE INDEX cccc ON aaaa (x); INSERT INTO aaaa VALUES (1, 2);";
+    for (word, told) in [
+        ("aaaa", "table gr\\xfc\\xdf: no row of it can be read: its name is not UTF-8"),
+        (
+            "bbbb",
+            "table aaaa: no row of it can be read: the name of its column gr\\xfc\\xdf is not UTF-8",
+        ),
+        (
+            "cccc",
+            "table aaaa: no row of it can be read: the name of its index gr\\xfc\\xdf is not UTF-8",
+        ),
+    ] {
         let env = Environment::new();
-        env.sqlite("CREATE TABLE aaaa (bbbb)");
-        let whole = std::fs::read(env.source()).unwrap();
-        let mut bytes = whole.clone();
-        while let Some(at) = bytes.windows(4).position(|four| four == table.as_bytes()) {
-            bytes[at..at + 4].copy_from_slice(b"gr\xfc\xdf");
+        env.sqlite(TABLE);
+        misname(&env, word);
+        let (_, reason) = told.split_once("be read: ").unwrap();
+        env.run(&[]).expect(65).saying(&[
+            "no table of it can be read: table",
+            reason,
+            "repair in the source",
+        ]);
+        assert_eq!(env.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
+        for more in [&[][..], &["--accept-corrupt"]] {
+            let env = Environment::new();
+            env.sqlite(&format!("{TABLE} CREATE TABLE good (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO good VALUES (1, 'x')"));
+            misname(&env, word);
+            env.liteferry(&env.ends("plan", more)).expect(0).saying(&[&told.replace('\\', "\\\\")]);
+            env.run(more).expect(65).saying(&[told, "what could be read is moved, and equal"]);
+            assert_eq!(env.column("SELECT id || n FROM good"), ["1x"]);
+            assert_eq!(
+                env.column("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"),
+                ["good"]
+            );
         }
-        std::fs::write(env.source(), bytes).unwrap();
-        let done = env.run(&[]).expect(65);
-        assert!(done.stderr.to_ascii_lowercase().contains("utf-8"), "{done}");
-        assert_eq!(env.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"), "0");
     }
+}
+
+/// Gives what has a name in the source another of the same length, in Latin-1.
+fn misname(env: &Environment, word: &str) {
+    let mut bytes = std::fs::read(env.source()).unwrap();
+    while let Some(at) = bytes.windows(4).position(|four| four == word.as_bytes()) {
+        bytes[at..at + 4].copy_from_slice(b"gr\xfc\xdf");
+    }
+    std::fs::write(env.source(), bytes).unwrap();
 }
