@@ -23,10 +23,10 @@ pub enum TextProbe {
     Decimal,
     /// The shapes of dates; for wall clocks of a zone, also whether its clocks showed them.
     Temporal(Option<TimeZone>),
-    /// Whether they are dates in this order.
-    Ordered(DateOrder),
-    /// Whether they are compact dates.
-    Compact,
+    /// Whether they are dates in this order, and whether the clocks of a zone showed them.
+    Ordered(DateOrder, Option<TimeZone>),
+    /// Whether they are compact dates, and whether the clocks of a zone showed them.
+    Compact(Option<TimeZone>),
     /// Whether they are the two words of a boolean.
     Words,
     /// Whether they are UUIDs.
@@ -106,7 +106,7 @@ pub struct ColumnEvidence {
     pub not_decimal: u64,
     /// TEXTs that are decimals without needless zeros; [`TextProbe::Decimal`] only.
     pub short_decimals: u64,
-    /// Shapes of the dates; [`TextProbe::Temporal`] only.
+    /// Shapes of the dates; [`TextProbe::Temporal`], [`TextProbe::Ordered`] and [`TextProbe::Compact`] only.
     pub dates: DateShapes,
     /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
     pub looks: TextLooks,

@@ -56,9 +56,9 @@ pub(super) fn probe(
     let kind = target.and_then(|target| target.pg).or(kind);
     Ok(Some(match (kind, said.from) {
         (Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz), from) => match from {
-            Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy),
-            Some(TimeSource::Mdy) => TextProbe::Ordered(DateOrder::Mdy),
-            Some(TimeSource::Yyyymmdd) => TextProbe::Compact,
+            Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy, zone),
+            Some(TimeSource::Mdy) => TextProbe::Ordered(DateOrder::Mdy, zone),
+            Some(TimeSource::Yyyymmdd) => TextProbe::Compact(zone),
             _ => TextProbe::Temporal(zone),
         },
         (Some(PgType::Time), _) => TextProbe::Temporal(None),
@@ -172,9 +172,13 @@ fn time(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<C
             return Err(epoch_undecided(pg, evidence));
         }
         None | Some(TimeSource::Iso8601) => return iso(pg, evidence, said),
-        Some(TimeSource::Dmy) => return calendar(CellShape::Ordered(DateOrder::Dmy), pg, said),
-        Some(TimeSource::Mdy) => return calendar(CellShape::Ordered(DateOrder::Mdy), pg, said),
-        Some(TimeSource::Yyyymmdd) => return calendar(CellShape::Compact, pg, said),
+        Some(TimeSource::Dmy) => {
+            return calendar(CellShape::Ordered(DateOrder::Dmy), pg, evidence, said);
+        }
+        Some(TimeSource::Mdy) => {
+            return calendar(CellShape::Ordered(DateOrder::Mdy), pg, evidence, said);
+        }
+        Some(TimeSource::Yyyymmdd) => return calendar(CellShape::Compact, pg, evidence, said),
         Some(TimeSource::UnixS) => EpochUnit::Seconds,
         Some(TimeSource::UnixMs) => EpochUnit::Milliseconds,
         Some(TimeSource::UnixUs) => EpochUnit::Microseconds,
@@ -191,10 +195,17 @@ fn time(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<C
 }
 
 /// Dates and times that are not written as ISO has it.
-fn calendar(read: CellShape, pg: PgType, said: &ColumnSection) -> Result<Choice> {
+fn calendar(
+    read: CellShape,
+    pg: PgType,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let choice = Choice::new(read, pg, SAID);
     match (pg, &said.zone) {
-        (PgType::Timestamptz, Some(zone)) => Ok(choice.recast(Recast::Localize(zone.clone()))),
+        (PgType::Timestamptz, Some(zone)) => {
+            Ok(with_twice(choice.recast(Recast::Localize(zone.clone())), evidence, zone))
+        }
         (PgType::Timestamptz, None) => Err(zone_undecided()),
         (_, Some(_)) => Err(undecided(format!("a {pg} has no zone"))
             .todo("say `type = \"timestamptz\"`, or leave out `zone`")),
@@ -237,7 +248,12 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
         let read = if dates.never > 0 { CellShape::IsoWall } else { CellShape::IsoNaive };
         Choice::new(read, pg, SAID).recast(Recast::Localize(zone.into()))
     };
-    match dates.twice {
+    with_twice(choice, evidence, zone)
+}
+
+/// Says of which wall clocks the first instant is taken.
+fn with_twice(choice: Choice, evidence: &ColumnEvidence, zone: &str) -> Choice {
+    match evidence.dates.twice {
         0 => choice,
         twice => {
             let reason = format!(

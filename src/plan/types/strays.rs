@@ -56,11 +56,11 @@ pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
         CellShape::IsoEither(_) => numbers + blobs + dates.other + dates.time + dates.never,
         CellShape::Ordered(_) => {
             let dated = dates.date + if choice.pg == PgType::Date { 0 } else { dates.naive };
-            numbers + blobs + texts - dated
+            numbers + blobs + texts - dated + dates.never
         }
         CellShape::Compact => {
             let timed = if choice.pg == PgType::Date { dates.naive } else { 0 };
-            reals + blobs + dates.other + timed
+            reals + blobs + dates.other + timed + dates.never
         }
         CellShape::Uuid => numbers + unparsed + blobs - evidence.uuid_blobs,
         CellShape::Inet | CellShape::Json => numbers + blobs + unparsed,

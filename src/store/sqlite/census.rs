@@ -211,8 +211,8 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
         }
         ValueRef::Integer(value) => {
             column.integers += 1;
-            if probe.texts == TextProbe::Compact {
-                count_time(column, IsoText::parse_compact_integer(value));
+            if let TextProbe::Compact(zone) = &probe.texts {
+                count_time(column, IsoText::parse_compact_integer(value), zone.as_ref());
             }
             let (least, greatest) = column.integer_range.unwrap_or((value, value));
             column.integer_range = Some((least.min(value), greatest.max(value)));
@@ -264,9 +264,13 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &TextProbe) {
             look_at_decimal(column, text);
             looks::note(&mut column.looks, text, column.texts);
         }
-        TextProbe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
-        TextProbe::Ordered(order) => count_time(column, IsoText::parse_ordered(text, *order)),
-        TextProbe::Compact => count_time(column, IsoText::parse_compact(text)),
+        TextProbe::Temporal(zone) => count_time(column, IsoText::parse(text), zone.as_ref()),
+        TextProbe::Ordered(order, zone) => {
+            count_time(column, IsoText::parse_ordered(text, *order), zone.as_ref());
+        }
+        TextProbe::Compact(zone) => {
+            count_time(column, IsoText::parse_compact(text), zone.as_ref());
+        }
         TextProbe::Words => {
             if let Some((words, _value)) = BoolWords::of(text) {
                 column.forms.words.add(words, 1);
@@ -324,28 +328,27 @@ fn look_at_label(column: &mut ColumnEvidence, text: &str) {
     }
 }
 
-fn count_time(column: &mut ColumnEvidence, read: Result<(IsoText, IsoForm), Refusal>) {
-    match read {
-        Ok((value, form)) => {
-            match value {
-                IsoText::Date(_) => column.dates.date += 1,
-                IsoText::Time(_) => column.dates.time += 1,
-                IsoText::Naive(_) => column.dates.naive += 1,
-                IsoText::Instant(_) => column.dates.offset += 1,
-            }
-            column.forms.iso.add(value, form);
+fn count_time(
+    column: &mut ColumnEvidence,
+    read: Result<(IsoText, IsoForm), Refusal>,
+    zone: Option<&TimeZone>,
+) {
+    let Ok((value, form)) = read else {
+        column.dates.other += 1;
+        return;
+    };
+    column.forms.iso.add(value, form);
+    let wall = match value {
+        IsoText::Date(days) => {
+            column.dates.date += 1;
+            i64::from(days) * 86_400_000_000
         }
-        Err(_refusal) => column.dates.other += 1,
-    }
-}
-
-fn look_at_date(column: &mut ColumnEvidence, text: &str, zone: Option<&TimeZone>) {
-    let read = IsoText::parse(text);
-    count_time(column, read);
-    let wall = match read {
-        Ok((IsoText::Date(days), _)) => i64::from(days) * 86_400_000_000,
-        Ok((IsoText::Naive(wall), _)) => wall,
-        _ => return,
+        IsoText::Naive(wall) => {
+            column.dates.naive += 1;
+            wall
+        }
+        IsoText::Time(_) => return column.dates.time += 1,
+        IsoText::Instant(_) => return column.dates.offset += 1,
     };
     match zone.map(|zone| zone::meaning(wall, zone)) {
         Some(Meaning::Twice(..)) => column.dates.twice += 1,

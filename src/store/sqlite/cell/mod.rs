@@ -1,5 +1,6 @@
 //! One SQLite cell to one Arrow value, strictly: what has no exact counterpart is refused with the reason, never bent.
 
+mod clock;
 mod number;
 mod parsed;
 mod text;
