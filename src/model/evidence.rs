@@ -1,6 +1,8 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
-use super::{BoolWords, DateOrder, IsoTally, JsonForm, RowRange, SourceTable, UuidForm};
+use super::{
+    BoolWords, DateOrder, IsoTally, JsonForm, RowRange, SourceTable, Telling, UuidForm, Witness,
+};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -12,6 +14,8 @@ pub struct Probe {
     pub decimals: bool,
     /// What is asked of TEXTs.
     pub texts: TextProbe,
+    /// How its cells tell instants, and the column that must tell the same ones.
+    pub witness: Option<(Telling, Witness)>,
 }
 
 /// What the census asks of TEXTs.
@@ -108,6 +112,8 @@ pub struct ColumnEvidence {
     pub short_decimals: u64,
     /// Shapes of the dates; [`TextProbe::Temporal`], [`TextProbe::Ordered`] and [`TextProbe::Compact`] only.
     pub dates: DateShapes,
+    /// How its times stand to those of another column; [`Probe::witness`] only.
+    pub witness: WitnessCounts,
     /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
     pub looks: TextLooks,
     /// TEXTs that are what the probe asked for; not those that a field of their own counts.
@@ -224,6 +230,17 @@ pub struct DateShapes {
     pub never: u64,
 }
 
+/// How the times of a column stand to those of another column of their rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WitnessCounts {
+    /// Times that it contradicts, or of which it has something that tells no time.
+    pub differ: u64,
+    /// Wall clocks that were shown twice, and that it decides.
+    pub decided: u64,
+    /// Wall clocks that were shown twice, and that it does not decide.
+    pub open: u64,
+}
+
 impl ColumnEvidence {
     /// Values that are not NULL.
     pub fn values(&self) -> u64 {
@@ -275,6 +292,9 @@ impl ColumnEvidence {
         self.dates.other += other.dates.other;
         self.dates.twice += other.dates.twice;
         self.dates.never += other.dates.never;
+        self.witness.differ += other.witness.differ;
+        self.witness.decided += other.witness.decided;
+        self.witness.open += other.witness.open;
         self.looks.dates += other.looks.dates;
         self.looks.naive += other.looks.naive;
         self.looks.offset += other.looks.offset;

@@ -6,6 +6,12 @@ use std::collections::BTreeSet;
 
 /// Their number, at least: where the census did not count them one by one, some are one.
 pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
+    let contradicted = choice.witness.as_ref().map_or(0, |_| evidence.witness.differ);
+    of_shape(choice, evidence) + contradicted
+}
+
+/// Those that the column could not hold whatever stands beside them.
+fn of_shape(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
     let ColumnEvidence { integers, reals, texts, blobs, dates, .. } = evidence;
     let numbers = integers + reals;
     let some = u64::from;

@@ -8,6 +8,7 @@ use super::connection::refused;
 use super::content::ContentHasher;
 use super::looks;
 use super::read::Reader;
+use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
@@ -107,6 +108,7 @@ fn scan(
     }
     .map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
+    let mut witnessed = Witnessed::all(table, probes)?;
     let mut told_bytes = 0;
     while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
@@ -114,6 +116,9 @@ fn scan(
             let cell = row.get_ref(position).map_err(refused)?;
             cutter.content.cell(cell);
             row_bytes += look_at(column, cell, probe);
+        }
+        for pair in &mut witnessed {
+            pair.look_at(&mut evidence, row).map_err(refused)?;
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;

@@ -16,6 +16,7 @@ mod looks;
 pub mod read;
 pub mod references;
 pub mod salvage;
+mod witnessed;
 #[cfg(test)]
 mod zoo;
 

@@ -2,7 +2,7 @@
 
 use super::{Reason, stray};
 use crate::error::Result;
-use crate::model::{CellShape, DateOrder, EpochUnit, IsoForm, Recast};
+use crate::model::{CellShape, DateOrder, EpochUnit, IsoForm, Recast, Telling};
 use crate::row::epoch::Number;
 use crate::row::temporal::{IsoText, Refusal};
 use crate::row::zone::{self, Localizer, Meaning};
@@ -55,12 +55,42 @@ pub(in super::super) enum Told {
     Twice(i64, i64),
 }
 
+impl Told {
+    /// What is taken where nothing else decides.
+    #[inline]
+    pub(super) fn first(self) -> IsoText {
+        match self {
+            Self::Once(time) => time,
+            Self::Twice(first, _) => IsoText::Instant(first),
+        }
+    }
+
+    /// The instants that it can be, in order; none for what is no instant.
+    pub(super) fn instants(self) -> impl Iterator<Item = i64> + Clone {
+        let (first, second) = match self {
+            Self::Once(IsoText::Instant(micros) | IsoText::Naive(micros)) => (Some(micros), None),
+            Self::Once(IsoText::Date(_) | IsoText::Time(_)) => (None, None),
+            Self::Twice(first, second) => (Some(first), Some(second)),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
 /// What a cell says by itself: the time, and the form of a text.
 pub(super) type Read = (IsoText, Option<IsoForm>);
 
 impl Clock {
-    /// For cells of this shape, which the transform recasts.
+    /// For cells of this shape, of which the transform is still to recast wall clocks.
     pub(super) fn new(read: &CellShape, recast: &Recast) -> Result<Self> {
+        Self::of(read, recast, false)
+    }
+
+    /// For cells that tell instants, wall clocks included.
+    pub(in super::super) fn of_instants(telling: &Telling) -> Result<Self> {
+        Self::of(&telling.read, &telling.recast, true)
+    }
+
+    fn of(read: &CellShape, recast: &Recast, instants: bool) -> Result<Self> {
         let zone = |zone: &str| Ok::<_, crate::Error>(Localizer::new(zone::find(zone)?));
         let written = match read {
             CellShape::Epoch(unit) => Written::Epoch(*unit),
@@ -75,12 +105,30 @@ impl Clock {
         };
         let walls = match (read, recast) {
             (CellShape::IsoEither(name), _) => Walls::Instants(zone(name)?),
-            // The census saw that its clocks showed all of them.
-            (CellShape::IsoNaive, _) => Walls::Kept,
-            (_, Recast::Localize(name)) => Walls::Shown(zone(name)?),
-            (_, Recast::Keep) => Walls::Kept,
+            (_, Recast::Localize(name)) if instants => Walls::Instants(zone(name)?),
+            // Of the others the census saw that the zone's clocks showed them all.
+            (_, Recast::Localize(name)) if *read != CellShape::IsoNaive => {
+                Walls::Shown(zone(name)?)
+            }
+            _ => Walls::Kept,
         };
         Ok(Self { written, offsets, walls })
+    }
+
+    /// What a cell tells.
+    pub(in super::super) fn tell(&mut self, cell: ValueRef<'_>) -> Result<Told, Reason> {
+        let (read, _form) = self.read(cell)?;
+        self.meant(read)
+    }
+
+    /// The same of a cell that is only compared: of nanoseconds those beyond a microsecond are left out.
+    pub(super) fn tell_below(&mut self, cell: ValueRef<'_>) -> Result<Told, Reason> {
+        if let (Written::Epoch(unit), ValueRef::Integer(count)) = (self.written, cell)
+            && let Some(micros) = unit.micros_below(count)
+        {
+            return Ok(Told::Once(IsoText::Naive(micros)));
+        }
+        self.tell(cell)
     }
 
     /// What a cell says by itself.

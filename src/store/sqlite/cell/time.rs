@@ -1,14 +1,16 @@
 //! Cells of columns that become dates or times.
 
 use super::clock::{Clock, Told, number, wall};
+use super::witness::WitnessReader;
 use super::{Fit, Reason};
 use crate::error::Result;
-use crate::model::{CellShape, Column, EpochUnit, Form, NumberClass, PgType};
+use crate::model::{CellShape, Column, EpochUnit, Form, NumberClass, PgType, Telling};
 use crate::row::form::FormWriter;
 use crate::row::temporal::IsoText;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{Date32Builder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder};
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(in super::super) struct TimeBuilder {
@@ -17,6 +19,7 @@ pub(in super::super) struct TimeBuilder {
     /// What counts, and mostly of which storage class.
     epoch: Option<(EpochUnit, NumberClass)>,
     writer: FormWriter,
+    witness: Option<Box<WitnessReader>>,
 }
 
 /// What a column holds.
@@ -40,21 +43,51 @@ impl TimeBuilder {
             (CellShape::Epoch(unit), _) => Some((*unit, NumberClass::Integer)),
             _ => None,
         };
-        let clock = Clock::new(&column.read, &column.recast)?;
-        Ok(Self { values, clock, epoch, writer: FormWriter::new(column.form.clone())? })
+        let (clock, witness) = match &column.witness {
+            Some(witness) => {
+                let (read, recast) = (column.read.clone(), column.recast.clone());
+                let clock = Clock::of_instants(&Telling { read, recast })?;
+                (clock, Some(Box::new(WitnessReader::new(witness)?)))
+            }
+            None => (Clock::new(&column.read, &column.recast)?, None),
+        };
+        let writer = FormWriter::new(column.form.clone())?;
+        Ok(Self { values, clock, epoch, writer, witness })
     }
 
     #[inline]
     pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
+        let (told, in_form) = self.tell(cell)?;
+        self.push(told.first(), in_form)
+    }
+
+    /// Appends a cell if the cell beside it tells the same instant.
+    pub(super) fn append_beside(
+        &mut self,
+        cell: ValueRef<'_>,
+        beside: ValueRef<'_>,
+    ) -> Result<Fit, Cow<'static, str>> {
+        let (told, in_form) = self.tell(cell)?;
+        let value = match &mut self.witness {
+            Some(witness) => IsoText::Instant(witness.agreed(told, beside)?),
+            None => told.first(),
+        };
+        Ok(self.push(value, in_form)?)
+    }
+
+    /// What a cell tells, and whether it is what its column's form writes for that.
+    #[inline]
+    fn tell(&mut self, cell: ValueRef<'_>) -> Result<(Told, bool), Reason> {
         let (read, form) = self.clock.read(cell)?;
         let in_form = match form {
             Some(form) => self.writer.writes_text(read, &form),
             None => self.is_count_in_form(read, cell),
         };
-        let value = match self.clock.meant(read)? {
-            Told::Once(value) => value,
-            Told::Twice(first, _) => IsoText::Instant(first),
-        };
+        Ok((self.clock.meant(read)?, in_form))
+    }
+
+    #[inline]
+    fn push(&mut self, value: IsoText, in_form: bool) -> Result<Fit, Reason> {
         match (&mut self.values, value) {
             (Values::Dates(builder), IsoText::Date(days)) => builder.append_value(days),
             (Values::Times(builder), IsoText::Time(micros)) => builder.append_value(micros),
