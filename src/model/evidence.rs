@@ -1,11 +1,12 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
 use super::{
-    BoolWords, DateOrder, IsoTally, JsonForm, RowRange, SourceTable, Telling, UuidForm, Witness,
+    BoolWords, DateOrder, IsoTally, JsonForm, Kin, RowRange, SourceTable, Telling, UuidForm,
+    Witness,
 };
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Probe {
     pub texts: TextProbe,
     /// How its cells tell instants, and the column that must tell the same ones.
     pub witness: Option<(Telling, Witness)>,
+    /// Whether columns are sought whose numbers count the times that its wall clocks show.
+    pub kin: bool,
 }
 
 /// What the census asks of TEXTs.
@@ -114,6 +117,8 @@ pub struct ColumnEvidence {
     pub dates: DateShapes,
     /// How its times stand to those of another column; [`Probe::witness`] only.
     pub witness: WitnessCounts,
+    /// How its wall clocks stand to numbers of other columns, by their names; [`Probe::kin`] only.
+    pub kin: BTreeMap<String, Kin>,
     /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
     pub looks: TextLooks,
     /// TEXTs that are what the probe asked for; not those that a field of their own counts.
@@ -258,6 +263,9 @@ impl ColumnEvidence {
     /// Adds what another part of the table showed.
     pub fn merge(&mut self, other: &Self) {
         self.merge_labels(other);
+        for (column, kin) in &other.kin {
+            self.kin.entry(column.clone()).or_default().merge(kin);
+        }
         self.nulls += other.nulls;
         self.integers += other.integers;
         self.reals += other.reals;

@@ -38,4 +38,4 @@ pub use target::{
     TargetTrigger,
 };
 pub use types::{EnumType, NumericSize, PgType};
-pub use witness::{Telling, Witness};
+pub use witness::{Kin, Telling, Witness};

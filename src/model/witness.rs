@@ -4,6 +4,7 @@
 
 use super::{CellShape, EpochUnit, Recast};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Another column of the row, which must tell the same instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,5 +37,69 @@ impl Witness {
             CellShape::Epoch(EpochUnit::Milliseconds | EpochUnit::JulianDays) => 1_000,
             _ => 1,
         }
+    }
+}
+
+/// How wall clocks stand to the numbers of another column, of which nobody has said that they are the same times.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Kin {
+    /// No row has both.
+    #[default]
+    Unseen,
+    /// In these zones, all rows that have both tell the same times.
+    Agrees {
+        /// What the numbers count.
+        unit: EpochUnit,
+        /// The zones' names.
+        zones: BTreeSet<String>,
+        /// Rows that have both.
+        rows: u64,
+    },
+    /// In no zone.
+    Differs,
+}
+
+impl Kin {
+    /// Adds what another part of the table showed.
+    pub fn merge(&mut self, other: &Self) {
+        *self = match (std::mem::take(self), other) {
+            (Self::Unseen, one) => one.clone(),
+            (one, Self::Unseen) => one,
+            (
+                Self::Agrees { unit, zones, rows },
+                Self::Agrees { unit: same, zones: theirs, rows: more },
+            ) if unit == *same && !zones.is_disjoint(theirs) => {
+                Self::Agrees { unit, zones: &zones & theirs, rows: rows + more }
+            }
+            _ => Self::Differs,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EpochUnit, Kin};
+
+    #[test]
+    fn parts_of_a_table_agree_in_the_zones_of_all_of_them() {
+        let agrees = |unit, zones: &[&str], rows| Kin::Agrees {
+            unit,
+            zones: zones.iter().map(|&zone| zone.into()).collect(),
+            rows,
+        };
+        let seconds = |zones: &[&str], rows| agrees(EpochUnit::Seconds, zones, rows);
+        let merged = |mut one: Kin, other: Kin| {
+            one.merge(&other);
+            one
+        };
+        assert_eq!(merged(seconds(&["A", "B"], 2), seconds(&["B", "C"], 3)), seconds(&["B"], 5));
+        assert_eq!(merged(Kin::Unseen, seconds(&["A"], 2)), seconds(&["A"], 2));
+        assert_eq!(merged(seconds(&["A"], 2), Kin::Unseen), seconds(&["A"], 2));
+        assert_eq!(merged(seconds(&["A"], 2), seconds(&["B"], 3)), Kin::Differs);
+        assert_eq!(
+            merged(seconds(&["A"], 2), agrees(EpochUnit::CoreData, &["A"], 3)),
+            Kin::Differs
+        );
+        assert_eq!(merged(Kin::Differs, seconds(&["A"], 2)), Kin::Differs);
     }
 }

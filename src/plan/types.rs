@@ -92,7 +92,7 @@ pub fn probe(
     let said = said.unwrap_or(&nothing);
     let witness = witness::probe(table, column, said)?;
     if let Some(texts) = said::probe(said, target)? {
-        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts, witness });
+        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts, witness, kin: false });
     }
     let zone = said.zone.as_deref().map(zone::find).transpose()?;
     let (decimals, texts) = match Declared::of(column) {
@@ -107,7 +107,8 @@ pub fn probe(
             (true, TextProbe::Decimal)
         }
     };
-    Ok(Probe { decimals, texts, witness })
+    let kin = target.is_none() && !said.is_about_the_type() && texts == TextProbe::Temporal(None);
+    Ok(Probe { decimals, texts, witness, kin })
 }
 
 /// Chooses the type of a column; a target that exists has chosen already.

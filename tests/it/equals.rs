@@ -2,6 +2,8 @@
 //! a misfit. What the instants are, SQLite and PostgreSQL say.
 
 use crate::environment::{Done, Environment};
+use liteferry::sample::trading::{Sizes, Trading};
+use liteferry::store::sqlite::fill::{Journal, fill};
 use std::os::unix::process::ExitStatusExt;
 
 /// A summer's time with and without a fraction, an hour that came twice with each of its instants, without one, and with
@@ -330,4 +332,36 @@ fn what_cannot_be_compared_must_be_decided_in_its_line() {
         "equal to `timestamp as unix`",
         "choose another `zone`",
     ]);
+}
+
+#[test]
+fn init_offers_a_column_that_agrees_in_some_zone_and_none_that_one_row_contradicts() {
+    let env = Environment::new();
+    let sample = Trading::new(7, Sizes::for_rows(1000));
+    fill(&env.source(), &sample, Journal::Delete, &mut |_| ()).unwrap();
+    env.sqlite(
+        "CREATE TABLE almost (timestamp BIGINT, datetime DATETIME);
+         INSERT INTO almost SELECT timestamp, datetime FROM ohlcv_data; UPDATE almost SET timestamp = timestamp + 3600 WHERE rowid = 77;
+         CREATE TABLE fine (ms INTEGER, at DATETIME, id INTEGER);
+         INSERT INTO fine VALUES (1757938398123, '2025-09-15 12:13:18.123456', 1), (NULL, '2020-01-01 00:00:00', 2)",
+    );
+    env.liteferry(&env.ends("init", &["--output", "pipeline.toml"])).expect(0);
+    let text = std::fs::read_to_string(env.path("pipeline.toml")).unwrap();
+    let offered: Vec<_> = text.lines().filter(|line| line.contains("equals = ")).collect();
+    let lines = [
+        "# at = { type = \"timestamptz\", zone = \"UTC\", equals = \"ms as unix_ms\" }",
+        "# datetime = { type = \"timestamptz\", zone = \"America/Denver\", equals = \"timestamp as unix_s\" }",
+    ];
+    assert_eq!(offered.len(), lines.len(), "{text}");
+    for (offered, line) in offered.iter().zip(lines) {
+        assert!(offered.starts_with(line), "{offered}");
+        assert!(offered.contains("# instead: in all "), "{offered}");
+    }
+    // What is offered holds for every row.
+    let taken = lines.iter().fold(text.clone(), |text, line| text.replace(line, &line[2..]));
+    std::fs::write(env.path("pipeline.toml"), taken).unwrap();
+    env.liteferry(&["run", "--no-capture", "pipeline.toml"]).expect(0);
+    let apart = "SELECT count(*) FILTER (WHERE extract(epoch FROM datetime) = timestamp) || ' of ' || count(*) FROM ohlcv_data";
+    let rows = env.value("SELECT count(*) FROM ohlcv_data");
+    assert_eq!(env.value(apart), format!("{rows} of {rows}"));
 }

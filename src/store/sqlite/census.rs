@@ -6,6 +6,7 @@
 use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
+use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
 use super::witnessed::Witnessed;
@@ -109,6 +110,7 @@ fn scan(
     .map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
     let mut witnessed = Witnessed::all(table, probes)?;
+    let mut pairs = Pair::all(table, probes);
     let mut told_bytes = 0;
     while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
@@ -119,6 +121,9 @@ fn scan(
         }
         for pair in &mut witnessed {
             pair.look_at(&mut evidence, row).map_err(refused)?;
+        }
+        for pair in &mut pairs {
+            pair.look_at(row).map_err(refused)?;
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;
@@ -132,6 +137,7 @@ fn scan(
         }
     }
     tick(evidence.rows % TICK_ROWS, evidence.bytes - told_bytes)?;
+    pairs.into_iter().for_each(|pair| pair.note(table, &mut evidence));
     evidence.stretches = cutter.finish();
     Ok(evidence)
 }

@@ -12,6 +12,7 @@ mod failure;
 pub mod fill;
 mod guard;
 pub mod introspect;
+mod kin;
 mod looks;
 pub mod read;
 pub mod references;
