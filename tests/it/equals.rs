@@ -358,7 +358,9 @@ fn init_offers_a_column_that_agrees_in_some_zone_and_none_that_one_row_contradic
         assert!(offered.contains("# instead: in all "), "{offered}");
     }
     // What is offered holds for every row.
-    let taken = lines.iter().fold(text.clone(), |text, line| text.replace(line, &line[2..]));
+    let taken = lines
+        .iter()
+        .fold(text.clone(), |text, line| text.replace(line, line.trim_start_matches("# ")));
     std::fs::write(env.path("pipeline.toml"), taken).unwrap();
     env.liteferry(&["run", "--no-capture", "pipeline.toml"]).expect(0);
     let apart = "SELECT count(*) FILTER (WHERE extract(epoch FROM datetime) = timestamp) || ' of ' || count(*) FROM ohlcv_data";
