@@ -95,6 +95,7 @@ impl Job<'_> {
                 pg: PgType::Bytea,
                 enum_type: None,
                 fraction: None,
+                witness: None,
                 not_null: false,
                 misfits: Remedy::Reject,
                 default: None,

@@ -3,6 +3,7 @@
 
 use super::{Plan, PlannedTable, Step, ddl};
 use crate::error::{Class, Error, Result};
+use crate::model::Column;
 use crate::model::identifier::quoted;
 use std::collections::BTreeSet;
 
@@ -86,14 +87,8 @@ fn is_made_alike(one: &PlannedTable, other: &PlannedTable) -> bool {
         && one.identity == other.identity
         && one.steps == other.steps
         && columns.into_iter().all(|(one, other)| {
-            (&one.target, &one.read, &one.recast, one.pg, &one.enum_type, &one.form)
-                == (
-                    &other.target,
-                    &other.read,
-                    &other.recast,
-                    other.pg,
-                    &other.enum_type,
-                    &other.form,
-                )
+            let same =
+                Column { misfits: one.misfits, default: one.default.clone(), ..other.clone() };
+            Column { not_null: other.not_null, ..one.clone() } == same
         })
 }

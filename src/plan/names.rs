@@ -243,6 +243,7 @@ mod tests {
             enum_type: None,
             fraction: None,
             computed: false,
+            witness: None,
         };
         let shape = TableSchema {
             source: "t".into(),

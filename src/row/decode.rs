@@ -267,6 +267,7 @@ mod tests {
             default: None,
             form: Form::Plain,
             computed: false,
+            witness: None,
         };
         TableSchema {
             source: "t".into(),

@@ -154,6 +154,7 @@ fn table() -> TableSchema {
         form: liteferry::model::Form::Plain,
         computed: false,
         fraction: None,
+        witness: None,
         not_null: false,
         numbers_only: false,
     };

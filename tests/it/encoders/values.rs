@@ -377,6 +377,7 @@ pub(super) fn table() -> TableSchema {
         form: liteferry::model::Form::Plain,
         computed: false,
         fraction: None,
+        witness: None,
         not_null: false,
         numbers_only: false,
     };
