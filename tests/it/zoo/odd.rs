@@ -158,11 +158,11 @@ fn odd_rows_arrive_as_they_are_in_the_types_that_hold_them() {
     assert_eq!(rows(&env, "trades_bak0"), ["(1,ETH/USDT)"]);
     assert_eq!(rows(&env, "leaderboard"), [""; 0]);
     assert_eq!(rows(&env, "ticks"), ["(1,100)", "(2,1757938397)"]);
-    tells_what_is_not_as_declared(&env, &done);
+    tells_what_is_not_as_declared(&done);
     keeps_the_rules(&env);
 }
 
-fn tells_what_is_not_as_declared(env: &Environment, done: &Done) {
+fn tells_what_is_not_as_declared(done: &Done) {
     for line in [
         "column day: declared DATE, becomes text",
         "column mixed: declared DATETIME, becomes text",
