@@ -228,8 +228,6 @@ const SAID: &str = r#"
     settings = { type = "jsonb" }
     [tables.numbers.columns]
     scaled = { type = "numeric" }
-    [tables.buffers.columns]
-    last = { type = "int8" }
 "#;
 
 #[test]
