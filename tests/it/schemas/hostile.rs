@@ -158,6 +158,24 @@ const ENUMS: &str = r#"
     b = { type = "enum" }
 "#;
 
+/// The pipeline file that asks for them.
+fn with_enums(env: &Environment) -> String {
+    let file = env.path("pipeline.toml");
+    let text = format!("[source]\npath = 'source.db'\n[target]\nurl = '{}'\n{ENUMS}", env.url());
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().into()
+}
+
+/// The judge knows texts only.
+fn enums_become_texts(env: &Environment) {
+    assert_eq!(env.value("SELECT count(*) FROM pg_type WHERE typtype = 'e'"), "2");
+    let change = env.value(
+        "SELECT string_agg(format('ALTER %I TYPE text', attname), ', ') FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+         WHERE attrelid = 'labels'::regclass AND typtype = 'e'",
+    );
+    env.query(&format!("ALTER TABLE labels {change}"));
+}
+
 #[test]
 fn no_text_of_a_hostile_schema_is_executed() {
     let env = Environment::with_own_server(&[
@@ -173,22 +191,13 @@ fn no_text_of_a_hostile_schema_is_executed() {
     let log = env.server().dir().join("server.log");
     let before = fs::read_to_string(&log).unwrap();
     env.sqlite(&hostile());
-    let file = env.path("pipeline.toml");
-    let text = format!("[source]\npath = 'source.db'\n[target]\nurl = '{}'\n{ENUMS}", env.url());
-    fs::write(&file, text).unwrap();
-    let file = file.to_str().unwrap();
+    let file = &with_enums(&env);
     env.liteferry(&["plan", file]).expect(0);
     let done = env.liteferry(&["run", "--no-capture", "--json", file]).expect(0);
     env.liteferry(&["verify", file]).expect(0);
     let said = fs::read_to_string(&log).unwrap();
     assert_eq!(env.value("SELECT alive FROM canary"), "yes");
-    // The judge knows texts only.
-    let labels = "SELECT string_agg(format('ALTER %I TYPE text', attname), ', ') FROM pg_attribute
-                  WHERE attrelid = 'labels'::regclass AND format_type(atttypid, NULL) LIKE '%enum%'";
-    let (count, change) =
-        (env.value("SELECT count(*) FROM pg_type WHERE typtype = 'e'"), env.value(labels));
-    assert_eq!(count, "2");
-    env.query(&format!("ALTER TABLE labels {change}"));
+    enums_become_texts(&env);
     Comparison::new().ignoring("canary").assert_equal(&env.source(), &env.connect());
 
     let statements = executed(said.strip_prefix(&before).unwrap());

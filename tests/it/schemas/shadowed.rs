@@ -4,7 +4,7 @@ use crate::comparison::Comparison;
 use crate::environment::Environment;
 
 /// A schema whose functions, operators, types and relations hide those that the program means, and fail where they are used.
-const TRAPS: &str = r#"
+const TRAPS: &str = r"
     CREATE SCHEMA evil;
     CREATE TABLE evil.t (id bigint);
     CREATE VIEW evil.pg_class AS SELECT * FROM pg_catalog.pg_class WHERE false;
@@ -21,7 +21,7 @@ const TRAPS: &str = r#"
     CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.differ);
     CREATE OPERATOR evil.= (LEFTARG = int8, RIGHTARG = int8, FUNCTION = evil.are_equal);
     CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);
-    CREATE DOMAIN evil.uuid AS pg_catalog.uuid CHECK (false);"#;
+    CREATE DOMAIN evil.uuid AS pg_catalog.uuid CHECK (false);";
 
 #[test]
 fn nothing_in_the_search_path_is_called_or_written_to() {
