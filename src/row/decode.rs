@@ -262,6 +262,7 @@ mod tests {
             default: None,
             form: Form::Plain,
             computed: false,
+            witness: None,
         };
         TableSchema {
             source: "t".into(),
