@@ -180,8 +180,8 @@ struct Gathered(Vec<Values>);
 impl RowVisitor for Gathered {
     fn row(&mut self, row: Row<'_>) -> Result<()> {
         // One that is too large to be at hand is too large for an index as well: what it becomes is enough of it.
-        let whole = || vec![Some(row.digest.0.to_vec())];
-        self.0.push(row.tuple.and_then(fields).unwrap_or_else(whole));
+        let whole = || vec![Some(row.digest().0.to_vec())];
+        self.0.push(row.tuple().and_then(fields).unwrap_or_else(whole));
         Ok(())
     }
 }
