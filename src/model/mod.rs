@@ -16,8 +16,8 @@ mod types;
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{
-    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextLooks,
-    TextProbe,
+    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Sample, Stretch, TableEvidence,
+    TextLooks, TextProbe,
 };
 pub(crate) use form::BelowTen;
 pub use form::{

@@ -144,6 +144,10 @@ fn boolean(evidence: &ColumnEvidence) -> BoolForm {
 }
 
 fn labels(evidence: &ColumnEvidence) -> Result<Choice> {
+    if evidence.sampled {
+        let what = "an enum's labels are its values, and a sample does not show all of them";
+        return Err(undecided(what).todo("take a full census, or leave it text"));
+    }
     let labels = match &evidence.labels {
         Some(labels) => labels.iter().cloned().collect(),
         None if evidence.texts == 0 => Vec::new(),
@@ -231,13 +235,20 @@ fn iso(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Ch
 
 fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
     let dates = &evidence.dates;
-    let choice = if dates.offset > 0 {
+    // The same type carries what a sample may have missed: offsets, and times that the clocks never showed.
+    let choice = if dates.offset > 0 || evidence.sampled {
         Choice::new(CellShape::IsoEither(zone.into()), pg, SAID)
     } else {
         let read = if dates.never > 0 { CellShape::IsoWall } else { CellShape::IsoNaive };
         Choice::new(read, pg, SAID).recast(Recast::Localize(zone.into()))
     };
     match dates.twice {
+        0 if evidence.sampled && !zone.eq_ignore_ascii_case("UTC") => {
+            let reason = format!(
+                "where a time came twice when clocks in {zone} were set back, the first is taken"
+            );
+            Choice { reason, ..choice.warn() }
+        }
         0 => choice,
         twice => {
             let reason = format!(

@@ -16,6 +16,7 @@ mod looks;
 pub mod read;
 pub mod references;
 pub mod salvage;
+pub mod slices;
 #[cfg(test)]
 mod zoo;
 

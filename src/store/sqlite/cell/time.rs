@@ -39,10 +39,10 @@ enum Clock {
     Offset,
     /// With its offset, or else of this zone.
     Either(Localizer),
-    /// Day, month and year in this order.
-    Ordered(DateOrder),
-    /// Digits without marks, as TEXT or INTEGER.
-    Compact,
+    /// Day, month and year in this order; of a zone as above.
+    Ordered(DateOrder, Option<Localizer>),
+    /// Digits without marks, as TEXT or INTEGER; of a zone as above.
+    Compact(Option<Localizer>),
 }
 
 impl TimeBuilder {
@@ -51,10 +51,14 @@ impl TimeBuilder {
         let clock = match (&column.read, &column.recast) {
             (CellShape::Epoch(unit), _) => Clock::Epoch(*unit, class_of(&column.form)),
             (CellShape::IsoWall, Recast::Localize(zone)) => Clock::Wall(localizer(zone)?),
+            (CellShape::Ordered(order), Recast::Localize(zone)) => {
+                Clock::Ordered(*order, Some(localizer(zone)?))
+            }
+            (CellShape::Compact, Recast::Localize(zone)) => Clock::Compact(Some(localizer(zone)?)),
             (CellShape::IsoOffset, _) => Clock::Offset,
             (CellShape::IsoEither(zone), _) => Clock::Either(localizer(zone)?),
-            (CellShape::Ordered(order), _) => Clock::Ordered(*order),
-            (CellShape::Compact, _) => Clock::Compact,
+            (CellShape::Ordered(order), Recast::Keep) => Clock::Ordered(*order, None),
+            (CellShape::Compact, Recast::Keep) => Clock::Compact(None),
             _ => Clock::Naive,
         };
         let values = match column.pg {
@@ -144,9 +148,11 @@ impl Clock {
     #[inline]
     fn parse(&self, cell: ValueRef<'_>) -> Result<(IsoText, IsoForm), Reason> {
         match (self, cell) {
-            (Self::Compact, ValueRef::Integer(digits)) => IsoText::parse_compact_integer(digits),
-            (Self::Compact, ValueRef::Text(bytes)) => IsoText::parse_compact(bytes),
-            (Self::Ordered(order), ValueRef::Text(bytes)) => IsoText::parse_ordered(bytes, *order),
+            (Self::Compact(_), ValueRef::Integer(digits)) => IsoText::parse_compact_integer(digits),
+            (Self::Compact(_), ValueRef::Text(bytes)) => IsoText::parse_compact(bytes),
+            (Self::Ordered(order, _), ValueRef::Text(bytes)) => {
+                IsoText::parse_ordered(bytes, *order)
+            }
             (_, ValueRef::Text(bytes)) => IsoText::parse(bytes),
             (_, cell) => return Err(stray(cell)),
         }
@@ -160,10 +166,12 @@ impl Clock {
             (Self::Offset | Self::Either(_), IsoText::Instant(_)) => Ok(read),
             (Self::Offset, _) => Err("it has no offset"),
             (_, IsoText::Instant(_)) => Err("it has an offset"),
-            (Self::Wall(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
-                Meaning::Never => Err(NEVER),
-                Meaning::Once(_) | Meaning::Twice(..) => Ok(read),
-            },
+            (Self::Wall(zone) | Self::Ordered(_, Some(zone)) | Self::Compact(Some(zone)), _) => {
+                match zone.meaning(wall(read).ok_or("it has no date")?) {
+                    Meaning::Never => Err(NEVER),
+                    Meaning::Once(_) | Meaning::Twice(..) => Ok(read),
+                }
+            }
             (Self::Either(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
                 Meaning::Never => Err(NEVER),
                 Meaning::Once(instant) | Meaning::Twice(instant, _) => {
