@@ -100,29 +100,8 @@ fn strays() -> String {
 
 const ZONE: &str = "[tables.t.columns]\nat = { type = 'timestamptz', zone = 'Europe/Berlin' }";
 
-#[test]
-fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided() {
-    let env = Environment::new();
-    env.sqlite(&strays());
-    let planned = plan(&env, ZONE);
-    let columns = &planned["plan"]["tables"][3]["schema"]["columns"];
-    let types: Vec<_> = columns
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|column| column["pg"].as_str().unwrap_or(""))
-        .collect();
-    assert!(!planned.to_string().contains("values that do not fit"), "{planned}");
-    assert_eq!(types[0], "int8", "{planned}");
-    let done = run(&env, ZONE).expect(65);
-    assert!(done.says("rows set aside because their values do not fit: 11"), "{done}");
-    assert!(done.says("the census was a sample: a full one finds every value"), "{done}");
-    let of_type = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute
-                   WHERE attrelid = 't'::regclass AND attnum > 0";
-    assert_eq!(
-        env.value(of_type),
-        "bigint, bigint, text, character varying(8), numeric(8,2), timestamp with time zone, boolean, json, uuid, text, text, timestamp without time zone, text"
-    );
+/// The strays, with their exact bytes.
+fn assert_set_aside(env: &Environment) {
     let row = behind_slice;
     let rejects = "SELECT table_name || ' ' || row_name || ' ' || column_name || ' ' || storage_class || ' ' || encode(value, 'hex')
         || ' ' || policy FROM liteferry.reject ORDER BY table_name, row_name, column_name";
@@ -143,11 +122,14 @@ fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided()
             format!("t rowid {} at text {} reject", row(47), hex("soon")),
         ]
     );
-    // All other rows are those of a source without these.
+}
+
+/// All other rows are those of a source without the strays.
+fn assert_others_arrived(env: &Environment) {
     let others = env.path("others.db");
     fs::copy(env.source(), &others).unwrap();
     let sqlite = rusqlite::Connection::open(&others).unwrap();
-    let gone: Vec<_> = (2..=47).step_by(5).map(|number| row(number).to_string()).collect();
+    let gone: Vec<_> = (2..=47).step_by(5).map(|number| behind_slice(number).to_string()).collect();
     sqlite
         .execute_batch(&format!(
             "DELETE FROM keyed WHERE k IS NULL; DELETE FROM t WHERE id IN ({})",
@@ -159,9 +141,28 @@ fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided()
     assert_eq!(judge.assert_equal(&others, &env.connect()).rows, rows);
     let kept = format!(
         "SELECT \"any\" || ' ' || at::text || ' ' || day || ' ' || late FROM t WHERE id = {}",
-        row(60)
+        behind_slice(60)
     );
     assert!(env.value(&kept).starts_with("5 2025-06-01 1"), "{}", env.value(&kept));
+}
+
+#[test]
+fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided() {
+    let env = Environment::new();
+    env.sqlite(&strays());
+    let planned = plan(&env, ZONE);
+    assert!(!planned.to_string().contains("values that do not fit"), "{planned}");
+    let done = run(&env, ZONE).expect(65);
+    assert!(done.says("rows set aside because their values do not fit: 11"), "{done}");
+    assert!(done.says("the census was a sample: a full one finds every value"), "{done}");
+    let of_type = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = 't'::regclass AND attnum > 0";
+    assert_eq!(
+        env.value(of_type),
+        "bigint, bigint, text, character varying(8), numeric(8,2), timestamp with time zone, boolean, json, uuid, text, text, timestamp without time zone, text"
+    );
+    assert_set_aside(&env);
+    assert_others_arrived(&env);
     let report = done.json();
     assert_eq!(
         (&table(report, "t")["source_rows"], &table(report, "t")["rejected"]),
@@ -182,7 +183,7 @@ fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided()
     let done = run(&env, said).expect(0);
     assert_eq!(table(done.json(), "t")["target_rows"], ROWS, "{done}");
     assert_eq!(env.value("SELECT count(*) FROM t WHERE at IS NULL"), "2");
-    assert_eq!(env.value(&format!("SELECT code FROM t WHERE id = {}", row(12))), "long");
+    assert_eq!(env.value(&format!("SELECT code FROM t WHERE id = {}", behind_slice(12))), "long");
     assert_eq!(env.value("SELECT count(*) FROM keyed WHERE k = -1"), "1");
     let file = env.path("pipeline.toml");
     env.liteferry(&["verify", "--json", file.to_str().unwrap()]).expect(0);
