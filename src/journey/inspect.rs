@@ -338,7 +338,7 @@ fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> R
         there
             .and_then(|there| {
                 let said = pipeline.column(&table.name, &column.name);
-                types::probe(column, said, there.flatten())
+                types::probe(table, column, said, there.flatten())
             })
             .at(|| format!("column {}", column.name))
     };

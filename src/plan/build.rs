@@ -317,6 +317,7 @@ pub(super) fn table_schema(
                 seen.texts + seen.blobs == 0 && (!seen.sampled || makes_numbers(column))
             }),
             computed: false,
+            witness: choice.witness.clone(),
             not_null: nulls(position) == 0
                 && !((choice.strays > 0 || evidence.sample.is_some())
                     && choice.misfits == Remedy::Null)

@@ -79,14 +79,17 @@ fn strays() -> String {
         "uid = 'none'",
         "name = CAST(x'ff' AS TEXT)",
         "at = 'soon'",
+        "made = made + 1",
     ];
     let strays: String =
         (0..).zip(strays).map(|(number, set)| update(number * 5 + 2, set)).collect();
     format!(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, note TEXT, code VARCHAR(8), price DECIMAL(8, 2), at TEXT,
-            flag BOOLEAN, doc JSON, uid UUID, name TEXT, any, day DATETIME, late DATETIME);
+            flag BOOLEAN, doc JSON, uid UUID, name TEXT, any, day DATETIME, late DATETIME,
+            made INTEGER, clock TEXT);
          {rows} INSERT INTO t SELECT i, i, 'note ' || i, 'c' || i, i / 4.0, datetime(1735689600 + i, 'unixepoch'), i % 2,
-            '{{\"i\":' || i || '}}', printf('%08x-0000-4000-8000-000000000000', i), 'name', 'any', date(i * 1000, 'unixepoch'), NULL FROM n;
+            '{{\"i\":' || i || '}}', printf('%08x-0000-4000-8000-000000000000', i), 'name', 'any', date(i * 1000, 'unixepoch'), NULL, i * 60,
+            datetime(i * 60, 'unixepoch') FROM n;
          {strays}
          -- What a sample did not see, and what a wider reading of the same type holds.
          UPDATE t SET any = 5, at = '2025-06-01T12:00:00+02:00', day = '2025-06-01 12:34:56', late = 1700000000 WHERE id = {};
@@ -98,7 +101,8 @@ fn strays() -> String {
     )
 }
 
-const ZONE: &str = "[tables.t.columns]\nat = { type = 'timestamptz', zone = 'Europe/Berlin' }";
+const ZONE: &str = "[tables.t.columns]\nat = { type = 'timestamptz', zone = 'Europe/Berlin' }
+    clock = { type = 'timestamptz', zone = 'UTC', equals = 'made as unix' }";
 
 /// The strays, with their exact bytes.
 fn assert_set_aside(env: &Environment) {
@@ -120,6 +124,7 @@ fn assert_set_aside(env: &Environment) {
             format!("t rowid {} uid text {} reject", row(37), hex("none")),
             format!("t rowid {} name text ff reject", row(42)),
             format!("t rowid {} at text {} reject", row(47), hex("soon")),
+            format!("t rowid {} clock text {} reject", row(52), hex("1970-02-06 15:49:00")),
         ]
     );
 }
@@ -129,15 +134,15 @@ fn assert_others_arrived(env: &Environment) {
     let others = env.path("others.db");
     fs::copy(env.source(), &others).unwrap();
     let sqlite = rusqlite::Connection::open(&others).unwrap();
-    let gone: Vec<_> = (2..=47).step_by(5).map(|number| behind_slice(number).to_string()).collect();
+    let gone: Vec<_> = (2..=52).step_by(5).map(|number| behind_slice(number).to_string()).collect();
     sqlite
         .execute_batch(&format!(
             "DELETE FROM keyed WHERE k IS NULL; DELETE FROM t WHERE id IN ({})",
             gone.join(", ")
         ))
         .unwrap();
-    let judge = Comparison::new().zone("t", "at", "Europe/Berlin");
-    let rows = usize::try_from(ROWS * 2 - 11 + 2 + 19_999).unwrap();
+    let judge = Comparison::new().zone("t", "at", "Europe/Berlin").zone("t", "clock", "UTC");
+    let rows = usize::try_from(ROWS * 2 - 12 + 2 + 19_999).unwrap();
     assert_eq!(judge.assert_equal(&others, &env.connect()).rows, rows);
     let kept = format!(
         "SELECT \"any\" || ' ' || at::text || ' ' || day || ' ' || late FROM t WHERE id = {}",
@@ -153,20 +158,20 @@ fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided()
     let planned = plan(&env, ZONE);
     assert!(!planned.to_string().contains("values that do not fit"), "{planned}");
     let done = run(&env, ZONE).expect(65);
-    assert!(done.says("rows set aside because their values do not fit: 11"), "{done}");
+    assert!(done.says("rows set aside because their values do not fit: 12"), "{done}");
     assert!(done.says("the census was a sample: a full one finds every value"), "{done}");
     let of_type = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute
                    WHERE attrelid = 't'::regclass AND attnum > 0";
     assert_eq!(
         env.value(of_type),
-        "bigint, bigint, text, character varying(8), numeric(8,2), timestamp with time zone, boolean, json, uuid, text, text, timestamp without time zone, text"
+        "bigint, bigint, text, character varying(8), numeric(8,2), timestamp with time zone, boolean, json, uuid, text, text, timestamp without time zone, text, bigint, timestamp with time zone"
     );
     assert_set_aside(&env);
     assert_others_arrived(&env);
     let report = done.json();
     assert_eq!(
         (&table(report, "t")["source_rows"], &table(report, "t")["rejected"]),
-        (&ROWS.into(), &10.into())
+        (&ROWS.into(), &11.into())
     );
     assert_eq!(table(report, "keyed")["source_rows"], ROWS);
     let rows = &status(&env)["rows"];
@@ -179,6 +184,7 @@ fn what_a_sample_did_not_see_is_set_aside_and_loaded_when_the_user_has_decided()
         n = { misfits = 'null' }\nnote = { misfits = 'null' }\ncode = { misfits = 'default', default = 'long' }
         price = { misfits = 'null' }\nflag = { misfits = 'null' }\ndoc = { misfits = 'null' }\nuid = { misfits = 'null' }
         name = { misfits = 'null' }
+        clock = { type = 'timestamptz', zone = 'UTC', equals = 'made as unix', misfits = 'null' }
         [tables.keyed.columns]\nk = { misfits = 'default', default = -1 }";
     let done = run(&env, said).expect(0);
     assert_eq!(table(done.json(), "t")["target_rows"], ROWS, "{done}");

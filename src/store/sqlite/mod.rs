@@ -12,11 +12,13 @@ mod failure;
 pub mod fill;
 mod guard;
 pub mod introspect;
+mod kin;
 mod looks;
 pub mod read;
 pub mod references;
 pub mod salvage;
 pub mod slices;
+mod witnessed;
 #[cfg(test)]
 mod zoo;
 

@@ -45,7 +45,8 @@ impl Made {
     }
 
     fn probes(&self) -> Vec<Probe> {
-        vec![Probe { decimals: false, texts: TextProbe::Plain }; self.table.columns.len()]
+        let probe = Probe { decimals: false, texts: TextProbe::Plain, witness: None, kin: false };
+        vec![probe; self.table.columns.len()]
     }
 
     fn sample(&self) -> TableEvidence {
