@@ -28,7 +28,7 @@ pub(super) fn plan(
     misfits: &[Misfits],
     setting: Setting<'_>,
 ) -> Result<Option<Plan>> {
-    let wanted = wanted(begun, pipeline)?;
+    let wanted = wanted(begun, pipeline, misfits)?;
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -46,8 +46,12 @@ pub(super) fn plan(
     Ok(Some(reject::decided_anew(&plan, pipeline, misfits)?.unwrap_or(plan)))
 }
 
-/// The tables with columns to be widened.
-fn wanted(begun: &Plan, pipeline: &Pipeline) -> Result<BTreeSet<String>> {
+/// The tables with columns to be widened: those that do not hold what the census saw, or the load.
+fn wanted(
+    begun: &Plan,
+    pipeline: &Pipeline,
+    misfits: &[Misfits],
+) -> Result<BTreeSet<String>> {
     let mut wanted = BTreeSet::new();
     for table in &begun.tables {
         let name = &table.schema.source;
@@ -66,7 +70,10 @@ fn wanted(begun: &Plan, pipeline: &Pipeline) -> Result<BTreeSet<String>> {
                      `liteferry plan` prints and begin again",
                 );
             }
-            if !widen || report.widened || report.strays == 0 {
+            let found =
+                |misfit: &Misfits| misfit.table == *name && misfit.column == column.source;
+            let fits = report.strays == 0 && !misfits.iter().any(found);
+            if !widen || report.widened || fits {
                 continue;
             }
             if table.existing.is_some() {

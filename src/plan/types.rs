@@ -3,6 +3,7 @@
 //! Where no type carries them all (BLOBs beside texts, texts that are not UTF-8), the one that carries most is chosen,
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
+mod careful;
 mod declared;
 mod fitted;
 mod form;
@@ -136,11 +137,15 @@ pub fn choose(
     let choice = match target {
         Some(target) => fitted::choose(target, evidence, said)?,
         None if said.is_about_the_type() => said::choose(column, evidence, said)?,
-        None => match apart {
-            Some(why) => carrying_all(evidence, why),
-            None => by_evidence(Declared::of(column), evidence),
-        },
+        None => {
+            let choice = by_evidence(Declared::of(column), evidence);
+            match apart {
+                Some(why) => carrying_all(&choice, evidence, why),
+                None => careful::by_sample(choice, column, evidence),
+            }
+        }
     };
+    let choice = careful::any_text(choice, column, evidence);
     settle(choice, (column, target), evidence, said)
 }
 
@@ -157,7 +162,10 @@ fn settle(
         Some(MisfitPolicy::Widen) if strays > 0 && target.is_some() => {
             return Err(fitted::not_widened(&choice, strays));
         }
-        Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
+        // Whether a sample missed some nobody knows, and afterwards it is too late.
+        Some(MisfitPolicy::Widen) if strays > 0 || (evidence.sampled && target.is_none()) => {
+            return Ok(widened(&choice, evidence));
+        }
         Some(MisfitPolicy::Fail) if strays > 0 => {
             let what =
                 format!("values that do not fit {}: {strays} ({})", choice.pg, shown(evidence));
@@ -198,13 +206,14 @@ pub fn remedy(said: &ColumnSection) -> (Remedy, Option<RawCell>) {
 }
 
 /// The type that carries everything.
-fn widened(evidence: &ColumnEvidence) -> Choice {
+fn widened(choice: &Choice, evidence: &ColumnEvidence) -> Choice {
     let reason = "widened: no narrower type carries every value";
-    Choice { widened: true, ..carrying_all(evidence, reason) }
+    Choice { widened: true, ..carrying_all(choice, evidence, reason) }
 }
 
-fn carrying_all(evidence: &ColumnEvidence, reason: &str) -> Choice {
-    let (read, pg) = if evidence.blobs + evidence.unstorable > 0 {
+fn carrying_all(choice: &Choice, evidence: &ColumnEvidence, reason: &str) -> Choice {
+    let bytes = evidence.blobs + evidence.unstorable > 0 || choice.pg == PgType::Bytea;
+    let (read, pg) = if bytes {
         (CellShape::AnyBytes, PgType::Bytea)
     } else {
         (CellShape::AnyText, PgType::Text)
@@ -413,6 +422,9 @@ fn integers_and_floats(evidence: &ColumnEvidence) -> Choice {
 /// The evidence in words.
 pub fn shown(evidence: &ColumnEvidence) -> String {
     let mut parts = Vec::new();
+    if evidence.sampled {
+        parts.push("in a sample".to_owned());
+    }
     let mut part = |count: u64, what: &str| {
         if count > 0 {
             parts.push(format!("{count} {what}"));

@@ -45,12 +45,16 @@ pub struct Merged {
     pub shown: [String; 2],
 }
 
-/// The keys of a table that conversion may make one; partial ones, and those with expressions, are not among them.
+/// The keys of a table that conversion may make one; partial ones, and those with expressions, are not among them. Of a
+/// table of which only a sample was looked at nothing is said.
 pub fn keys_at_risk(
     source: &SourceTable,
     table: &PlannedTable,
     evidence: &TableEvidence,
 ) -> Vec<UniqueKey> {
+    if table.sample.is_some() {
+        return Vec::new();
+    }
     let columns = &table.schema.columns;
     let mut keys = match &table.existing {
         Some(existing) => keys_of_target(existing, columns),
