@@ -5,7 +5,7 @@
 
 use super::inspect::Inspected;
 use super::{Setting, reject, touched};
-use crate::config::{MisfitPolicy, Pipeline};
+use crate::config::{Census, MisfitPolicy, Pipeline, SourceSection};
 use crate::error::{Class, Error, Place, Result};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable, anew};
@@ -32,9 +32,16 @@ pub(super) fn plan(
     if wanted.is_empty() {
         return Ok(None);
     }
+    // Another kind of census would see other stretches.
+    let census = if begun.is_sampled() { Census::Sample } else { Census::Full };
+    let source = SourceSection { census, ..pipeline.source.clone() };
+    let pipeline = &Pipeline { source, ..pipeline.clone() };
     let target: Vec<_> = begun.existing().map(|(_, existing)| existing.found.clone()).collect();
-    let fresh = inspected.plan(pipeline, &target, setting)?;
-    for old in &begun.tables {
+    let fresh = inspected.plan_wholly(pipeline, &target, &wanted, setting)?;
+    // What a sample saw is compared with what is there before anything is done.
+    let comparable =
+        |table: &&PlannedTable| table.sample.is_none() || !wanted.contains(&table.schema.source);
+    for old in begun.tables.iter().filter(comparable) {
         let name = &old.schema.source;
         let now = fresh.tables.iter().find(|table| table.schema.source == *name);
         if now.is_none_or(|now| now.stretches != old.stretches) {
@@ -47,11 +54,7 @@ pub(super) fn plan(
 }
 
 /// The tables with columns to be widened: those that do not hold what the census saw, or the load.
-fn wanted(
-    begun: &Plan,
-    pipeline: &Pipeline,
-    misfits: &[Misfits],
-) -> Result<BTreeSet<String>> {
+fn wanted(begun: &Plan, pipeline: &Pipeline, misfits: &[Misfits]) -> Result<BTreeSet<String>> {
     let mut wanted = BTreeSet::new();
     for table in &begun.tables {
         let name = &table.schema.source;
@@ -70,8 +73,7 @@ fn wanted(
                      `liteferry plan` prints and begin again",
                 );
             }
-            let found =
-                |misfit: &Misfits| misfit.table == *name && misfit.column == column.source;
+            let found = |misfit: &Misfits| misfit.table == *name && misfit.column == column.source;
             let fits = report.strays == 0 && !misfits.iter().any(found);
             if !widen || report.widened || fits {
                 continue;

@@ -19,6 +19,7 @@ use crate::store::sqlite::introspect;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::salvage::{self, Unreadable};
 use crate::store::sqlite::{census, slices};
+use std::collections::BTreeSet;
 
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
@@ -82,6 +83,21 @@ impl Inspected {
         target: &[TargetTable],
         setting: Setting<'_>,
     ) -> Result<Plan> {
+        self.plan_wholly(pipeline, target, &BTreeSet::new(), setting)
+    }
+
+    /// The same, with every value of the tables of these names looked at, even where the census is a sample.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::plan`].
+    pub(super) fn plan_wholly(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        whole: &BTreeSet<String>,
+        setting: Setting<'_>,
+    ) -> Result<Plan> {
         let (found, damage) = self.checked(setting)?;
         for line in found.strays {
             let stray = format!("the source breaks a constraint of its own: {line}");
@@ -90,7 +106,8 @@ impl Inspected {
         for line in found.unchecked {
             setting.progress.tell(Event::Warning(format!("the source cannot be checked: {line}")));
         }
-        let (schema, evidence) = self.census(pipeline, target, !damage.is_empty(), setting)?;
+        let (schema, evidence) =
+            self.census((pipeline, whole), target, !damage.is_empty(), setting)?;
         if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
             return Err(self.nothing_left(&damage, &schema));
         }
@@ -210,7 +227,7 @@ impl Inspected {
     /// The census of every table that can be read, beside the schema with just these.
     fn census(
         &self,
-        pipeline: &Pipeline,
+        (pipeline, whole): (&Pipeline, &BTreeSet<String>),
         target: &[TargetTable],
         damaged: bool,
         setting: Setting<'_>,
@@ -230,7 +247,7 @@ impl Inspected {
             let (Some(table), Some(probes)) = (tables.get(number), probes.get(number)) else {
                 return Err(Error::internal("a census of no table"));
             };
-            let sampled = sampled && table.rowid_name.is_some();
+            let sampled = sampled && table.rowid_name.is_some() && !whole.contains(&table.name);
             let part = Part { reader, table, probes, stretch_bytes, sampled, setting };
             match self.take(part, range, damaged) {
                 Err(error) => part.without_sense(error).map(Err),

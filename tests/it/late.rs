@@ -224,3 +224,29 @@ fn late_rows_of_tables_that_exist_keep_no_foreign_key_waiting() {
     let key = "SELECT convalidated || ' ' || obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'to_parent'";
     assert_eq!(env.value(key), "true theirs");
 }
+
+#[test]
+fn what_a_sample_did_not_see_can_be_widened_when_the_load_has_found_it() {
+    let env = prepared(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, note TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000)
+         INSERT INTO t SELECT i, i * 3, 'note ' || i FROM n; INSERT INTO u SELECT id FROM t;
+         UPDATE t SET n = x'fe' WHERE id = 50021;",
+    );
+    let with = |census: &str, settings: &str| {
+        let mut words = arguments(&env, "run", settings);
+        words.extend(["--census".into(), census.into()]);
+        env.liteferry(&words)
+    };
+    with("sample", "").expect(65);
+    assert_eq!(env.column("SELECT row_name FROM liteferry.reject"), ["rowid 50021"]);
+    let others = "SELECT concat_ws(' ', chunk, loaded_at) FROM liteferry.chunk WHERE table_name = 'u' ORDER BY 1";
+    let before = env.column(others);
+    // What is looked at is what the first run looked at, whatever is said now.
+    with("full", "[tables.t.columns]\nn = { misfits = 'widen' }").expect(0);
+    let bytes = "SELECT count(*) FROM t WHERE n::text = CASE id WHEN 50021 THEN '\\xfe' ELSE convert_to((id * 3)::text, 'UTF8')::text END";
+    let text = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'n'";
+    assert_eq!(env.value(text), "bytea");
+    assert_eq!(env.value(bytes), "90000");
+    assert_eq!(env.column(others), before);
+}
