@@ -455,15 +455,17 @@ mod tests {
 
     #[test]
     fn a_decimal_of_few_digits_is_found_as_any_other() {
-        proptest!(|(amount in -2_000_000_000_000_000_i64..2_000_000_000_000_000, shift in 0..20_u32, any in any::<f64>())| {
-            let amount = amount / 10_i64.pow(shift.min(15));
-            for value in [f64::from(i32::try_from(amount % 1_000_000_000).unwrap()) / 1e4, amount as f64 / 1e4, amount as f64 / 1e5, any] {
+        let amount = (-2_000_000_000_000_000_i64..2_000_000_000_000_000, 0..16_u32)
+            .prop_map(|(amount, shorter)| amount / 10_i64.pow(shorter));
+        proptest!(|(amount in amount, places in 0..8_usize, any in any::<f64>())| {
+            let written: f64 = format!("{amount}e-{places}").parse().unwrap();
+            for value in [written, any] {
                 if let Some(found) = ShortDecimal::of_few_digits(value) {
                     prop_assert_eq!(found, ShortDecimal::of_any_digits(value), "{}", value);
                 }
             }
-            let few = amount % 1_000_000_000_000_000;
-            prop_assert!(few == 0 || ShortDecimal::of_few_digits(few as f64 / 1e4).is_some());
+            let is_short = amount != 0 && amount.abs() < 1_000_000_000_000_000 && places == 4;
+            prop_assert!(!is_short || ShortDecimal::of_few_digits(written).is_some(), "{}", written);
         });
         assert_eq!(ShortDecimal::of_few_digits(1e-9), None);
         assert_eq!(ShortDecimal::of_few_digits(0.12345), None);
