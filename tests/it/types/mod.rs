@@ -197,10 +197,11 @@ fn whole_numbers_have_the_size_that_is_asked_for() {
 fn a_number_beyond_its_type_is_set_aside() {
     let env = Environment::new();
     env.sqlite(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, v, w, x);
-         INSERT INTO t (v, w, x) VALUES (1, 0.5, 0.1), (32768, 0.5, 1), (2, 0.1, 1), (3, 1, 9e999), (4, 1, -9e999), (5, 1, -0.0);",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v, w, x, y);
+         INSERT INTO t (v, w, x, y) VALUES (1, 0.5, 0.1, 1), (32768, 0.5, 1, 1), (2, 0.1, 1, 1), (3, 1, 9e999, 1), (4, 1, -9e999, 1),
+            (5, 1, -0.0, 1), (6, 1, 1, 9007199254740993);",
     );
-    let said = "v = { type = 'int2' }\nw = { type = 'float4' }\nx = { type = 'numeric' }";
+    let said = "v = { type = 'int2' }\nw = { type = 'float4' }\nx = { type = 'numeric' }\ny = { type = 'float8' }";
     run(&env, said).expect(65);
     assert_eq!(env.column("SELECT id FROM t ORDER BY id"), ["1"]);
     let reasons = env.column("SELECT row_name || ' ' || reason FROM liteferry.reject ORDER BY 1");
@@ -212,6 +213,7 @@ fn a_number_beyond_its_type_is_set_aside() {
             "rowid 4 no decimal is exactly this number",
             "rowid 5 no decimal is exactly this number",
             "rowid 6 no decimal is exactly this number",
+            "rowid 7 no value of the target's type is exactly this number",
         ]
     );
 }
