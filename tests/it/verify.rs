@@ -221,12 +221,12 @@ fn values_swapped_between_rows_without_a_key_are_found() {
 }
 
 #[test]
-fn rows_that_changed_alike_do_not_cancel_each_other_out() {
-    let env = moved();
-    env.query("UPDATE without_key SET name = 'other' WHERE name = 'twin'");
-    let done = env.verify().expect(67);
-    let differences = &done.json()["differences"][0];
-    assert_eq!((&differences["missing"], &differences["extra"]), (&2.into(), &2.into()), "{done}");
+fn equal_rows_that_changed_alike_do_not_cancel_each_other_out() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE twins (name TEXT); INSERT INTO twins VALUES ('twin'), ('twin')");
+    env.run(&[]).expect(0);
+    env.query("UPDATE twins SET name = 'other'");
+    env.verify().expect(67).saying(&["table twins: 2 missing, 2 extra"]);
 }
 
 #[test]
