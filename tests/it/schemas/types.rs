@@ -44,6 +44,37 @@ fn a_declared_type_means_what_sqlite_makes_of_it() {
 }
 
 #[test]
+fn a_column_without_values_has_the_type_that_its_affinity_promises() {
+    let moved = Moved::new(
+        "CREATE TABLE t (
+            a FLOATING POINT, b CHARINT, c STRING, d BOOLEAN, e DATETIME, f DECIMAL(9, 2), g MONEY, h VARCHAR(7), i NATIONAL CHARACTER,
+            j CLOB, k BLOB, l, m REAL, n DOUBLE PRECISION, o XFLOAT, p DATE, q POINT, r JSON, s UUID);",
+    );
+    let types = [
+        "bigint",
+        "bigint",
+        "numeric",
+        "boolean",
+        "timestamp without time zone",
+        "numeric(9,2)",
+        "numeric",
+        "character varying(7)",
+        "text",
+        "text",
+        "bytea",
+        "text",
+        "double precision",
+        "double precision",
+        "double precision",
+        "timestamp without time zone",
+        "bigint",
+        "json",
+        "uuid",
+    ];
+    assert_eq!(moved.types("t"), types);
+}
+
+#[test]
 fn any_converts_nothing_in_a_strict_table_and_is_numeric_elsewhere() {
     let moved = Moved::new(
         "CREATE TABLE strict_one (id INTEGER PRIMARY KEY, i ANY, t ANY, b ANY, mixed ANY, at ANY) STRICT;
