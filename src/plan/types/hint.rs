@@ -45,7 +45,7 @@ pub fn hint(
         return None;
     }
     match (Declared::of(column), choice.pg) {
-        (Declared::Temporal, PgType::Int8) => Some(epoch(column, evidence)),
+        (Declared::Temporal(_), PgType::Int8) => Some(epoch(column, evidence)),
         (_, PgType::Text | PgType::Varchar(_)) if choice.read == CellShape::Text => {
             looks(column, evidence)
         }

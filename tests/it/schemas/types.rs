@@ -48,7 +48,7 @@ fn a_column_without_values_has_the_type_that_its_affinity_promises() {
     let moved = Moved::new(
         "CREATE TABLE t (
             a FLOATING POINT, b CHARINT, c STRING, d BOOLEAN, e DATETIME, f DECIMAL(9, 2), g MONEY, h VARCHAR(7), i NATIONAL CHARACTER,
-            j CLOB, k BLOB, l, m REAL, n DOUBLE PRECISION, o XFLOAT, p DATE, q POINT, r JSON, s UUID);",
+            j CLOB, k BLOB, l, m REAL, n DOUBLE PRECISION, o XFLOAT, p DATE, q POINT, r JSON, s UUID, t TIME);",
     );
     let types = [
         "bigint",
@@ -66,12 +66,17 @@ fn a_column_without_values_has_the_type_that_its_affinity_promises() {
         "double precision",
         "double precision",
         "double precision",
-        "timestamp without time zone",
+        "date",
         "bigint",
         "json",
         "uuid",
+        "time without time zone",
     ];
     assert_eq!(moved.types("t"), types);
+    // As the application writes them.
+    moved.both().take(&[
+        "INSERT INTO t (e, p, t) VALUES ('2025-01-31 12:00:00', '2025-01-31', '12:00:00')",
+    ]);
 }
 
 #[test]
