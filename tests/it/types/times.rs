@@ -102,6 +102,34 @@ fn what_numbers_or_wall_clocks_mean_must_be_said() {
     }
 }
 
+#[test]
+fn the_offset_of_texts_decides_their_type_and_the_zone_of_the_database_decides_nothing() {
+    let env = bent();
+    env.sqlite(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, wall DATETIME, instant DATETIME, either DATETIME, day DATE, clock TIME);
+         INSERT INTO t VALUES (1, '2025-01-31 12:00:00', '2025-01-31T12:00:00Z', '2025-01-31 12:00:00', '2025-01-31', '12:00:00'),
+            (2, '2025-07-01 00:00', '2025-07-01 02:00:00+02:00', '2025-07-01T00:00:00Z', '2025-07-01', '00:00:00.5');",
+    );
+    env.run(&[]).expect(0);
+    let types = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 1 ORDER BY attnum";
+    let expected = [
+        "timestamp without time zone",
+        "timestamp with time zone",
+        "text",
+        "date",
+        "time without time zone",
+    ];
+    assert_eq!(env.column(types), expected);
+    let rows = shows(&env)
+        .query("SELECT concat_ws('|', wall, instant, either, day, clock) FROM t ORDER BY id");
+    let expected = [
+        "2025-01-31 12:00:00|2025-01-31 12:00:00+00|2025-01-31 12:00:00|2025-01-31|12:00:00",
+        "2025-07-01 00:00:00|2025-07-01 00:00:00+00|2025-07-01T00:00:00Z|2025-07-01|00:00:00.5",
+    ];
+    assert_eq!(rows, expected.map(|row| [Some(row.to_owned())]));
+    env.verify().expect(0);
+}
+
 /// PostgreSQL refuses the first four, and makes other times of the next three.
 const NO_TIMES: [(&str, &str); 7] = [
     ("", "an empty text"),
