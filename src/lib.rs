@@ -65,7 +65,7 @@
 //!
 //! - Cells become values of the target's type in the reader, epochs and booleans included, because a cell that does not
 //!   fit is kept with its exact bytes; `transform` recasts the wall clocks of a zone, of which the reader lets only those
-//!   through that the zone's clocks showed.
+//!   through that the zone's clocks showed. Where another column of the row decides them, the reader makes the instants.
 //! - A source that was touched is not taken for changed: all of it is read again and compared with the census, stretch
 //!   by stretch, and with what is loaded, because a checkpoint or a VACUUM changes the file and not its content.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find

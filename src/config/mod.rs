@@ -3,7 +3,10 @@
 //! An unknown setting is an error, so that a misspelt one is never ignored in silence.
 
 pub mod percent;
+mod times;
 pub mod variables;
+
+pub use times::{Equals, TimeSource};
 
 use crate::error::{Class, Error, Result};
 use serde::Deserialize;
@@ -143,6 +146,8 @@ pub struct ColumnSection {
     pub from: Option<TimeSource>,
     /// The IANA zone of wall clocks.
     pub zone: Option<String>,
+    /// The other column of the row that must tell the same instant, and how it is written.
+    pub equals: Option<Equals>,
     /// What is done about values that the type cannot hold.
     pub misfits: Option<MisfitPolicy>,
     /// What takes their place where that is `default`, written as the source would write it.
@@ -183,61 +188,16 @@ pub enum DefaultValue {
 impl ColumnSection {
     /// Whether anything is said about the type or what values mean.
     pub fn is_about_the_type(&self) -> bool {
-        self.kind.is_some() || self.from.is_some() || self.zone.is_some()
+        let time = self.from.is_some() || self.zone.is_some() || self.equals.is_some();
+        self.kind.is_some() || time
     }
 
     /// The same without what may change while a migration is under way: what is done about misfits, unless that is
     /// another type.
     fn lasting(&self) -> Self {
         let misfits = self.misfits.filter(|&policy| policy == MisfitPolicy::Widen);
-        Self { misfits, default: None, ..self.clone() }
-    }
-}
-
-/// How a source writes times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TimeSource {
-    /// ISO 8601 text.
-    Iso8601,
-    /// Seconds since 1970-01-01 00:00 UTC.
-    UnixS,
-    /// Milliseconds since then.
-    UnixMs,
-    /// Microseconds since then.
-    UnixUs,
-    /// Nanoseconds since then.
-    UnixNs,
-    /// Julian days, as SQLite's julianday().
-    Julian,
-    /// Seconds since 2001-01-01 00:00 UTC, as Apple's Core Data.
-    CoreData,
-    /// Microseconds since 1601-01-01 00:00 UTC, as Chromium.
-    Webkit,
-    /// Text like `31/01/2025`, the day first.
-    Dmy,
-    /// Text like `01/31/2025`, the month first.
-    Mdy,
-    /// Digits like `20250131`.
-    Yyyymmdd,
-}
-
-impl TimeSource {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Iso8601 => "iso8601",
-            Self::UnixS => "unix_s",
-            Self::UnixMs => "unix_ms",
-            Self::UnixUs => "unix_us",
-            Self::UnixNs => "unix_ns",
-            Self::Julian => "julian",
-            Self::CoreData => "core_data",
-            Self::Webkit => "webkit",
-            Self::Dmy => "dmy",
-            Self::Mdy => "mdy",
-            Self::Yyyymmdd => "yyyymmdd",
-        }
+        let equals = self.equals.clone().map(Equals::anywhere);
+        Self { misfits, default: None, equals, ..self.clone() }
     }
 }
 
@@ -267,8 +227,10 @@ impl Pipeline {
     ///
     /// [`Class::Usage`] where it says something unknown.
     pub fn parse(text: &str) -> Result<Self> {
-        let pipeline: Self = toml::from_str(text)
+        let mut pipeline: Self = toml::from_str(text)
             .map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))?;
+        let columns = pipeline.tables.values_mut().flat_map(|table| table.columns.values_mut());
+        columns.filter_map(|column| column.equals.as_mut()).for_each(|said| said.find_line(text));
         if !CHUNK_BYTES.contains(&pipeline.snapshot.chunk_bytes) {
             let (least, most) = (CHUNK_BYTES.start(), CHUNK_BYTES.end());
             let what = format!("[snapshot] chunk_bytes must be {least} to {most}");

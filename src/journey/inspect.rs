@@ -13,7 +13,7 @@ use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop, workers};
 use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::census;
-use crate::store::sqlite::check::{self, Findings};
+use crate::store::sqlite::check::{self, Findings, Secret, Seen};
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
 use crate::store::sqlite::read::Reader;
@@ -139,24 +139,30 @@ impl Inspected {
         // By an order that only the application knows, every index of it would look damaged.
         let (known, strange): (Vec<_>, Vec<_>) =
             indexed.partition(|table| unknown_collation(table).is_none());
-        let indexed = known.into_iter();
-        let jobs: Vec<_> = std::iter::once(None).chain(indexed.map(Some)).collect();
-        let words =
-            format!("SQLite's own, of the file and of {} tables with indexes", jobs.len() - 1);
+        let words = format!("SQLite's own, of the file and of {} tables with indexes", known.len());
         setting.progress.tell(Event::Step(words));
-        let readers = self.readers(setting.workers)?;
-        let parts = workers::over(&jobs, readers, setting.stop, |reader, job| match job {
-            None => check::file(reader),
-            Some(table) => check::table(reader, table),
-        })?;
         let mut found = Findings::default();
         found.damage.extend(self.source.broken().map(|reason| format!("the whole file: {reason}")));
-        parts.into_iter().for_each(|part| found.merge(part));
+        self.verdicts(&known, setting)?.into_iter().for_each(|verdict| found.merge(verdict));
         found.unchecked.extend(strange.into_iter().filter_map(|table| {
             let collation = unknown_collation(table)?;
             Some(format!("table {}: no such collation sequence: {collation}", table.name))
         }));
         Ok(found)
+    }
+
+    /// What SQLite says of the file, and of each table that does not plainly agree with its indexes.
+    fn verdicts(&self, indexed: &[&SourceTable], setting: Setting<'_>) -> Result<Vec<Findings>> {
+        let secret = Secret::default();
+        let look = |parts: &[check::Part<'_>]| {
+            let readers = self.readers(setting.workers)?;
+            workers::over(parts, readers, setting.stop, |reader, part| part.check(reader, &secret))
+        };
+        let parts = check::parts(&Reader::new(self.source.connect()?)?, indexed)?;
+        let mut seen = look(&parts)?;
+        seen.extend(look(&check::doubted(&parts, &seen))?);
+        let verdict = |seen| if let Seen::Findings(found) = seen { Some(found) } else { None };
+        Ok(seen.into_iter().filter_map(verdict).collect())
     }
 
     /// That no table at all can be read.
@@ -321,7 +327,7 @@ fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> R
         there
             .and_then(|there| {
                 let said = pipeline.column(&table.name, &column.name);
-                types::probe(column, said, there.flatten())
+                types::probe(table, column, said, there.flatten())
             })
             .at(|| format!("column {}", column.name))
     };

@@ -1,9 +1,12 @@
 //! What the census saw: storage classes, ranges, lengths and shapes of every value of a column.
 
-use super::{BoolWords, DateOrder, IsoTally, JsonForm, RowRange, SourceTable, UuidForm};
+use super::{
+    BoolWords, DateOrder, IsoTally, JsonForm, Kin, RowRange, SourceTable, Telling, UuidForm,
+    Witness,
+};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the census asks of a column beside storage classes, ranges and lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,10 @@ pub struct Probe {
     pub decimals: bool,
     /// What is asked of TEXTs.
     pub texts: TextProbe,
+    /// How its cells tell instants, and the column that must tell the same ones.
+    pub witness: Option<(Telling, Witness)>,
+    /// Whether columns are sought whose numbers count the times that its wall clocks show.
+    pub kin: bool,
 }
 
 /// What the census asks of TEXTs.
@@ -23,10 +30,10 @@ pub enum TextProbe {
     Decimal,
     /// The shapes of dates; for wall clocks of a zone, also whether its clocks showed them.
     Temporal(Option<TimeZone>),
-    /// Whether they are dates in this order.
-    Ordered(DateOrder),
-    /// Whether they are compact dates.
-    Compact,
+    /// Whether they are dates in this order, and whether the clocks of a zone showed them.
+    Ordered(DateOrder, Option<TimeZone>),
+    /// Whether they are compact dates, and whether the clocks of a zone showed them.
+    Compact(Option<TimeZone>),
     /// Whether they are the two words of a boolean.
     Words,
     /// Whether they are UUIDs.
@@ -106,8 +113,12 @@ pub struct ColumnEvidence {
     pub not_decimal: u64,
     /// TEXTs that are decimals without needless zeros; [`TextProbe::Decimal`] only.
     pub short_decimals: u64,
-    /// Shapes of the dates; [`TextProbe::Temporal`] only.
+    /// Shapes of the dates; [`TextProbe::Temporal`], [`TextProbe::Ordered`] and [`TextProbe::Compact`] only.
     pub dates: DateShapes,
+    /// How its times stand to those of another column; [`Probe::witness`] only.
+    pub witness: WitnessCounts,
+    /// How its wall clocks stand to numbers of other columns, by their names; [`Probe::kin`] only.
+    pub kin: BTreeMap<String, Kin>,
     /// What its TEXTs have in common; [`TextProbe::Plain`] and [`TextProbe::Decimal`] only.
     pub looks: TextLooks,
     /// TEXTs that are what the probe asked for; not those that a field of their own counts.
@@ -224,6 +235,17 @@ pub struct DateShapes {
     pub never: u64,
 }
 
+/// How the times of a column stand to those of another column of their rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WitnessCounts {
+    /// Times that it contradicts, or of which it has something that tells no time.
+    pub differ: u64,
+    /// Wall clocks that were shown twice, and that it decides.
+    pub decided: u64,
+    /// Wall clocks that were shown twice, and that it does not decide.
+    pub open: u64,
+}
+
 impl ColumnEvidence {
     /// Values that are not NULL.
     pub fn values(&self) -> u64 {
@@ -241,6 +263,9 @@ impl ColumnEvidence {
     /// Adds what another part of the table showed.
     pub fn merge(&mut self, other: &Self) {
         self.merge_labels(other);
+        for (column, kin) in &other.kin {
+            self.kin.entry(column.clone()).or_default().merge(kin);
+        }
         self.nulls += other.nulls;
         self.integers += other.integers;
         self.reals += other.reals;
@@ -275,6 +300,9 @@ impl ColumnEvidence {
         self.dates.other += other.dates.other;
         self.dates.twice += other.dates.twice;
         self.dates.never += other.dates.never;
+        self.witness.differ += other.witness.differ;
+        self.witness.decided += other.witness.decided;
+        self.witness.open += other.witness.open;
         self.looks.dates += other.looks.dates;
         self.looks.naive += other.looks.naive;
         self.looks.offset += other.looks.offset;

@@ -12,12 +12,13 @@ mod schema;
 mod source;
 mod target;
 mod types;
+mod witness;
 
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{
     ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextLooks,
-    TextProbe,
+    TextProbe, WitnessCounts,
 };
 pub(crate) use form::BelowTen;
 pub use form::{
@@ -37,3 +38,4 @@ pub use target::{
     TargetTrigger,
 };
 pub use types::{EnumType, NumericSize, PgType};
+pub use witness::{Kin, Telling, Witness};

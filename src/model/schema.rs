@@ -1,7 +1,7 @@
 //! A table as decided: how each cell is read, what it becomes, where it goes, and how its rows are grouped for proof.
 
 use super::identifier::quoted;
-use super::{BoolForm, DateOrder, EnumType, Form, PgType, RawCell, Remedy, RowRange};
+use super::{BoolForm, DateOrder, EnumType, Form, PgType, RawCell, Remedy, RowRange, Witness};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -63,6 +63,9 @@ pub struct Column {
     /// and never loaded.
     #[serde(default)]
     pub computed: bool,
+    /// Another column of the row that must tell the same instant; the reader then makes the instants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
 }
 
 /// How SQLite's cells of a column are read: which storage classes are right, and the Arrow type they give.
@@ -202,9 +205,14 @@ impl Column {
         matches!(self.misfits, Remedy::Null | Remedy::Default)
     }
 
+    /// What is left to do with the values once they are read.
+    pub fn recast_after(&self) -> &Recast {
+        if self.witness.is_some() { &Recast::Keep } else { &self.recast }
+    }
+
     /// The Arrow type as read, before the recast.
     pub fn read_type(&self) -> DataType {
-        match self.recast {
+        match self.recast_after() {
             Recast::Keep => self.pg.arrow(),
             Recast::Localize(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         }

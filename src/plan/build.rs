@@ -281,6 +281,7 @@ pub(super) fn table_schema(
                 .get(position)
                 .is_some_and(|seen| seen.texts + seen.blobs == 0),
             computed: false,
+            witness: choice.witness.clone(),
             not_null: nulls(position) == 0
                 && !(choice.strays > 0 && choice.misfits == Remedy::Null)
                 && (column.not_null || source.rowid_alias == Some(position)),

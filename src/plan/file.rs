@@ -34,7 +34,8 @@ const HEAD: &str = "\
 # Where the target has a table already, its types are kept.
 ";
 
-fn string(text: &str) -> String {
+/// A text as a value.
+pub fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 

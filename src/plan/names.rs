@@ -242,6 +242,7 @@ mod tests {
             form: crate::model::Form::Plain,
             enum_type: None,
             computed: false,
+            witness: None,
         };
         let shape = TableSchema {
             source: "t".into(),

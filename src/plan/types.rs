@@ -9,6 +9,7 @@ mod form;
 mod hint;
 mod said;
 mod strays;
+mod witness;
 
 pub use hint::{Hint, hint};
 
@@ -16,7 +17,7 @@ use crate::config::{ColumnSection, MisfitPolicy};
 use crate::error::{Class, Error, Result};
 use crate::model::{
     BoolForm, CellShape, ColumnEvidence, Form, NumericSize, PgType, Probe, RawCell, Recast, Remedy,
-    SourceColumn, TargetColumn, TextProbe,
+    SourceColumn, SourceTable, TargetColumn, TextProbe, Witness,
 };
 use crate::row::zone;
 use declared::Declared;
@@ -44,6 +45,8 @@ pub struct Choice {
     pub form: Form,
     /// The labels of an enum.
     pub labels: Vec<String>,
+    /// Another column that must tell the same instants.
+    pub witness: Option<Witness>,
 }
 
 impl Choice {
@@ -59,6 +62,7 @@ impl Choice {
             default: None,
             form: Form::Plain,
             labels: Vec::new(),
+            witness: None,
         }
     }
 
@@ -77,17 +81,20 @@ impl Choice {
 ///
 /// # Errors
 ///
-/// A zone that is not known.
+/// A zone that is not known, and another column to compare with that is not there.
 pub fn probe(
+    table: &SourceTable,
     column: &SourceColumn,
     said: Option<&ColumnSection>,
     target: Option<&TargetColumn>,
 ) -> Result<Probe> {
     let nothing = ColumnSection::default();
-    if let Some(texts) = said::probe(said.unwrap_or(&nothing), target)? {
-        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts });
+    let said = said.unwrap_or(&nothing);
+    let witness = witness::probe(table, column, said)?;
+    if let Some(texts) = said::probe(said, target)? {
+        return Ok(Probe { decimals: texts == TextProbe::Decimal, texts, witness, kin: false });
     }
-    let zone = said.and_then(|said| said.zone.as_deref()).map(zone::find).transpose()?;
+    let zone = said.zone.as_deref().map(zone::find).transpose()?;
     let (decimals, texts) = match Declared::of(column) {
         Declared::Temporal(_) => (false, TextProbe::Temporal(zone)),
         Declared::Text(_) | Declared::Float => (false, TextProbe::Plain),
@@ -100,7 +107,8 @@ pub fn probe(
             (true, TextProbe::Decimal)
         }
     };
-    Ok(Probe { decimals, texts })
+    let kin = target.is_none() && !said.is_about_the_type() && texts == TextProbe::Temporal(None);
+    Ok(Probe { decimals, texts, witness, kin })
 }
 
 /// Chooses the type of a column; a target that exists has chosen already.
@@ -410,6 +418,8 @@ pub fn shown(evidence: &ColumnEvidence) -> String {
     part(evidence.dates.offset, "times with offset");
     part(evidence.dates.twice, "times that clocks showed twice");
     part(evidence.dates.never, "times that clocks never showed");
+    part(evidence.witness.differ, "that another column contradicts");
+    part(evidence.witness.decided, "that another column decides");
     part(evidence.blobs, "BLOB");
     if let Some((least, greatest)) = evidence.integer_range {
         parts.push(format!("integers {least} to {greatest}"));

@@ -266,6 +266,7 @@ mod tests {
             default: None,
             form: Form::Plain,
             computed: false,
+            witness: None,
         };
         TableSchema {
             source: "t".into(),

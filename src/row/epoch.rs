@@ -139,7 +139,7 @@ impl EpochUnit {
     }
 
     /// A count in whole microseconds, what is less left out.
-    fn micros_below(self, count: i64) -> Option<i64> {
+    pub(crate) fn micros_below(self, count: i64) -> Option<i64> {
         let (_, divisor, _) = self.scale();
         self.micros(count.checked_sub(count.rem_euclid(divisor))?)
     }

@@ -34,7 +34,7 @@ impl<'t> Transform<'t> {
     ///
     /// A zone that is not known.
     pub fn new(table: &'t TableSchema) -> Result<Self> {
-        let ready = |column: &Column| match &column.recast {
+        let ready = |column: &Column| match column.recast_after() {
             Recast::Keep => Ok(Ready::Keep),
             Recast::Localize(zone) => Ok(Ready::Localize(zone::find(zone)?)),
         };

@@ -16,6 +16,8 @@ mod encoders;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+mod equals;
+#[cfg(test)]
 mod existing;
 #[cfg(test)]
 mod expressions;

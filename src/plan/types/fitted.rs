@@ -1,6 +1,7 @@
 //! The type of a column that exists in the target: the target has chosen, and only what values mean may be open.
 
 use super::said::{SAID, carries_nothing, choice, parse, told, undecided};
+use super::witness::check_type;
 use super::{Choice, shown};
 use crate::config::ColumnSection;
 use crate::error::{Error, Result};
@@ -33,10 +34,11 @@ pub(super) fn choose(
             .todo("leave out `type` in the pipeline file, or change the target's column"));
     }
     let choice = match &target.enum_type {
-        Some(named) => Choice {
-            labels: named.labels.clone(),
-            ..Choice::new(CellShape::Label, PgType::Enum, SAID)
-        },
+        Some(named) => {
+            check_type(pg, said)?;
+            let labels = named.labels.clone();
+            Choice { labels, ..Choice::new(CellShape::Label, PgType::Enum, SAID) }
+        }
         None => choice(pg, evidence, said)?,
     };
     if carries_nothing(&choice, evidence) {

@@ -4,7 +4,7 @@
 use super::Choice;
 use super::declared::Declared;
 use crate::config::ColumnSection;
-use crate::model::{CellShape, ColumnEvidence, PgType, SourceColumn};
+use crate::model::{CellShape, ColumnEvidence, Kin, PgType, SourceColumn};
 use crate::plan::file;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,7 @@ pub fn hint(
     }
     match (Declared::of(column), choice.pg) {
         (Declared::Temporal(_), PgType::Int8) => Some(epoch(column, evidence)),
+        (Declared::Temporal(_), PgType::Timestamp) => counted(column, evidence),
         (_, PgType::Text | PgType::Varchar(_)) if choice.read == CellShape::Text => {
             looks(column, evidence)
         }
@@ -96,6 +97,56 @@ fn epoch(column: &SourceColumn, evidence: &ColumnEvidence) -> Hint {
         },
     }
 }
+
+/// Another column that counts the times which the clocks of some zone show.
+fn counted(column: &SourceColumn, evidence: &ColumnEvidence) -> Option<Hint> {
+    let (beside, unit, zones, rows) = evidence.kin.iter().find_map(|(beside, kin)| match kin {
+        Kin::Agrees { unit, zones, rows } => Some((beside, unit, zones, rows)),
+        Kin::Unseen | Kin::Differs => None,
+    })?;
+    let known = KNOWN_ZONES.into_iter().find(|&zone| zones.contains(zone));
+    let zone =
+        known.or_else(|| zones.iter().map(String::as_str).find(|zone| zone.contains('/')))?;
+    let others = match zones.len() - 1 {
+        0 => String::new(),
+        others => format!(" (and on those of {others} other zones: make sure which it is)"),
+    };
+    let unit = unit.name();
+    let value = format!(
+        "{{ type = \"timestamptz\", zone = \"{zone}\", equals = {} }}",
+        file::string(&format!("{beside} as {unit}"))
+    );
+    let reason = format!(
+        "in all {rows} rows that have both it is what `{beside}` counts as {unit}, on clocks in {zone}{others}"
+    );
+    Some(Hint { open: false, reason, line: Some(line(column, &value)) })
+}
+
+/// Of the zones that showed the same times, those that most have heard of.
+const KNOWN_ZONES: [&str; 22] = [
+    "UTC",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Phoenix",
+    "America/Toronto",
+    "America/Mexico_City",
+    "America/Sao_Paulo",
+    "America/Argentina/Buenos_Aires",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Athens",
+    "Europe/Moscow",
+    "Africa/Johannesburg",
+    "Asia/Dubai",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "Pacific/Auckland",
+];
 
 fn looks(column: &SourceColumn, evidence: &ColumnEvidence) -> Option<Hint> {
     let (looks, all) = (&evidence.looks, evidence.texts);

@@ -1,11 +1,11 @@
 //! The type that the pipeline file asks for, and what it leaves open.
 
 use super::declared::Declared;
-use super::{Choice, by_evidence, shown, strays};
+use super::{Choice, by_evidence, shown, strays, witness};
 use crate::config::{ColumnSection, DefaultValue, TimeSource};
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    BoolForm, CellShape, ColumnEvidence, DateOrder, EpochUnit, LABELS_MAX, PgType, RawCell, Recast,
+    BoolForm, CellShape, ColumnEvidence, DateOrder, LABELS_MAX, PgType, RawCell, Recast,
     SourceColumn, TargetColumn, TextProbe,
 };
 use crate::row::zone;
@@ -31,7 +31,10 @@ pub(super) fn choose(
             told(pg, said),
             shown(evidence)
         );
-        return Err(undecided(what).todo("choose another type, or leave it to the census"));
+        return Err(undecided(what).todo(match said.equals {
+            Some(_) => "choose another `zone` or type, or leave out `equals`",
+            None => "choose another type, or leave it to the census",
+        }));
     }
     Ok(choice)
 }
@@ -56,9 +59,9 @@ pub(super) fn probe(
     let kind = target.and_then(|target| target.pg).or(kind);
     Ok(Some(match (kind, said.from) {
         (Some(PgType::Date | PgType::Timestamp | PgType::Timestamptz), from) => match from {
-            Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy),
-            Some(TimeSource::Mdy) => TextProbe::Ordered(DateOrder::Mdy),
-            Some(TimeSource::Yyyymmdd) => TextProbe::Compact,
+            Some(TimeSource::Dmy) => TextProbe::Ordered(DateOrder::Dmy, zone),
+            Some(TimeSource::Mdy) => TextProbe::Ordered(DateOrder::Mdy, zone),
+            Some(TimeSource::Yyyymmdd) => TextProbe::Compact(zone),
             _ => TextProbe::Temporal(zone),
         },
         (Some(PgType::Time), _) => TextProbe::Temporal(None),
@@ -106,6 +109,7 @@ pub(super) fn choice(
     evidence: &ColumnEvidence,
     said: &ColumnSection,
 ) -> Result<Choice> {
+    witness::check_type(pg, said)?;
     let timed = matches!(pg, PgType::Date | PgType::Timestamp | PgType::Timestamptz);
     if !timed && (said.from.is_some() || said.zone.is_some()) {
         return Err(undecided(format!(
@@ -126,7 +130,13 @@ pub(super) fn choice(
         PgType::Inet | PgType::Cidr => CellShape::Inet,
         PgType::Json | PgType::Jsonb => CellShape::Json,
         PgType::Enum => return labels(evidence),
-        PgType::Date | PgType::Timestamp | PgType::Timestamptz => return time(pg, evidence, said),
+        PgType::Date | PgType::Timestamp | PgType::Timestamptz => {
+            let choice = time(pg, evidence, said).map_err(|error| match &said.equals {
+                Some(equals) => witness::at_line(error, equals),
+                None => error,
+            })?;
+            return witness::heard(choice, evidence, said);
+        }
     };
     Ok(Choice::new(read, pg, SAID))
 }
@@ -167,34 +177,32 @@ fn labels(evidence: &ColumnEvidence) -> Result<Choice> {
 const LABEL_BYTES_MAX: usize = 63;
 
 fn time(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Choice> {
-    let unit = match said.from {
-        None if evidence.integers + evidence.reals > evidence.texts => {
-            return Err(epoch_undecided(pg, evidence));
+    match witness::telling(said.from, None).read {
+        _ if said.from.is_none() && evidence.integers + evidence.reals > evidence.texts => {
+            Err(epoch_undecided(pg, evidence))
         }
-        None | Some(TimeSource::Iso8601) => return iso(pg, evidence, said),
-        Some(TimeSource::Dmy) => return calendar(CellShape::Ordered(DateOrder::Dmy), pg, said),
-        Some(TimeSource::Mdy) => return calendar(CellShape::Ordered(DateOrder::Mdy), pg, said),
-        Some(TimeSource::Yyyymmdd) => return calendar(CellShape::Compact, pg, said),
-        Some(TimeSource::UnixS) => EpochUnit::Seconds,
-        Some(TimeSource::UnixMs) => EpochUnit::Milliseconds,
-        Some(TimeSource::UnixUs) => EpochUnit::Microseconds,
-        Some(TimeSource::UnixNs) => EpochUnit::Nanoseconds,
-        Some(TimeSource::Julian) => EpochUnit::JulianDays,
-        Some(TimeSource::CoreData) => EpochUnit::CoreData,
-        Some(TimeSource::Webkit) => EpochUnit::Webkit,
-    };
-    if said.zone.is_some() || pg == PgType::Date {
-        return Err(undecided("an epoch counts instants, which have no zone and are no dates")
-            .todo("say `type = \"timestamptz\"`, and leave out `zone`"));
+        CellShape::Epoch(_) if said.zone.is_some() || pg == PgType::Date => {
+            Err(undecided("an epoch counts instants, which have no zone and are no dates")
+                .todo("say `type = \"timestamptz\"`, and leave out `zone`"))
+        }
+        read @ CellShape::Epoch(_) => Ok(Choice::new(read, pg, SAID)),
+        read @ (CellShape::Ordered(_) | CellShape::Compact) => calendar(read, pg, evidence, said),
+        _ => iso(pg, evidence, said),
     }
-    Ok(Choice::new(CellShape::Epoch(unit), pg, SAID))
 }
 
 /// Dates and times that are not written as ISO has it.
-fn calendar(read: CellShape, pg: PgType, said: &ColumnSection) -> Result<Choice> {
+fn calendar(
+    read: CellShape,
+    pg: PgType,
+    evidence: &ColumnEvidence,
+    said: &ColumnSection,
+) -> Result<Choice> {
     let choice = Choice::new(read, pg, SAID);
     match (pg, &said.zone) {
-        (PgType::Timestamptz, Some(zone)) => Ok(choice.recast(Recast::Localize(zone.clone()))),
+        (PgType::Timestamptz, Some(zone)) => {
+            Ok(with_twice(choice.recast(Recast::Localize(zone.clone())), evidence, zone))
+        }
         (PgType::Timestamptz, None) => Err(zone_undecided()),
         (_, Some(_)) => Err(undecided(format!("a {pg} has no zone"))
             .todo("say `type = \"timestamptz\"`, or leave out `zone`")),
@@ -237,7 +245,12 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
         let read = if dates.never > 0 { CellShape::IsoWall } else { CellShape::IsoNaive };
         Choice::new(read, pg, SAID).recast(Recast::Localize(zone.into()))
     };
-    match dates.twice {
+    with_twice(choice, evidence, zone)
+}
+
+/// Says of which wall clocks the first instant is taken.
+fn with_twice(choice: Choice, evidence: &ColumnEvidence, zone: &str) -> Choice {
+    match evidence.dates.twice {
         0 => choice,
         twice => {
             let reason = format!(
@@ -251,5 +264,6 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
 pub(super) fn told(pg: PgType, said: &ColumnSection) -> String {
     let from = said.from.map(|from| format!(" from {}", from.name())).unwrap_or_default();
     let zone = said.zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
-    format!("{pg}{from}{zone}")
+    let equals = said.equals.as_ref().map(|equals| format!(" equal to `{}`", equals.text));
+    format!("{pg}{from}{zone}{}", equals.unwrap_or_default())
 }

@@ -6,6 +6,12 @@ use std::collections::BTreeSet;
 
 /// Their number, at least: where the census did not count them one by one, some are one.
 pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
+    let contradicted = choice.witness.as_ref().map_or(0, |_| evidence.witness.differ);
+    of_shape(choice, evidence) + contradicted
+}
+
+/// Those that the column could not hold whatever stands beside them.
+fn of_shape(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
     let ColumnEvidence { integers, reals, texts, blobs, dates, .. } = evidence;
     let numbers = integers + reals;
     let some = u64::from;
@@ -56,11 +62,11 @@ pub(super) fn count(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
         CellShape::IsoEither(_) => numbers + blobs + dates.other + dates.time + dates.never,
         CellShape::Ordered(_) => {
             let dated = dates.date + if choice.pg == PgType::Date { 0 } else { dates.naive };
-            numbers + blobs + texts - dated
+            numbers + blobs + texts - dated + dates.never
         }
         CellShape::Compact => {
             let timed = if choice.pg == PgType::Date { dates.naive } else { 0 };
-            reals + blobs + dates.other + timed
+            reals + blobs + dates.other + timed + dates.never
         }
         CellShape::Uuid => numbers + unparsed + blobs - evidence.uuid_blobs,
         CellShape::Inet | CellShape::Json => numbers + blobs + unparsed,

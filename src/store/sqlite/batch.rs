@@ -12,6 +12,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Rows of a batch, at most.
@@ -36,7 +37,7 @@ pub struct ReadBatch {
 pub(super) struct BatchBuilder<'t> {
     table: &'t TableSchema,
     schema: SchemaRef,
-    columns: Vec<(&'t Column, CellBuilder)>,
+    columns: Vec<Slot<'t>>,
     rows: usize,
     bytes: usize,
     misfits: Vec<Misfit>,
@@ -47,9 +48,29 @@ pub(super) struct BatchBuilder<'t> {
     row_exceptions: usize,
 }
 
+/// A column being built.
+struct Slot<'t> {
+    column: &'t Column,
+    builder: CellBuilder,
+    /// The position of the column that must tell the same instant.
+    beside: Option<usize>,
+}
+
+impl<'t> Slot<'t> {
+    fn new(table: &'t TableSchema, column: &'t Column) -> Result<Self> {
+        let beside = column.witness.as_ref().map(|witness| {
+            let mut names = table.columns.iter().map(|column| &column.source);
+            names.position(|name| *name == witness.column).ok_or_else(|| {
+                Error::internal(format!("a column is checked against {:?}", witness.column))
+            })
+        });
+        Ok(Self { column, builder: CellBuilder::new(column)?, beside: beside.transpose()? })
+    }
+}
+
 impl<'t> BatchBuilder<'t> {
     pub(super) fn new(table: &'t TableSchema) -> Result<Self> {
-        let columns = table.columns.iter().map(|column| Ok((column, CellBuilder::new(column)?)));
+        let columns = table.columns.iter().map(|column| Slot::new(table, column));
         Ok(Self {
             table,
             schema: table.read_schema(),
@@ -67,12 +88,18 @@ impl<'t> BatchBuilder<'t> {
     pub(super) fn append(&mut self, row: &Row<'_>) -> Result<()> {
         self.row_exceptions = self.exceptions.len();
         for position in 0..self.columns.len() {
-            let Some((column, builder)) = self.columns.get_mut(position) else { continue };
-            let cell = row.get_ref(position).refused(|| format!("column {}", column.source))?;
+            let Some(Slot { column, builder, beside }) = self.columns.get_mut(position) else {
+                continue;
+            };
+            let cell_of =
+                |position| row.get_ref(position).refused(|| format!("column {}", column.source));
+            let cell = cell_of(position)?;
             let appended = if column.not_null && cell == ValueRef::Null {
-                Err("it is NULL, and the column is NOT NULL")
+                Err("it is NULL, and the column is NOT NULL".into())
+            } else if let Some(beside) = *beside {
+                builder.append_beside(cell, cell_of(beside)?)
             } else {
-                builder.append(cell)
+                builder.append(cell).map_err(Cow::Borrowed)
             };
             match appended {
                 Ok(Fit { bytes, in_form: true }) => self.bytes += bytes,
@@ -104,11 +131,13 @@ impl<'t> BatchBuilder<'t> {
         &mut self,
         position: usize,
         cell: ValueRef<'_>,
-        reason: &'static str,
+        reason: Cow<'static, str>,
         row: &Row<'_>,
     ) -> Result<()> {
         let name = row_name(self.table, row)?;
-        let Some((column, builder)) = self.columns.get_mut(position) else { return Ok(()) };
+        let Some(Slot { column, builder, .. }) = self.columns.get_mut(position) else {
+            return Ok(());
+        };
         let cell = raw(cell);
         self.bytes += cell.bytes.len();
         match column.misfits {
@@ -149,7 +178,7 @@ impl<'t> BatchBuilder<'t> {
         let misfits = std::mem::take(&mut self.misfits);
         let exceptions = std::mem::take(&mut self.exceptions);
         self.bytes = 0;
-        let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        let arrays = self.columns.iter_mut().map(|slot| slot.builder.finish()).collect();
         let shapeless =
             |error| Error::internal("a batch does not have its table's shape").because(error);
         let mut records =

@@ -6,8 +6,10 @@
 use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
+use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
+use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
@@ -107,6 +109,8 @@ fn scan(
     }
     .map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
+    let mut witnessed = Witnessed::all(table, probes)?;
+    let mut pairs = Pair::all(table, probes);
     let mut told_bytes = 0;
     while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
@@ -114,6 +118,12 @@ fn scan(
             let cell = row.get_ref(position).map_err(refused)?;
             cutter.content.cell(cell);
             row_bytes += look_at(column, cell, probe);
+        }
+        for pair in &mut witnessed {
+            pair.look_at(&mut evidence, row).map_err(refused)?;
+        }
+        for pair in &mut pairs {
+            pair.look_at(row).map_err(refused)?;
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;
@@ -127,6 +137,7 @@ fn scan(
         }
     }
     tick(evidence.rows % TICK_ROWS, evidence.bytes - told_bytes)?;
+    pairs.into_iter().for_each(|pair| pair.note(table, &mut evidence));
     evidence.stretches = cutter.finish();
     Ok(evidence)
 }
@@ -211,8 +222,8 @@ fn look_at(column: &mut ColumnEvidence, cell: ValueRef<'_>, probe: &Probe) -> u6
         }
         ValueRef::Integer(value) => {
             column.integers += 1;
-            if probe.texts == TextProbe::Compact {
-                count_time(column, IsoText::parse_compact_integer(value));
+            if let TextProbe::Compact(zone) = &probe.texts {
+                count_time(column, IsoText::parse_compact_integer(value), zone.as_ref());
             }
             let (least, greatest) = column.integer_range.unwrap_or((value, value));
             column.integer_range = Some((least.min(value), greatest.max(value)));
@@ -264,9 +275,13 @@ fn look_at_text(column: &mut ColumnEvidence, bytes: &[u8], probe: &TextProbe) {
             look_at_decimal(column, text);
             looks::note(&mut column.looks, text, column.texts);
         }
-        TextProbe::Temporal(zone) => look_at_date(column, text, zone.as_ref()),
-        TextProbe::Ordered(order) => count_time(column, IsoText::parse_ordered(text, *order)),
-        TextProbe::Compact => count_time(column, IsoText::parse_compact(text)),
+        TextProbe::Temporal(zone) => count_time(column, IsoText::parse(text), zone.as_ref()),
+        TextProbe::Ordered(order, zone) => {
+            count_time(column, IsoText::parse_ordered(text, *order), zone.as_ref());
+        }
+        TextProbe::Compact(zone) => {
+            count_time(column, IsoText::parse_compact(text), zone.as_ref());
+        }
         TextProbe::Words => {
             if let Some((words, _value)) = BoolWords::of(text) {
                 column.forms.words.add(words, 1);
@@ -324,28 +339,27 @@ fn look_at_label(column: &mut ColumnEvidence, text: &str) {
     }
 }
 
-fn count_time(column: &mut ColumnEvidence, read: Result<(IsoText, IsoForm), Refusal>) {
-    match read {
-        Ok((value, form)) => {
-            match value {
-                IsoText::Date(_) => column.dates.date += 1,
-                IsoText::Time(_) => column.dates.time += 1,
-                IsoText::Naive(_) => column.dates.naive += 1,
-                IsoText::Instant(_) => column.dates.offset += 1,
-            }
-            column.forms.iso.add(value, form);
+fn count_time(
+    column: &mut ColumnEvidence,
+    read: Result<(IsoText, IsoForm), Refusal>,
+    zone: Option<&TimeZone>,
+) {
+    let Ok((value, form)) = read else {
+        column.dates.other += 1;
+        return;
+    };
+    column.forms.iso.add(value, form);
+    let wall = match value {
+        IsoText::Date(days) => {
+            column.dates.date += 1;
+            i64::from(days) * 86_400_000_000
         }
-        Err(_refusal) => column.dates.other += 1,
-    }
-}
-
-fn look_at_date(column: &mut ColumnEvidence, text: &str, zone: Option<&TimeZone>) {
-    let read = IsoText::parse(text);
-    count_time(column, read);
-    let wall = match read {
-        Ok((IsoText::Date(days), _)) => i64::from(days) * 86_400_000_000,
-        Ok((IsoText::Naive(wall), _)) => wall,
-        _ => return,
+        IsoText::Naive(wall) => {
+            column.dates.naive += 1;
+            wall
+        }
+        IsoText::Time(_) => return column.dates.time += 1,
+        IsoText::Instant(_) => return column.dates.offset += 1,
     };
     match zone.map(|zone| zone::meaning(wall, zone)) {
         Some(Meaning::Twice(..)) => column.dates.twice += 1,

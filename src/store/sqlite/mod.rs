@@ -12,10 +12,12 @@ mod failure;
 pub mod fill;
 mod guard;
 pub mod introspect;
+mod kin;
 mod looks;
 pub mod read;
 pub mod references;
 pub mod salvage;
+mod witnessed;
 #[cfg(test)]
 mod zoo;
 

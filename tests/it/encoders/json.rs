@@ -153,6 +153,7 @@ fn table() -> TableSchema {
         default: None,
         form: liteferry::model::Form::Plain,
         computed: false,
+        witness: None,
         not_null: false,
         numbers_only: false,
     };

@@ -376,6 +376,7 @@ pub(super) fn table() -> TableSchema {
         default: None,
         form: liteferry::model::Form::Plain,
         computed: false,
+        witness: None,
         not_null: false,
         numbers_only: false,
     };

@@ -88,6 +88,43 @@ fn dates_in_an_order_and_in_digits_are_read_where_they_are_asked_for() {
 }
 
 #[test]
+fn clocks_that_a_zone_never_showed_are_set_aside_however_they_are_written() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v, w);
+         INSERT INTO t (v, w) VALUES ('30/03/2025 02:30', 20250330120000), ('26/10/2025 02:30', 20251026023000),
+            ('31/03/2025 02:30', 20250330023000), (NULL, '20250331023000');",
+    );
+    let zone = "type = 'timestamptz', zone = 'Europe/Berlin'";
+    let done =
+        run(&env, &format!("v = {{ {zone}, from = 'dmy' }}\nw = {{ {zone}, from = 'yyyymmdd' }}"))
+            .expect(65);
+    assert!(
+        done.says("column v: declared without type, becomes timestamptz: 1 times came twice"),
+        "{done}"
+    );
+    assert!(
+        done.says("column w: declared without type, becomes timestamptz: 1 times came twice"),
+        "{done}"
+    );
+    let rejects =
+        "SELECT row_name || ' ' || column_name || ' ' || reason FROM liteferry.reject ORDER BY 1";
+    assert_eq!(
+        env.column(rejects),
+        [
+            "rowid 1 v the zone's clocks never showed this time",
+            "rowid 3 w the zone's clocks never showed this time"
+        ]
+    );
+    let rows =
+        "SELECT concat_ws(' ', id, v AT TIME ZONE 'UTC', w AT TIME ZONE 'UTC') FROM t ORDER BY id";
+    assert_eq!(
+        env.column(rows),
+        ["2 2025-10-26 00:30:00 2025-10-26 00:30:00", "4 2025-03-31 00:30:00"]
+    );
+}
+
+#[test]
 fn what_numbers_or_wall_clocks_mean_must_be_said() {
     for (values, said, line) in [
         ("(1758000000)", "type = 'timestamptz'", "from = \"unix_s\""),

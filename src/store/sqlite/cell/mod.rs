@@ -1,11 +1,15 @@
 //! One SQLite cell to one Arrow value, strictly: what has no exact counterpart is refused with the reason, never bent.
 
+mod clock;
 mod number;
 mod parsed;
 mod text;
 mod time;
+mod witness;
 
+pub(super) use clock::Clock;
 pub(super) use number::exact_double;
+pub(super) use witness::{Verdict, WitnessReader};
 
 use crate::error::Result;
 use crate::model::{CellShape, Column};
@@ -13,6 +17,7 @@ use arrow_array::ArrayRef;
 use number::NumberBuilder;
 use parsed::ParsedBuilder;
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 use text::TextBuilder;
 use time::TimeBuilder;
 
@@ -70,6 +75,18 @@ impl CellBuilder {
             Self::Text(builder) => builder.append(cell),
             Self::Time(builder) => builder.append(cell),
             Self::Parsed(builder) => builder.append(cell),
+        }
+    }
+
+    /// Appends one cell of a column that another column bears witness to, with the cell of that beside it.
+    pub(super) fn append_beside(
+        &mut self,
+        cell: ValueRef<'_>,
+        beside: ValueRef<'_>,
+    ) -> Result<Fit, Cow<'static, str>> {
+        match self {
+            Self::Time(builder) if cell != ValueRef::Null => builder.append_beside(cell, beside),
+            _ => self.append(cell).map_err(Cow::Borrowed),
         }
     }
 

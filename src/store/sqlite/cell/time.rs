@@ -1,23 +1,25 @@
 //! Cells of columns that become dates or times.
 
-use super::{Fit, Reason, stray};
+use super::clock::{Clock, Told, number, wall};
+use super::witness::WitnessReader;
+use super::{Fit, Reason};
 use crate::error::Result;
-use crate::model::{
-    CellShape, Column, DateOrder, EpochUnit, Form, IsoForm, NumberClass, PgType, Recast,
-};
-use crate::row::epoch::Number;
+use crate::model::{CellShape, Column, EpochUnit, Form, NumberClass, PgType, Telling};
 use crate::row::form::FormWriter;
-use crate::row::temporal::{IsoText, Refusal};
-use crate::row::zone::{self, Localizer, Meaning};
+use crate::row::temporal::IsoText;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{Date32Builder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder};
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(in super::super) struct TimeBuilder {
     values: Values,
     clock: Clock,
+    /// What counts, and mostly of which storage class.
+    epoch: Option<(EpochUnit, NumberClass)>,
     writer: FormWriter,
+    witness: Option<Box<WitnessReader>>,
 }
 
 /// What a column holds.
@@ -27,36 +29,8 @@ enum Values {
     Micros(TimestampMicrosecondBuilder),
 }
 
-/// How a cell says what time it is.
-enum Clock {
-    /// A count since some day, mostly of this storage class.
-    Epoch(EpochUnit, NumberClass),
-    /// ISO text without an offset.
-    Naive,
-    /// The same, of a zone whose clocks must have shown it; the transform finds the instant.
-    Wall(Localizer),
-    /// ISO text with its offset.
-    Offset,
-    /// With its offset, or else of this zone.
-    Either(Localizer),
-    /// Day, month and year in this order.
-    Ordered(DateOrder),
-    /// Digits without marks, as TEXT or INTEGER.
-    Compact,
-}
-
 impl TimeBuilder {
     pub(super) fn new(column: &Column) -> Result<Self> {
-        let localizer = |zone: &str| Ok(Localizer::new(zone::find(zone)?));
-        let clock = match (&column.read, &column.recast) {
-            (CellShape::Epoch(unit), _) => Clock::Epoch(*unit, class_of(&column.form)),
-            (CellShape::IsoWall, Recast::Localize(zone)) => Clock::Wall(localizer(zone)?),
-            (CellShape::IsoOffset, _) => Clock::Offset,
-            (CellShape::IsoEither(zone), _) => Clock::Either(localizer(zone)?),
-            (CellShape::Ordered(order), _) => Clock::Ordered(*order),
-            (CellShape::Compact, _) => Clock::Compact,
-            _ => Clock::Naive,
-        };
         let values = match column.pg {
             PgType::Date => Values::Dates(Date32Builder::new()),
             PgType::Time => Values::Times(Time64MicrosecondBuilder::new()),
@@ -64,33 +38,73 @@ impl TimeBuilder {
                 TimestampMicrosecondBuilder::new().with_data_type(column.read_type()),
             ),
         };
-        Ok(Self { values, clock, writer: FormWriter::new(column.form.clone())? })
+        let epoch = match (&column.read, &column.form) {
+            (CellShape::Epoch(unit), Form::Epoch { class, .. }) => Some((*unit, *class)),
+            (CellShape::Epoch(unit), _) => Some((*unit, NumberClass::Integer)),
+            _ => None,
+        };
+        let (clock, witness) = match &column.witness {
+            Some(witness) => {
+                let (read, recast) = (column.read.clone(), column.recast.clone());
+                let clock = Clock::of_instants(&Telling { read, recast })?;
+                (clock, Some(Box::new(WitnessReader::new(witness)?)))
+            }
+            None => (Clock::new(&column.read, &column.recast)?, None),
+        };
+        let writer = FormWriter::new(column.form.clone())?;
+        Ok(Self { values, clock, epoch, writer, witness })
     }
 
     #[inline]
     pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
-        let (value, in_form) = match &mut self.clock {
-            Clock::Epoch(unit, class) => epoch(*unit, *class, cell)?,
-            clock => {
-                let (read, form) = clock.parse(cell)?;
-                let in_form = self.writer.writes_text(read, &form);
-                (clock.meant(read)?, in_form)
-            }
+        let (told, in_form) = self.tell(cell)?;
+        self.push(told.first(), in_form)
+    }
+
+    /// Appends a cell if the cell beside it tells the same instant.
+    pub(super) fn append_beside(
+        &mut self,
+        cell: ValueRef<'_>,
+        beside: ValueRef<'_>,
+    ) -> Result<Fit, Cow<'static, str>> {
+        let (told, in_form) = self.tell(cell)?;
+        let value = match &mut self.witness {
+            Some(witness) => IsoText::Instant(witness.agreed(told, beside)?),
+            None => told.first(),
         };
+        Ok(self.push(value, in_form)?)
+    }
+
+    /// What a cell tells, and whether it is what its column's form writes for that.
+    #[inline]
+    fn tell(&mut self, cell: ValueRef<'_>) -> Result<(Told, bool), Reason> {
+        let (read, form) = self.clock.read(cell)?;
+        let in_form = match form {
+            Some(form) => self.writer.writes_text(read, &form),
+            None => self.is_count_in_form(read, cell),
+        };
+        Ok((self.clock.meant(read)?, in_form))
+    }
+
+    #[inline]
+    fn push(&mut self, value: IsoText, in_form: bool) -> Result<Fit, Reason> {
         match (&mut self.values, value) {
             (Values::Dates(builder), IsoText::Date(days)) => builder.append_value(days),
             (Values::Times(builder), IsoText::Time(micros)) => builder.append_value(micros),
-            (Values::Micros(builder), IsoText::Naive(micros) | IsoText::Instant(micros)) => {
-                builder.append_value(micros);
-            }
-            (Values::Micros(builder), IsoText::Date(days)) => {
-                builder.append_value(i64::from(days) * DAY_MICROS);
+            (Values::Micros(builder), IsoText::Instant(micros)) => builder.append_value(micros),
+            (Values::Micros(builder), value) => {
+                builder.append_value(wall(value).ok_or("it has no date")?);
             }
             (Values::Dates(_), _) => return Err("it is no date alone"),
             (Values::Times(_), _) => return Err("it is no time of day alone"),
-            (Values::Micros(_), IsoText::Time(_)) => return Err("it has no date"),
         }
         Ok(Fit { bytes: 8, in_form })
+    }
+
+    /// Whether a count is what its column's form writes for its time.
+    fn is_count_in_form(&self, time: IsoText, cell: ValueRef<'_>) -> bool {
+        let written = self.epoch.zip(wall(time));
+        written.and_then(|((unit, class), micros)| unit.number(micros, class)) == number(cell)
     }
 
     pub(super) fn append_null(&mut self) {
@@ -107,79 +121,5 @@ impl TimeBuilder {
             Values::Times(builder) => Arc::new(builder.finish()),
             Values::Micros(builder) => Arc::new(builder.finish()),
         }
-    }
-}
-
-const DAY_MICROS: i64 = 86_400_000_000;
-const NEVER: Reason = "the zone's clocks never showed this time";
-
-fn class_of(form: &Form) -> NumberClass {
-    match form {
-        Form::Epoch { class, .. } => *class,
-        _ => NumberClass::Integer,
-    }
-}
-
-fn epoch(
-    unit: EpochUnit,
-    class: NumberClass,
-    cell: ValueRef<'_>,
-) -> Result<(IsoText, bool), Reason> {
-    let number = match cell {
-        ValueRef::Integer(count) => Number::Integer(count),
-        ValueRef::Real(count) => Number::Real(count),
-        cell => return Err(stray(cell)),
-    };
-    // A double may lie between two microseconds: the nearest is taken, and the double itself kept beside it.
-    let nearest = || match number {
-        Number::Integer(_) => None,
-        Number::Real(count) => unit.nearest_micros(count),
-    };
-    let micros =
-        unit.micros_of(number).or_else(nearest).ok_or("it is no time that PostgreSQL can hold")?;
-    Ok((IsoText::Naive(micros), unit.number(micros, class) == Some(number)))
-}
-
-impl Clock {
-    #[inline]
-    fn parse(&self, cell: ValueRef<'_>) -> Result<(IsoText, IsoForm), Reason> {
-        match (self, cell) {
-            (Self::Compact, ValueRef::Integer(digits)) => IsoText::parse_compact_integer(digits),
-            (Self::Compact, ValueRef::Text(bytes)) => IsoText::parse_compact(bytes),
-            (Self::Ordered(order), ValueRef::Text(bytes)) => IsoText::parse_ordered(bytes, *order),
-            (_, ValueRef::Text(bytes)) => IsoText::parse(bytes),
-            (_, cell) => return Err(stray(cell)),
-        }
-        .map_err(Refusal::reason)
-    }
-
-    /// What a column of this clock takes it for.
-    #[inline]
-    fn meant(&mut self, read: IsoText) -> Result<IsoText, Reason> {
-        match (self, read) {
-            (Self::Offset | Self::Either(_), IsoText::Instant(_)) => Ok(read),
-            (Self::Offset, _) => Err("it has no offset"),
-            (_, IsoText::Instant(_)) => Err("it has an offset"),
-            (Self::Wall(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
-                Meaning::Never => Err(NEVER),
-                Meaning::Once(_) | Meaning::Twice(..) => Ok(read),
-            },
-            (Self::Either(zone), _) => match zone.meaning(wall(read).ok_or("it has no date")?) {
-                Meaning::Never => Err(NEVER),
-                Meaning::Once(instant) | Meaning::Twice(instant, _) => {
-                    Ok(IsoText::Instant(instant))
-                }
-            },
-            _ => Ok(read),
-        }
-    }
-}
-
-/// Microseconds on a wall clock; a date alone means its midnight.
-fn wall(text: IsoText) -> Option<i64> {
-    match text {
-        IsoText::Naive(micros) => Some(micros),
-        IsoText::Date(days) => Some(i64::from(days) * DAY_MICROS),
-        IsoText::Instant(_) | IsoText::Time(_) => None,
     }
 }

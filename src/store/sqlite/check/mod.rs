@@ -1,12 +1,17 @@
 //! Whether the file is whole: SQLite's own check of its structure, and of each index against its table.
 //!
-//! The whole file is checked by `quick_check` (every page, its place and its order), and each table that has indexes by
-//! `integrity_check`, so that the tables can be shared out among workers, and so that a table that SQLite cannot make
-//! sense of keeps no other from being checked. Indexes are not moved, but they are the only witness of rows that a lost
-//! write took from a table: the file that is checked may be the last one there is.
+//! The whole file is checked by `quick_check` (every page, its place and its order). Each table that has indexes is
+//! compared with them by sums; where these do not agree, or cannot be made, `integrity_check` of that table
+//! decides. So the work can be shared out among workers, and a table that SQLite cannot make sense of keeps no other
+//! from being checked. Indexes are not moved, but they are the only witness of rows that a lost write took from a table:
+//! the file that is checked may be the last one there is.
 //!
 //! SQLite has no checksums: a changed byte in a value is not found by this. Nor are CHECKs, which SQLite leaves out of a
 //! schema that it reads only.
+
+mod index;
+mod order;
+mod part;
 
 use super::connection::Source;
 use super::connection::refused;
@@ -16,6 +21,8 @@ use crate::error::{Class, Error, Result};
 use crate::model::SourceTable;
 use crate::model::identifier::quoted;
 use rusqlite::Connection;
+
+pub use part::{Part, Secret, Seen, doubted, parts};
 
 /// What a check found, each on a line, none of them twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +100,7 @@ const LINES_MAX: usize = 1000;
 /// # Errors
 ///
 /// Only what has nothing to do with the file's state, such as a stop.
-pub fn file(reader: &Reader) -> Result<Findings> {
+fn file(reader: &Reader) -> Result<Findings> {
     run(reader, &format!("PRAGMA main.quick_check({LINES_MAX})"), "the file as a whole")
 }
 
@@ -102,7 +109,7 @@ pub fn file(reader: &Reader) -> Result<Findings> {
 /// # Errors
 ///
 /// Only what has nothing to do with the file's state, such as a stop.
-pub fn table(reader: &Reader, table: &SourceTable) -> Result<Findings> {
+fn table(reader: &Reader, table: &SourceTable) -> Result<Findings> {
     let sql = format!("PRAGMA main.integrity_check({})", quoted(&table.name));
     run(reader, &sql, &format!("table {}", table.name))
 }
@@ -161,7 +168,7 @@ mod tests {
     use rusqlite::Connection;
     use tempfile::TempDir;
 
-    fn made(sql: &str) -> (TempDir, Reader, Vec<SourceTable>) {
+    pub(super) fn made(sql: &str) -> (TempDir, Reader, Vec<SourceTable>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
