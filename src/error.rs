@@ -175,10 +175,6 @@ impl<T> Place<T> for Result<T> {
 /// Text from outside as it can stand in a line: what would break the line, steer a terminal or turn the direction of
 /// writing is escaped.
 pub fn legible(text: &str) -> Cow<'_, str> {
-    let steers = |char: char| {
-        let turns = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        char.is_control() || turns
-    };
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -187,6 +183,12 @@ pub fn legible(text: &str) -> Cow<'_, str> {
         if steers(char) { escaped.extend(char.escape_default()) } else { escaped.push(char) }
     }
     Cow::Owned(escaped)
+}
+
+/// Whether a character would break a line, steer a terminal or turn the direction of writing.
+pub fn steers(char: char) -> bool {
+    let turns = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    char.is_control() || turns
 }
 
 #[cfg(test)]

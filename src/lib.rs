@@ -53,7 +53,8 @@
 //!
 //! # Digests
 //!
-//! A row's digest is blake3 of its tuple. Digests are summed modulo 2^256, with carry, so that order does not matter,
+//! A row's digest is blake3 of its tuple, filled up with zeros to whole blocks of 64 bytes, so that many short rows
+//! can be hashed side by side ([`row`]). Digests are summed modulo 2^256, with carry, so that order does not matter,
 //! duplicates count, and the sums of any parts add up to the sum of the whole. Rows are grouped alike on both sides:
 //! by chunk where the rowid stands in the target, else by hash of the key (of the whole row where there is none), so
 //! that a difference is narrowed to a group first. PostgreSQL gives back the bytes that were loaded for every type here

@@ -1,6 +1,6 @@
 //! Progress on stderr: bars on a terminal, plain lines elsewhere, JSON lines on request.
 
-use super::text::{inert, name as shown};
+use super::text::{inert, inert_json, name as shown};
 use crate::error::{Error, legible};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Progress};
@@ -121,7 +121,7 @@ impl Screen {
                     more.iter()
                         .for_each(|(name, value)| drop(object.insert(name.clone(), value.clone())));
                 }
-                write_line(&object.to_string());
+                write_line(&inert_json(&object));
             }
         }
     }

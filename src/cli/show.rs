@@ -8,7 +8,7 @@ pub(super) use plan::plan;
 
 use super::Output;
 use super::screen::Screen;
-use super::text::{inert, name, renamed};
+use super::text::{inert, inert_json, name, renamed};
 use crate::error::{Error, legible};
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
@@ -243,8 +243,7 @@ pub(super) fn failure(command: &str, error: &Error) -> Value {
 
 /// Prints one JSON object on a line of its own.
 pub(super) fn json(value: &Value) {
-    // JSON escapes by rules of its own.
-    print(&value.to_string());
+    print(&inert_json(value));
 }
 
 /// A size for people.

@@ -1,6 +1,7 @@
 //! Text from outside on a terminal: names, values and what a server says may hold anything.
 
-use crate::error::legible;
+use crate::error::{legible, steers};
+use serde_json::Value;
 
 /// A name as people read it in a line.
 pub(super) fn name(name: &str) -> String {
@@ -21,9 +22,32 @@ pub(super) fn inert(text: &str) -> String {
     text.split('\n').map(legible).collect::<Vec<_>>().join("\n")
 }
 
+/// A JSON value on one line that cannot steer a terminal either: JSON lets through what is above ASCII's own controls.
+pub(super) fn inert_json(value: &Value) -> String {
+    let mut inert = String::new();
+    // Such characters stand in strings only, and all of them have four digits.
+    for char in value.to_string().chars() {
+        if steers(char) {
+            inert.push_str(&format!("\\u{:04x}", u32::from(char)));
+        } else {
+            inert.push(char);
+        }
+    }
+    inert
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{inert, renamed};
+    use super::{inert, inert_json, renamed};
+
+    #[test]
+    fn json_means_the_same_without_what_steers() {
+        let value =
+            serde_json::json!({ "a\u{9b}": ["\u{202e}\n\u{7f}\u{85}", "größe 🐸 \\u0041"] });
+        let line = inert_json(&value);
+        assert_eq!(line, r#"{"a\u009b":["\u202e\n\u007f\u0085","größe 🐸 \\u0041"]}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
 
     #[test]
     fn lines_stay_lines_and_nothing_else_gets_through() {

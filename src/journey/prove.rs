@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
-use crate::proof::GroupSums;
+use crate::proof::{GroupSums, Summing};
 use crate::row::{Row, RowVisitor};
 use crate::store::postgres::ledger::LoadedChunk;
 use crate::store::postgres::link::Link;
@@ -34,9 +34,9 @@ pub(super) fn sums_of_target(
         |_| true,
         |session, plan, job| {
             let table = super::snapshot::table_of(plan, job.table)?;
-            let mut told = Counting::new(GroupSums::new(table), &table.source, setting);
+            let mut told = Counting::new(Summing::new(table), &table.source, setting);
             let read = read::read_portion(session, table, job.portion, &mut told);
-            let sums = told.end(read)?;
+            let sums = told.end(read)?.finish()?;
             reach(Step::PortionRead);
             Ok((job.table, sums))
         },

@@ -10,7 +10,7 @@ use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
-use crate::proof::GroupSums;
+use crate::proof::Summing;
 use crate::row::{Row, RowVisitor, TupleEncoder};
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
@@ -125,7 +125,7 @@ fn move_chunk(
     copy: &mut CopyWriter<'_>,
     told: &mut Told<'_>,
 ) -> Result<Copied> {
-    let mut loading = Loading { sums: GroupSums::new(table), copy };
+    let mut loading = Loading { sums: Summing::new(table), copy };
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
     let mut told_of = Aside::default();
@@ -145,7 +145,8 @@ fn move_chunk(
         },
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
-    let (sum, groups) = (loading.sums.total(), loading.sums.to_bytes());
+    let sums = loading.sums.finish()?;
+    let (sum, groups) = (sums.total(), sums.to_bytes());
     let (name, chunk) = (table.target.clone(), chunk.number);
     let Aside { misfits, exceptions, rejected } = told_of;
     let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
@@ -163,7 +164,7 @@ pub(super) fn move_rows(
 ) -> Result<Copied> {
     let loaded = table.loaded();
     let mut sender = Sender::new(table, loaded.as_ref())?;
-    let mut loading = Loading { sums: GroupSums::new(table), copy };
+    let mut loading = Loading { sums: Summing::new(table), copy };
     let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
         sender.send(&batch, &mut loading)?;
@@ -171,7 +172,7 @@ pub(super) fn move_rows(
         Ok(())
     })?;
     sender.finish(&mut loading)?;
-    let mut sums = loading.sums;
+    let mut sums = loading.sums.finish()?;
     let sent = sums.total().rows;
     sums.merge_bytes(&before.groups)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
@@ -265,7 +266,7 @@ fn size_of(batch: &ReadBatch) -> u64 {
 
 /// Sums rows and sends their bytes.
 struct Loading<'c, 's> {
-    sums: GroupSums,
+    sums: Summing,
     copy: &'c mut CopyWriter<'s>,
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, SourceTable, Stretch};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
-use crate::proof::GroupSums;
+use crate::proof::Summing;
 use crate::store::postgres::ledger::LoadedChunk;
 use crate::store::sqlite::content;
 
@@ -71,9 +71,9 @@ fn compare_chunks(
             .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
         let chunk =
             Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
-        let mut now = GroupSums::new(table);
+        let mut now = Summing::new(table);
         snapshot::read_source(reader, table, &chunk, &mut now, setting)?;
-        if now.total() == loaded.sum { Ok(()) } else { Err(changed()) }
+        if now.finish()?.total() == loaded.sum { Ok(()) } else { Err(changed()) }
             .at(|| format!("chunk {}", loaded.chunk))
             .at(|| format!("table {}", table.source))
     })

@@ -12,7 +12,9 @@ use crate::model::{Chunk, Partition, RowRange, TableSchema};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
-use crate::proof::{self, Difference, DifferenceKind, GroupSums, Grouping, RowKeys, TableProof};
+use crate::proof::{
+    self, Difference, DifferenceKind, GroupSums, Grouping, RowKeys, Summing, TableProof,
+};
 use crate::row::{Row, RowVisitor, show_field, split_fields};
 use crate::status::{Differences, Losses, Report, ShownDifference, TableReport, Unread};
 use crate::store::postgres::conninfo::Conninfo;
@@ -112,11 +114,11 @@ fn sums_of_source(
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
         let table = table_of(plan, chunk.table)?;
-        let mut counting = Counting::new(GroupSums::new(table), &table.source, setting);
+        let mut counting = Counting::new(Summing::new(table), &table.source, setting);
         let mut rejected = 0;
         let read = snapshot::read_source(reader, table, chunk, &mut counting, setting)
             .map(|rows| rejected = rows);
-        Ok((counting.end(read)?, rejected))
+        Ok((counting.end(read)?.finish()?, rejected))
     })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
     let mut rejected = vec![0; plan.tables.len()];
@@ -361,8 +363,8 @@ impl Tuples {
 impl RowVisitor for Tuples {
     fn row(&mut self, row: Row<'_>) -> Result<()> {
         let group = self.grouping.group(&row)?;
-        let key = if row.key.is_empty() { row.digest.0.to_vec() } else { row.key.to_vec() };
-        if let (Some(slot), Some(tuple)) = (self.wanted.get_mut(&(group, key)), row.tuple) {
+        let key = if row.key.is_empty() { row.digest().0.to_vec() } else { row.key.to_vec() };
+        if let (Some(slot), Some(tuple)) = (self.wanted.get_mut(&(group, key)), row.tuple()) {
             *slot = Some(tuple.to_vec());
         }
         Ok(())

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 
-/// blake3 of a row's canonical tuple.
+/// blake3 of a row's canonical tuple, filled up with zeros to whole blocks of 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowDigest(pub [u8; 32]);
 

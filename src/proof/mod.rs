@@ -9,4 +9,4 @@ mod sums;
 
 pub use compare::{TableProof, compare};
 pub use narrow::{Difference, DifferenceKind, RowKeys, diff};
-pub use sums::{GroupSums, Grouping};
+pub use sums::{GroupSums, Grouping, Summing};

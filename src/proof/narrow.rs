@@ -83,8 +83,8 @@ impl RowVisitor for RowKeys<'_> {
     fn row(&mut self, row: Row<'_>) -> Result<()> {
         let group = self.grouping.group(&row)?;
         if self.groups.binary_search(&group).is_ok() {
-            let key = if row.key.is_empty() { row.digest.0.to_vec() } else { row.key.to_vec() };
-            *self.rows.entry((group, key)).or_default().entry(row.digest).or_default() += 1;
+            let key = if row.key.is_empty() { row.digest().0.to_vec() } else { row.key.to_vec() };
+            *self.rows.entry((group, key)).or_default().entry(row.digest()).or_default() += 1;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One sum for each group of a table's rows.
 
 use crate::error::{Error, Result};
-use crate::model::{DigestSum, Partition, RowRange, TableSchema};
-use crate::row::{Row, RowVisitor};
+use crate::model::{DigestSum, Partition, RowDigest, RowRange, TableSchema};
+use crate::row::{Body, ManyDigests, Row, RowVisitor};
 
 /// Says which group a row belongs to; the same on both sides.
 #[derive(Debug, Clone)]
@@ -39,24 +39,35 @@ impl Grouping {
     ///
     /// A key that is no rowid where there must be one.
     pub fn group(&self, row: &Row<'_>) -> Result<usize> {
+        Ok(self.group_of_key(row.key)?.unwrap_or_else(|| self.group_of_keyless(row.digest())))
+    }
+
+    /// The group of a row with this key; none where there is no key to tell.
+    fn group_of_key(&self, key: &[u8]) -> Result<Option<usize>> {
         match self {
             Self::Chunks(firsts) => {
-                let rowid = rowid(row.key)?;
-                Ok(firsts.partition_point(|&first| first <= rowid).saturating_sub(1))
+                let rowid = rowid(key)?;
+                Ok(Some(firsts.partition_point(|&first| first <= rowid).saturating_sub(1)))
             }
-            Self::Buckets(1) => Ok(0),
-            Self::Buckets(count) => {
-                let digest = if row.key.is_empty() {
-                    row.digest.0
-                } else {
-                    *blake3::hash(row.key).as_bytes()
-                };
-                let head = digest.first_chunk::<8>().map_or(0, |head| u64::from_le_bytes(*head));
-                usize::try_from(head % count)
-                    .map_err(|error| Error::internal("a bucket out of range").because(error))
-            }
+            Self::Buckets(1) => Ok(Some(0)),
+            Self::Buckets(_) if key.is_empty() => Ok(None),
+            Self::Buckets(count) => Ok(Some(bucket(blake3::hash(key).as_bytes(), *count))),
         }
     }
+
+    /// The group of a row that has no key.
+    fn group_of_keyless(&self, digest: RowDigest) -> usize {
+        match self {
+            Self::Chunks(_) => 0,
+            Self::Buckets(count) => bucket(&digest.0, *count),
+        }
+    }
+}
+
+/// The bucket of a hash, of `count` and at least one.
+fn bucket(hash: &[u8; 32], count: u64) -> usize {
+    let head = hash.first_chunk::<8>().map_or(0, |head| u64::from_le_bytes(*head));
+    usize::try_from(head % count.max(1)).unwrap_or(usize::MAX)
 }
 
 /// The rowid in a key of one `bigint`: its length and its bytes.
@@ -70,7 +81,7 @@ fn rowid(key: &[u8]) -> Result<i64> {
     .ok_or_else(|| Error::internal("a key is no rowid"))
 }
 
-/// Sums the rows that pass, group by group.
+/// One sum for each group of rows.
 #[derive(Debug, Clone)]
 pub struct GroupSums {
     grouping: Grouping,
@@ -94,6 +105,13 @@ impl GroupSums {
     /// All groups together.
     pub fn total(&self) -> DigestSum {
         self.sums.iter().copied().sum()
+    }
+
+    fn add(&mut self, group: Option<usize>, digest: RowDigest) -> Result<()> {
+        let group = group.unwrap_or_else(|| self.grouping.group_of_keyless(digest));
+        let sum = self.sums.get_mut(group).ok_or_else(|| Error::internal("a row of no group"))?;
+        sum.add_row(digest);
+        Ok(())
     }
 
     /// Adds what was summed elsewhere.
@@ -138,11 +156,41 @@ impl GroupSums {
     }
 }
 
-impl RowVisitor for GroupSums {
+/// Sums rows as they pass, group by group.
+#[derive(Debug)]
+pub struct Summing {
+    sums: GroupSums,
+    /// Rows that wait for their digest, with their group where the key tells it.
+    digests: ManyDigests<Option<usize>>,
+}
+
+impl Summing {
+    /// Nothing summed yet.
+    pub fn new(table: &TableSchema) -> Self {
+        Self { sums: GroupSums::new(table), digests: ManyDigests::default() }
+    }
+
+    /// The sums of all rows that passed.
+    ///
+    /// # Errors
+    ///
+    /// A row of no group.
+    pub fn finish(self) -> Result<GroupSums> {
+        let Self { mut sums, digests } = self;
+        digests.finish(|group, digest| sums.add(group, digest))?;
+        Ok(sums)
+    }
+}
+
+impl RowVisitor for Summing {
     fn row(&mut self, row: Row<'_>) -> Result<()> {
-        let group = self.grouping.group(&row)?;
-        let sum = self.sums.get_mut(group).ok_or_else(|| Error::internal("a row of no group"))?;
-        sum.add_row(row.digest);
-        Ok(())
+        let Self { sums, digests } = self;
+        let group = sums.grouping.group_of_key(row.key)?;
+        match row.body {
+            Body::Tuple(tuple) => {
+                digests.add(group, tuple, |group, digest| sums.add(group, digest))
+            }
+            Body::Digest(digest) => sums.add(group, digest),
+        }
     }
 }

@@ -5,8 +5,9 @@
 //! keeps the scale it was given, so `1.5` and `1.50` differ in bytes; one too large for Arrow's decimals is written
 //! with its least scale and comes back with the declared one. Such fields are hashed with their least scale.
 
+use super::digest::TupleHasher;
 use super::numeric;
-use super::visit::{Row, RowVisitor};
+use super::visit::{Body, Row, RowVisitor};
 use super::{COPY_HEADER, COPY_TRAILER};
 use crate::error::{Error, Result};
 use crate::model::{NumericSize, PgType, RowDigest, TableSchema};
@@ -133,41 +134,35 @@ impl<'t> TupleDecoder<'t> {
                 patch(&mut self.key, start + SCALE_AT, scale);
             }
         }
-        let row = match numerics {
-            [] => Row { key: &self.key, digest: digest_of(tuple), tuple: Some(tuple) },
-            _ if tuple.len() > COPIED_BYTES_MAX => {
-                Row { key: &self.key, digest: digest_of_patched(tuple, numerics), tuple: None }
-            }
+        let body = match numerics {
+            [] => Body::Tuple(tuple),
+            _ if tuple.len() > COPIED_BYTES_MAX => Body::Digest(digest_of_patched(tuple, numerics)),
             _ => {
                 self.canonical.clear();
                 self.canonical.extend_from_slice(tuple);
                 for (at, scale) in least_scales(tuple, numerics) {
                     patch(&mut self.canonical, at, scale);
                 }
-                let canonical = self.canonical.as_slice();
-                Row { key: &self.key, digest: digest_of(canonical), tuple: Some(canonical) }
+                Body::Tuple(&self.canonical)
             }
         };
-        visitor.row(row)
+        visitor.row(Row { key: &self.key, body })
     }
 }
 
 /// The largest tuple of which a copy is made to put it into its canonical form.
 const COPIED_BYTES_MAX: usize = 256 * 1024;
 
-fn digest_of(tuple: &[u8]) -> RowDigest {
-    RowDigest(*blake3::hash(tuple).as_bytes())
-}
-
 /// The digest of the canonical form, without making it.
 fn digest_of_patched(tuple: &[u8], numerics: &[usize]) -> RowDigest {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = TupleHasher::default();
     let mut hashed = 0;
     for (at, scale) in least_scales(tuple, numerics) {
         hasher.update(tuple.get(hashed..at).unwrap_or_default()).update(&scale);
         hashed = at + scale.len();
     }
-    RowDigest(*hasher.update(tuple.get(hashed..).unwrap_or_default()).finalize().as_bytes())
+    hasher.update(tuple.get(hashed..).unwrap_or_default());
+    hasher.finish()
 }
 
 /// Where the scale of a numeric stands in its field: behind the field's length, and the digits, weight and sign.
@@ -245,7 +240,8 @@ pub(super) fn framed_fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item =
 
 #[cfg(test)]
 mod tests {
-    use super::{TupleDecoder, digest_of, digest_of_patched};
+    use super::super::digest::digest_of;
+    use super::{TupleDecoder, digest_of_patched};
     use crate::error::Result;
     use crate::model::{
         CellShape, Column, Form, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
@@ -300,7 +296,7 @@ mod tests {
 
     impl RowVisitor for Seen {
         fn row(&mut self, row: Row<'_>) -> Result<()> {
-            self.0.push((row.key.to_vec(), row.digest));
+            self.0.push((row.key.to_vec(), row.digest()));
             Ok(())
         }
     }

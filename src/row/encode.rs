@@ -1,13 +1,14 @@
-//! Arrow batches to COPY BINARY tuples, row by row, each hashed as it is made.
+//! Arrow batches to COPY BINARY tuples, row by row.
 //!
 //! A tuple is a 16-bit field count and, for each field, a 32-bit length (-1 for NULL) and the bytes. Tuples are
 //! gathered into pieces of about [`PIECE_BYTES`]; a value that is larger than a piece and is written as it is gets passed
 //! on in slices, so that memory does not grow with it.
 
 use super::cells::{Cells, write_length};
-use super::visit::{Row, RowVisitor};
+use super::digest::TupleHasher;
+use super::visit::{Body, Row, RowVisitor};
 use crate::error::{Error, Place, Result};
-use crate::model::{Column, RowDigest, TableSchema};
+use crate::model::{Column, TableSchema};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 
@@ -108,18 +109,14 @@ impl<'t> TupleEncoder<'t> {
             }
         }
         let rest = self.piece.get(tuple.start..).unwrap_or_default();
-        let row = match tuple.passed_on {
-            None => Row {
-                key: &self.key,
-                digest: RowDigest(*blake3::hash(rest).as_bytes()),
-                tuple: Some(rest),
-            },
+        let body = match tuple.passed_on {
+            None => Body::Tuple(rest),
             Some(mut hasher) => {
-                let digest = RowDigest(*hasher.update(rest).finalize().as_bytes());
-                Row { key: &self.key, digest, tuple: None }
+                hasher.update(rest);
+                Body::Digest(hasher.finish())
             }
         };
-        visitor.row(row)?;
+        visitor.row(Row { key: &self.key, body })?;
         if self.piece.len() >= PIECE_BYTES { self.pass_on(visitor) } else { Ok(()) }
     }
 
@@ -133,7 +130,7 @@ impl<'t> TupleEncoder<'t> {
         write_length(value.len(), &mut self.piece)?;
         for slice in value.chunks(PIECE_BYTES) {
             self.piece.extend_from_slice(slice);
-            let hasher = tuple.passed_on.get_or_insert_with(blake3::Hasher::new);
+            let hasher = tuple.passed_on.get_or_insert_default();
             hasher.update(self.piece.get(tuple.start..).unwrap_or_default());
             tuple.start = 0;
             self.pass_on(visitor)?;
@@ -153,7 +150,7 @@ impl<'t> TupleEncoder<'t> {
 /// The tuple being written: where it begins in the piece, and the hash of what has been passed on already.
 struct Tuple {
     start: usize,
-    passed_on: Option<blake3::Hasher>,
+    passed_on: Option<TupleHasher>,
 }
 
 struct Field<'a> {

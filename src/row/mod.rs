@@ -7,6 +7,7 @@
 pub mod boolean;
 mod cells;
 mod decode;
+mod digest;
 mod encode;
 pub mod epoch;
 pub mod form;
@@ -21,9 +22,10 @@ mod visit;
 pub mod zone;
 
 pub use decode::{TupleDecoder, split_fields};
+pub use digest::ManyDigests;
 pub use encode::TupleEncoder;
 pub use show::{show_field, show_key};
-pub use visit::{Row, RowVisitor};
+pub use visit::{Body, Row, RowVisitor};
 
 /// What stands before the first tuple of a COPY BINARY stream: signature, flags, length of the extension.
 pub const COPY_HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -60,6 +60,27 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data/", &["sample"]),
 ];
 
+/// Where SQL may be made.
+const SQL_ROOMS: [&str; 5] =
+    ["src/plan/", "src/store/", "src/sql.rs", "src/journey/aside.rs", "src/journey/run.rs"];
+
+/// What shows that a text is SQL.
+const SQL_WORDS: [&str; 13] = [
+    "SELECT ",
+    "INSERT INTO",
+    "DELETE FROM",
+    "TRUNCATE ",
+    "CREATE TABLE",
+    "CREATE INDEX",
+    "CREATE SCHEMA",
+    "CREATE TYPE",
+    "ALTER TABLE",
+    "DROP TABLE",
+    "DROP SCHEMA",
+    "DO $",
+    "PRAGMA ",
+];
+
 /// A source file and its text without comments and tests.
 struct Source {
     path: String,
@@ -159,6 +180,30 @@ fn each_room_uses_only_rooms_below_it() {
         }
     }
     assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn sql_is_made_in_few_rooms_and_names_get_their_quotes_in_one() {
+    let mut strays = Vec::new();
+    let mut makers = 0;
+    for source in sources() {
+        if source.path == "src/model/identifier.rs" {
+            continue;
+        }
+        let Some(word) = SQL_WORDS.iter().find(|&word| source.text.contains(word)) else {
+            continue;
+        };
+        makers += 1;
+        if !SQL_ROOMS.iter().any(|room| source.path.starts_with(room)) {
+            strays.push(format!("{}: `{word}`", source.path));
+        }
+        let by_hand = ["\\\"{", "'{}'\"", "replace('\"'", "replace('\\''"];
+        for quote in by_hand.iter().filter(|&quote| source.text.contains(quote)) {
+            strays.push(format!("{}: {quote} puts quotes by hand", source.path));
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+    assert!(makers > 20, "only {makers} files make SQL");
 }
 
 #[test]

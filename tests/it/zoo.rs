@@ -1,5 +1,7 @@
 //! The zoo: every kind of value, key, name and index arrives, and the rules of its schema hold in the target.
 
+mod odd;
+
 use crate::comparison::Comparison;
 use crate::environment::{Environment, Session};
 use liteferry::sample::ZOO_SQL;

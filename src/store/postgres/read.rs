@@ -4,8 +4,8 @@ use super::failure::failed;
 use super::ledger::column;
 use super::session::Session;
 use super::write::{columns, relation};
-use crate::error::{Place, Result};
-use crate::model::identifier::quoted;
+use crate::error::{Error, Place, Result};
+use crate::model::identifier::{literal, quoted};
 use crate::model::{Column, PgType, TableSchema};
 use crate::row::{RowVisitor, TupleDecoder};
 use futures_util::TryStreamExt;
@@ -60,9 +60,12 @@ pub fn begin_snapshot(session: &Session) -> Result<SharedSnapshot> {
 /// What the server says.
 pub fn join_snapshot(session: &Session, snapshot: &SharedSnapshot) -> Result<()> {
     session.batch("begin to read", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
-    // The server made this name; it has no quotes.
-    let sql = format!("SET TRANSACTION SNAPSHOT '{}'", snapshot.0.replace('\'', ""));
-    session.batch("join a snapshot", &sql)
+    session.batch("join a snapshot", &format!("SET TRANSACTION SNAPSHOT {}", given(&snapshot.0)?))
+}
+
+/// What the server gave, to be given back to it.
+fn given(text: &str) -> Result<String> {
+    literal(text).map_err(|refusal| Error::internal(format!("what the server said: {refusal}")))
 }
 
 /// Cuts a table into portions that can be read side by side.
@@ -121,8 +124,7 @@ fn read_where(
     let sql = format!("SELECT ctid::text FROM {}{}", relation(table), filter(&large));
     for row in session.query("find large rows", &sql, &[])? {
         let place: String = column(Some(&row), 0)?;
-        // The server made this text; it has no quotes.
-        copy_out(session, table, &[format!("ctid = '{}'", place.replace('\'', ""))], visitor)?;
+        copy_out(session, table, &[format!("ctid = {}", given(&place)?)], visitor)?;
     }
     Ok(())
 }

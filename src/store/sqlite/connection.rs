@@ -84,12 +84,20 @@ impl Source {
     /// [`Class::Access`] where it may not be read.
     pub fn open(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
         let at = || format!("source {}", path.display());
-        let not_found = |error: io::Error| match error.kind() {
-            io::ErrorKind::PermissionDenied => may_not(error).at(at()),
-            _ => Error::new(Class::Usage, "cannot be found")
-                .todo("give the path of a SQLite file")
-                .because(error)
-                .at(at()),
+        let has_log = |path| fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+        let not_found = |error: io::Error| {
+            let told = match error.kind() {
+                io::ErrorKind::PermissionDenied => may_not(error),
+                io::ErrorKind::NotFound if has_log(path) => {
+                    Error::new(Class::Data, "is not there, but its write-ahead log is")
+                        .todo(COPY_BOTH)
+                        .because(error)
+                }
+                _ => Error::new(Class::Usage, "cannot be found")
+                    .todo("give the path of a SQLite file")
+                    .because(error),
+            };
+            told.at(at())
         };
         let found = fs::canonicalize(path).map_err(not_found)?;
         let bytes = fs::metadata(&found).map_err(not_found)?;
@@ -99,13 +107,10 @@ impl Source {
                 .at(at()));
         }
         // SQLite itself would take it for a new database, and delete its write-ahead log.
-        let has_log = fs::metadata(beside(&found, "-wal")).is_ok_and(|log| log.len() > 0);
+        let has_log = has_log(&found);
         if bytes.len() == 0 {
             let (what, todo) = if has_log {
-                (
-                    "is empty, but its write-ahead log is not",
-                    "copy the file and its `-wal` again, together",
-                )
+                ("is empty, but its write-ahead log is not", COPY_BOTH)
             } else {
                 (
                     "is empty: it has no tables and no rows",
@@ -236,6 +241,9 @@ fn first_read(connection: &Connection) -> rusqlite::Result<()> {
 
 const COPY_NAME: &str = "source.db";
 
+/// What to do where a database came without the half of it.
+const COPY_BOTH: &str = "copy the file and its `-wal` again, together";
+
 /// A way to read a file in write-ahead mode whose folder takes no new files, so that SQLite cannot make its index of
 /// the log there.
 fn reach_without_writing(path: &Path) -> Result<Reach> {
@@ -306,10 +314,10 @@ fn is_cannot_open(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::{Source, immutable_uri};
     use crate::error::Class;
     use crate::pipeline::Stop;
-    use rusqlite::Connection;
+    use rusqlite::{Connection, OpenFlags};
     use std::path::Path;
 
     fn open(path: &Path) -> crate::Result<Source> {
@@ -337,7 +345,7 @@ mod tests {
         let path = folder.path().join("file:x?mode=memory#%20.db");
         Connection::open_with_flags(
             &path,
-            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_CREATE,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )
         .unwrap()
         .execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
@@ -349,6 +357,23 @@ mod tests {
             1
         );
         assert!(connection.execute_batch("INSERT INTO t VALUES (2)").is_err());
+        assert!(connection.is_readonly("main").unwrap());
+        // Nor where it must be given as an address.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(immutable_uri(&path), flags).unwrap();
+        assert!(connection.table_exists(None, "t").unwrap());
+    }
+
+    #[test]
+    fn a_link_that_takes_the_place_of_the_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let source = open(&path).unwrap();
+        source.connect().unwrap();
+        std::fs::rename(&path, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert_eq!(source.connect().unwrap_err().class(), Class::Access);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What SQLite's refusals mean: for the class of an error, and for what else can still be read.
 
+use super::guard::HEAP_BYTES_MAX;
 use crate::error::{Class, Error, Place, Result, Signal};
 use rusqlite::ErrorCode;
 
@@ -20,6 +21,14 @@ pub(super) fn refused(error: rusqlite::Error) -> Error {
             "holds a value larger than the gigabyte that SQLite and PostgreSQL can take",
         )
         .todo("take it out of the source, or leave its row out with --accept-corrupt"),
+        Some(ErrorCode::OutOfMemory) => Error::new(
+            Class::Data,
+            format!(
+                "needs more memory than there is, or more than the {} GiB that a source gets",
+                HEAP_BYTES_MAX >> 30
+            ),
+        )
+        .todo("give it more memory or run it with `--workers 1`; where generated columns compute so much, take them out of the source"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::new(Class::Temporary, "is locked by another program")
                 .todo("run the same command again when it is free")

@@ -2,8 +2,8 @@
 //!
 //! A source may be damaged, or made to do harm (<https://www.sqlite.org/security.html>). Its schema is not trusted, its
 //! views and triggers are off, no statement but a SELECT and a few PRAGMAs can even be prepared, what SQLite builds from
-//! the schema is bounded, and everything that takes long ends where the run is stopped. Memory needs no limit of its
-//! own beside: SQLite takes a row at a time, a row has at most a gigabyte, and the file bounds the schema.
+//! the schema is bounded, and everything that takes long ends where the run is stopped. A row in the file has at most a
+//! gigabyte, but columns that are generated can make much more of it: so SQLite's memory has a bound, too.
 
 use crate::pipeline::Stop;
 use rusqlite::config::DbConfig;
@@ -30,6 +30,10 @@ const LIMITS: [(Limit, i32); 8] = [
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
+
+/// Bytes of memory that SQLite takes in this process, at most: the largest row there can be takes three gigabytes, where
+/// its text is UTF-16.
+pub(super) const HEAP_BYTES_MAX: i64 = 4 << 30;
 
 /// How damage to the file is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +72,8 @@ pub(super) fn guard(connection: &mut Connection, damage: Damage, stop: &Stop) ->
         ("foreign_keys", 0),
         ("query_only", 1),
         ("mmap_size", 0),
-        ("cell_size_check", i32::from(damage == Damage::Refused)),
+        ("cell_size_check", i64::from(damage == Damage::Refused)),
+        ("hard_heap_limit", HEAP_BYTES_MAX),
     ] {
         connection.pragma_update(None, pragma, value)?;
     }
@@ -134,6 +139,7 @@ mod tests {
     use super::{Damage, guard};
     use crate::error::Signal;
     use crate::pipeline::Stop;
+    use rusqlite::hooks::{AuthContext, Authorization};
     use rusqlite::{Connection, ErrorCode};
 
     fn guarded(sql: &str) -> (Connection, Stop) {
@@ -181,6 +187,51 @@ mod tests {
                 .prepare(allowed)
                 .and_then(|mut statement| statement.query([])?.next().map(|row| row.is_some()));
             assert!(ran.is_ok(), "{allowed}: {ran:?}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_made_whatever_the_library_was_built_with() {
+        use rusqlite::config::DbConfig as C;
+        use rusqlite::limits::Limit as L;
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join("a.db")).unwrap();
+        guard(&mut connection, Damage::Refused, &Stop::default()).unwrap();
+        for (config, on) in [
+            (C::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (C::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (C::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+            (C::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+            (C::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+            (C::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+            (C::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
+            (C::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
+            (C::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+        ] {
+            assert_eq!(connection.db_config(config).unwrap(), on, "{config:?}");
+        }
+        for (limit, most) in [
+            (L::SQLITE_LIMIT_LENGTH, 1_000_000_000),
+            (L::SQLITE_LIMIT_SQL_LENGTH, 4_000_000),
+            (L::SQLITE_LIMIT_COLUMN, 2000),
+            (L::SQLITE_LIMIT_EXPR_DEPTH, 1000),
+            (L::SQLITE_LIMIT_VDBE_OP, 5_000_000),
+            (L::SQLITE_LIMIT_ATTACHED, 0),
+            (L::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+            (L::SQLITE_LIMIT_WORKER_THREADS, 0),
+        ] {
+            assert_eq!(connection.limit(limit).unwrap(), most, "{limit:?}");
+        }
+        connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).unwrap();
+        for (pragma, value) in [
+            ("foreign_keys", 0),
+            ("query_only", 1),
+            ("mmap_size", 0),
+            ("cell_size_check", 1),
+            ("hard_heap_limit", 4_294_967_296_i64),
+        ] {
+            let set = connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+            assert_eq!(set.unwrap(), value, "{pragma}");
         }
     }
 

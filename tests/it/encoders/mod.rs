@@ -30,8 +30,8 @@ struct Seen {
 
 impl RowVisitor for Seen {
     fn row(&mut self, row: Row<'_>) -> liteferry::Result<()> {
-        self.rows.push((row.key.to_vec(), row.digest));
-        self.tuples.push(row.tuple.map(Into::into));
+        self.rows.push((row.key.to_vec(), row.digest()));
+        self.tuples.push(row.tuple().map(Into::into));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod indexes;
 mod keys;
 mod objects;
 mod references;
+mod shadowed;
 mod types;
 
 use crate::comparison::Comparison;

@@ -25,12 +25,11 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
 CREATE TABLE IF NOT EXISTS liteferry.format (version integer NOT NULL);
-INSERT INTO liteferry.format SELECT 2 WHERE NOT EXISTS (SELECT FROM liteferry.format);
 CREATE TABLE IF NOT EXISTS liteferry.migration (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
@@ -137,6 +136,11 @@ pub fn install(session: &Session) -> Result<()> {
             &[&LOCK_SPACE],
         )?;
         session.batch("create the schema liteferry", TABLES)?;
+        session.execute(
+            "create the schema liteferry",
+            "INSERT INTO liteferry.format SELECT $1 WHERE NOT EXISTS (SELECT FROM liteferry.format)",
+            &[&FORMAT],
+        )?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
         session.batch("create the schema liteferry", exceptions::TABLES)?;
     }

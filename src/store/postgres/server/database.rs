@@ -2,6 +2,7 @@
 
 use super::cluster::{PORT, USER};
 use crate::error::{Class, Error, Result};
+use crate::model::identifier::quoted;
 use backon::{BlockingRetryable, ExponentialBuilder};
 use std::path::Path;
 use std::time::Duration;
@@ -45,8 +46,7 @@ async fn create(sockets: &Path, database: &str) -> Result<(), tokio_postgres::Er
     let work = async move {
         let known = "SELECT FROM pg_database WHERE datname = $1";
         if client.query_opt(known, &[&database]).await?.is_none() {
-            let name = database.replace('"', "\"\"");
-            client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await?;
+            client.batch_execute(&format!("CREATE DATABASE {}", quoted(database))).await?;
         }
         Ok(())
         // The client ends here, and with it the connection.

@@ -125,7 +125,7 @@ fn run(reader: &Reader, sql: &str, what: &str) -> Result<Findings> {
             Some(Unreadable::Senseless(reason)) => {
                 findings.unchecked.push(format!("{what}: {reason}"));
             }
-            None => return Err(error),
+            None => return Err(error.at(what)),
         }
     }
     Ok(findings)
