@@ -8,7 +8,8 @@
 //!                                                  sums by group ◀──── compare ────▶ read back
 //! ```
 //!
-//! 1. [`store::sqlite::introspect`] reads the schema, [`store::sqlite::census`] looks at every value.
+//! 1. [`store::sqlite::introspect`] reads the schema, [`store::sqlite::census`] looks at every value, or
+//!    [`store::sqlite::slices`] at a sample of each large table.
 //! 2. [`plan`] decides types, names, tables, keys and chunks from that evidence, and from what the user said
 //!    ([`config`]); a plan leaves nothing open, and is kept in the ledger.
 //! 3. [`store::sqlite::read`] turns the cells of a chunk into Arrow batches, strictly: a cell that its column
@@ -68,7 +69,10 @@
 //!   fit is kept with its exact bytes; `transform` recasts the wall clocks of a zone, of which the reader lets only those
 //!   through that the zone's clocks showed. Where another column of the row decides them, the reader makes the instants.
 //! - A source that was touched is not taken for changed: all of it is read again and compared with the census, stretch
-//!   by stretch, and with what is loaded, because a checkpoint or a VACUUM changes the file and not its content.
+//!   by stretch, and with what is loaded, because a checkpoint or a VACUUM changes the file and not its content. Where
+//!   the census was a sample there is nothing to compare with, and a touched source is taken for changed.
+//! - A sample chooses types as a census does, but for what costs nothing: text reads numbers too, a zone's times may have
+//!   offsets, keys may be too long for a B-tree. The reader is as strict as ever, so that a stray is set aside.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
 //!   out from the ledger.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

@@ -1,5 +1,6 @@
 //! `liteferry init`
 
+use super::census::CensusArgument;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, show};
 use crate::config::Pipeline;
@@ -29,6 +30,8 @@ pub(super) struct Init {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    census: CensusArgument,
+    #[command(flatten)]
     hands: Hands,
 }
 
@@ -44,7 +47,8 @@ impl Init {
         if !self.force && file.symlink_metadata().is_ok() {
             return Err(in_the_way(&file).into());
         }
-        let pipeline = Pipeline::of(&self.source, &self.target);
+        let mut pipeline = Pipeline::of(&self.source, &self.target);
+        self.census.decide(&mut pipeline);
         let budget = self.hands.budget();
         let initial = init(&pipeline, &file, self.hands.setting(stop, screen, &budget))?;
         self.write(&file, &initial.text)?;

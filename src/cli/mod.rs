@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; everything else goes to stderr.
 
+mod census;
 mod demo;
 mod ends;
 mod existing;

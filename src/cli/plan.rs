@@ -1,5 +1,6 @@
 //! `liteferry plan`
 
+use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, show};
@@ -13,13 +14,16 @@ pub(super) struct Plan {
     #[command(flatten)]
     ends: Ends,
     #[command(flatten)]
+    census: CensusArgument,
+    #[command(flatten)]
     hands: Hands,
 }
 
 impl Plan {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
-        let (pipeline, target) = self.ends.open(screen)?;
+        let (mut pipeline, target) = self.ends.open(screen)?;
+        self.census.decide(&mut pipeline);
         let mut planned =
             plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
         screen.finish();

@@ -1,5 +1,6 @@
 //! `liteferry run`
 
+use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
@@ -13,6 +14,8 @@ use clap::{Args, ValueEnum};
 pub(super) struct Run {
     #[command(flatten)]
     ends: Ends,
+    #[command(flatten)]
+    census: CensusArgument,
     /// The source is at rest: nothing is installed in it
     #[arg(long)]
     no_capture: bool,
@@ -44,7 +47,8 @@ impl Run {
             .todo("stop what writes to the source, and add --no-capture")
             .into());
         }
-        let (pipeline, target) = self.ends.open(screen)?;
+        let (mut pipeline, target) = self.ends.open(screen)?;
+        self.census.decide(&mut pipeline);
         let until = self.until.map(|word| match word {
             UntilWord::Schema => Until::Schema,
             UntilWord::Snapshot => Until::Snapshot,

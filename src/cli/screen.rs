@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between two plain lines about the same table, so that a log stays readable.
@@ -45,6 +45,8 @@ struct Table {
     rows: u64,
     bytes: u64,
     expected_rows: u64,
+    /// Whether what is expected is an estimate.
+    about: bool,
     began: Instant,
     told: Instant,
 }
@@ -52,7 +54,7 @@ struct Table {
 impl Default for Table {
     fn default() -> Self {
         let now = Instant::now();
-        Self { rows: 0, bytes: 0, expected_rows: 0, began: now, told: now }
+        Self { rows: 0, bytes: 0, expected_rows: 0, about: false, began: now, told: now }
     }
 }
 
@@ -107,7 +109,7 @@ impl Screen {
         state.tables.clear();
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,8 +136,14 @@ impl Screen {
         }
     }
 
-    fn expect(&self, name: &str, rows: u64) {
-        self.state().tables.entry(name.into()).or_default().expected_rows = rows;
+    fn expect(&self, name: &str, rows: u64, about: bool) {
+        let mut state = self.state();
+        let table = state.tables.entry(name.into()).or_default();
+        let was_about = std::mem::replace(&mut table.about, about);
+        table.expected_rows = rows;
+        if was_about && !about && table.rows == rows {
+            self.show(name, state, true);
+        }
     }
 
     fn passed(&self, name: &str, rows: u64, bytes: u64) {
@@ -143,22 +151,35 @@ impl Screen {
         let table = state.tables.entry(name.into()).or_default();
         table.rows = table.rows.saturating_add(rows);
         table.bytes = table.bytes.saturating_add(bytes);
-        let (rows_done, expected, rate) = (table.rows, table.expected_rows, rate(table));
+        let done = rows > 0 && table.rows == table.expected_rows && !table.about;
+        self.show(name, state, done);
+    }
+
+    /// Shows how far a table is, now and then, and when it is `done`.
+    fn show(&self, name: &str, mut state: MutexGuard<'_, State>, done: bool) {
+        let table = state.tables.entry(name.into()).or_default();
+        let (rows_done, about, rate) = (table.rows, table.about, rate(table));
+        let expected = if about { table.expected_rows.max(rows_done) } else { table.expected_rows };
         if let Form::Bars(bars) = &self.form {
             if expected == 0 {
                 spin(&mut state, bars, &format!("{}: {rows_done} rows {rate}", shown(name)));
             } else {
-                advance(bar(&mut state, bars, name, expected), rows_done, expected, rate);
+                let bar = bar(&mut state, bars, name, expected);
+                bar.set_length(expected);
+                advance(bar, rows_done, expected, about, rate);
             }
             return;
         }
-        let done = rows > 0 && rows_done == expected;
         if done || table.told.elapsed().as_secs_f64() >= LINE_EVERY_SECONDS {
             table.told = Instant::now();
             drop(state);
             let all = expected.max(rows_done);
-            let line = format!("{}: {rows_done} of {all} rows {rate}", shown(name));
-            let more = json!({ "table": name, "rows": rows_done, "expected": expected });
+            let about_words = if about { "about " } else { "" };
+            let line = format!("{}: {rows_done} of {about_words}{all} rows {rate}", shown(name));
+            let mut more = json!({ "table": name, "rows": rows_done, "expected": expected });
+            if let (true, Some(more)) = (about, more.as_object_mut()) {
+                more.insert("estimated".into(), true.into());
+            }
             self.line("info", line.trim_end(), &more);
         }
     }
@@ -213,10 +234,10 @@ fn bar<'s>(
     })
 }
 
-fn advance(bar: &ProgressBar, rows: u64, expected: u64, rate: String) {
+fn advance(bar: &ProgressBar, rows: u64, expected: u64, about: bool, rate: String) {
     bar.set_position(rows);
-    bar.set_message(rate);
-    if rows >= expected {
+    bar.set_message(if about { format!("(about) {rate}") } else { rate });
+    if rows >= expected && !about {
         bar.finish();
     }
 }
@@ -225,7 +246,7 @@ impl Progress for Screen {
     fn tell(&self, event: Event) {
         match event {
             Event::Phase(phase) => self.begin(phase),
-            Event::Expect { table, rows, .. } => self.expect(&table, rows),
+            Event::Expect { table, rows, about, .. } => self.expect(&table, rows, about),
             Event::Rows { table, rows, bytes } => self.passed(&table, rows, bytes),
             Event::Again { table, rows, bytes } => self.again(&table, rows, bytes),
             Event::Step(what) => self.step(&legible(&what)),

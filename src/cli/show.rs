@@ -160,7 +160,12 @@ pub(super) fn status(history: &History, runs: bool, output: Output) {
             name(&standing.source_path),
             standing.phase.clone(),
             of(standing.chunks),
-            format!("{}/{}", standing.rows.0, standing.rows.1),
+            format!(
+                "{}/{}{}",
+                standing.rows.0,
+                if standing.estimated { "about " } else { "" },
+                standing.rows.1
+            ),
             of(standing.steps),
             short(&standing.plan_hash),
         ]);
@@ -208,7 +213,7 @@ fn status_json(history: &History, runs: bool) -> Value {
                 "name": standing.name, "target_schema": standing.target_schema, "source": standing.source_path,
                 "phase": standing.phase, "plan_hash": standing.plan_hash, "drop_sql": standing.drop_sql,
                 "chunks": { "done": standing.chunks.0, "all": standing.chunks.1 },
-                "rows": { "done": standing.rows.0, "all": standing.rows.1 },
+                "rows": { "done": standing.rows.0, "all": standing.rows.1, "estimated": standing.estimated },
                 "steps": { "done": standing.steps.0, "all": standing.steps.1 },
             })
         })

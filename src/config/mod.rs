@@ -40,6 +40,20 @@ pub struct SourceSection {
     /// Whether a damaged file is moved as far as it can be read.
     #[serde(default)]
     pub accept_corrupt: bool,
+    /// How much of it is looked at before types are chosen.
+    #[serde(default)]
+    pub census: Census,
+}
+
+/// How much of the source is looked at before types are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Census {
+    /// Every value.
+    #[default]
+    Full,
+    /// A part of each large table; a value that does not fit what that shows is found at load.
+    Sample,
 }
 
 /// `[target]`
@@ -243,7 +257,11 @@ impl Pipeline {
     pub fn of(source: &Path, target: &str) -> Self {
         Self {
             name: None,
-            source: SourceSection { path: source.into(), accept_corrupt: false },
+            source: SourceSection {
+                path: source.into(),
+                accept_corrupt: false,
+                census: Census::default(),
+            },
             target: TargetSection {
                 url: target.into(),
                 schema: public(),

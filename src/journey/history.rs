@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::pipeline::{Progress, Stop};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTable};
 use crate::store::postgres::conninfo::Conninfo;
-use crate::store::postgres::ledger::{self, Run};
+use crate::store::postgres::ledger::{self, LoadedChunk, Run};
 use crate::store::postgres::link::Link;
 
 /// Runs that are listed, the newest first.
@@ -36,8 +36,10 @@ pub struct Standing {
     pub chunks: (usize, usize),
     /// Steps that are done, and all of them.
     pub steps: (usize, usize),
-    /// Rows that are loaded, and all that the census saw.
+    /// Rows that are loaded, and all.
     pub rows: (u64, u64),
+    /// Whether all rows are an estimate: the census was a sample, and not all of them are read yet.
+    pub estimated: bool,
     /// The SQL that drops exactly what was created.
     pub drop_sql: String,
 }
@@ -58,6 +60,7 @@ pub fn history(conninfo: &Conninfo, stop: &Stop, progress: &dyn Progress) -> Res
             let plan = Plan::from_json(&migration.plan)?;
             let loaded = ledger::loaded_chunks(session, migration.id)?;
             let done = ledger::done_steps(session, migration.id)?;
+            let all: Vec<_> = plan.tables.iter().map(|table| all_rows(table, &loaded)).collect();
             let made = plan
                 .steps()
                 .filter(|step| done.iter().any(|(name, _)| *name == step.full_name()))
@@ -75,11 +78,25 @@ pub fn history(conninfo: &Conninfo, stop: &Stop, progress: &dyn Progress) -> Res
                 steps: (made, plan.steps().count()),
                 rows: (
                     loaded.iter().map(|chunk| chunk.sum.rows).sum(),
-                    plan.tables.iter().map(|table| table.schema.rows).sum(),
+                    all.iter().map(|(rows, _)| rows).sum(),
                 ),
+                estimated: all.iter().any(|(_, estimated)| *estimated),
                 drop_sql: migration.drop_sql,
             });
         }
         Ok(History { migrations, runs: ledger::runs(session, RUNS_MAX)? })
     })
+}
+
+/// The rows of a table, and whether that is an estimate: once every chunk of it is read it is not.
+fn all_rows(table: &PlannedTable, loaded: &[LoadedChunk]) -> (u64, bool) {
+    let schema = &table.schema;
+    let chunks = || loaded.iter().filter(|chunk| chunk.table == schema.target);
+    if table.sample.is_none() {
+        (schema.rows, false)
+    } else if chunks().count() == schema.chunks.len() {
+        (chunks().map(|chunk| chunk.sum.rows + chunk.rejected).sum(), false)
+    } else {
+        (schema.rows, true)
+    }
 }

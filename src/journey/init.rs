@@ -17,7 +17,7 @@ pub struct Initial {
     pub plan: Plan,
 }
 
-/// Looks at every value of the source and says in a pipeline file what would be done. The target is not asked.
+/// Looks at the source's values and says in a pipeline file what would be done. The target is not asked.
 /// `output` is where the file will stand: the source's path is relative to its folder.
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub fn init(pipeline: &Pipeline, output: &Path, setting: Setting<'_>) -> Result<
     }
     let plan = inspected.plan(pipeline, &[], setting)?;
     let target = written_in_a_file(&pipeline.target.url);
-    Ok(Initial { text: file::pipeline_file(&plan, source, &target), plan })
+    Ok(Initial { text: file::pipeline_file(&plan, source, &target, pipeline.source.census), plan })
 }
 
 /// The path as it is where the file stands in the current folder, else the whole path.

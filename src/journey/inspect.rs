@@ -2,7 +2,7 @@
 
 use super::Setting;
 use super::reject::check_remedies;
-use crate::config::Pipeline;
+use crate::config::{Census, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
     Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
@@ -12,12 +12,12 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop, workers};
 use crate::plan::{self, Facts, Plan, fit, types};
-use crate::store::sqlite::census;
 use crate::store::sqlite::check::{self, Findings, Secret, Seen};
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::salvage::{self, Unreadable};
+use crate::store::sqlite::{census, slices};
 
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
@@ -197,12 +197,15 @@ impl Inspected {
             .map(|table| probes(table, pipeline, target))
             .collect::<Result<Vec<_>>>()?;
         let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
-        let jobs = self.census_jobs(&readers)?;
+        // What of a damaged table can be read is found by reading all of it.
+        let sampled = pipeline.source.census == Census::Sample && !damaged;
+        let jobs = self.census_jobs(&readers, sampled)?;
         let seen = workers::over(&jobs, readers, setting.stop, |reader, &(number, range)| {
             let (Some(table), Some(probes)) = (tables.get(number), probes.get(number)) else {
                 return Err(Error::internal("a census of no table"));
             };
-            let part = Part { reader, table, probes, stretch_bytes, setting };
+            let sampled = sampled && table.rowid_name.is_some();
+            let part = Part { reader, table, probes, stretch_bytes, sampled, setting };
             match self.take(part, range, damaged) {
                 Err(error) => part.without_sense(error).map(Err),
                 seen => seen.map(Ok),
@@ -234,7 +237,7 @@ impl Inspected {
             salvage::search(part.reader, part.table, range, &mut || part.setting.stop.check())?;
         let mut evidence = TableEvidence::empty(part.table);
         for range in found.readable {
-            evidence.append(part.take(range)?);
+            evidence.append(Part { sampled: false, ..part }.take(range)?);
         }
         evidence.unreadable = found.unreadable;
         Ok(evidence)
@@ -264,11 +267,12 @@ impl Inspected {
         (schema, seen)
     }
 
-    fn census_jobs(&self, readers: &[Reader]) -> Result<Vec<(usize, RowRange)>> {
+    fn census_jobs(&self, readers: &[Reader], sampled: bool) -> Result<Vec<(usize, RowRange)>> {
         let reader = readers.first().ok_or_else(|| Error::internal("a census without a reader"))?;
         let mut jobs = Vec::new();
+        let parts_max = if sampled { 1 } else { PARTS_MAX };
         for (number, table) in self.schema.tables.iter().enumerate() {
-            let parts = match census::divide(reader, table, PARTS_MAX) {
+            let parts = match census::divide(reader, table, parts_max) {
                 // Reading it will tell whether rows of it can be had, or why not.
                 Err(error) if Unreadable::of(&error).is_some() => vec![census::whole(table)],
                 parts => parts?,
@@ -293,17 +297,24 @@ struct Part<'a> {
     table: &'a SourceTable,
     probes: &'a [Probe],
     stretch_bytes: u64,
+    /// Whether some of its rows tell enough.
+    sampled: bool,
     setting: Setting<'a>,
 }
 
 impl Part<'_> {
     fn take(self, range: RowRange) -> Result<TableEvidence> {
-        let Self { reader, table, probes, stretch_bytes, setting } = self;
-        census::take(reader, table, probes, range, stretch_bytes, &mut |rows, bytes| {
+        let Self { reader, table, probes, stretch_bytes, sampled, setting } = self;
+        let mut tick = |rows, bytes| {
             setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
             reach(Step::CensusPassing);
             setting.stop.check()
-        })
+        };
+        if sampled {
+            slices::take(reader, table, probes, stretch_bytes, &mut tick)
+        } else {
+            census::take(reader, table, probes, range, stretch_bytes, &mut tick)
+        }
     }
 
     /// The table as one that SQLite cannot make sense of, where that is what the error says.

@@ -4,7 +4,7 @@ use super::Setting;
 use crate::error::{Error, Result};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::{Event, workers};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTable};
 use crate::proof::{GroupSums, Summing};
 use crate::row::{Row, RowVisitor};
 use crate::store::postgres::ledger::LoadedChunk;
@@ -19,6 +19,16 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct Job {
     pub(super) table: usize,
     pub(super) portion: Portion,
+}
+
+/// Tells how many rows of each table pass: those that are loaded, on so many sides.
+pub(super) fn expect(plan: &Plan, loaded: &[LoadedChunk], sides: u64, setting: Setting<'_>) {
+    for PlannedTable { schema, .. } in &plan.tables {
+        let chunks = loaded.iter().filter(|chunk| chunk.table == schema.target);
+        let rows = chunks.map(|chunk| chunk.sum.rows).sum::<u64>() * sides;
+        let table = schema.source.clone();
+        setting.progress.tell(Event::Expect { table, rows, about: false, bytes: 0 });
+    }
 }
 
 /// The sums of every table as the target has it now.

@@ -315,7 +315,8 @@ impl Run<'_> {
         clock.lap(Phase::Proof);
         self.reached(link, if report.equal() { "proved" } else { "not equal" })?;
         let phases = clock.laps();
-        let warnings = plan.losses().into_iter().chain(warnings).collect();
+        let advice = plan.sample_advice().filter(|_| report.rejected() > 0);
+        let warnings = plan.losses().into_iter().chain(warnings).chain(advice).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 
@@ -392,7 +393,9 @@ impl Run<'_> {
             let now = self.inspected.source.stamp()?;
             match copied {
                 Ok(()) if now == stamp => {
-                    let loaded = self.load_decided(&loaded?, link)?;
+                    let loaded = loaded?;
+                    prove::expect(plan, &loaded, 1, self.setting);
+                    let loaded = self.load_decided(&loaded, link)?;
                     return Ok(rows(&loaded).saturating_sub(before));
                 }
                 Ok(()) => {}
@@ -442,16 +445,9 @@ impl Run<'_> {
     fn prove(self, link: &mut Link<'_>) -> Result<Report> {
         let plan = &self.migrated.plan;
         self.setting.progress.tell(Event::Phase(Phase::Proof));
-        for table in &plan.tables {
-            let schema = &table.schema;
-            self.setting.progress.tell(Event::Expect {
-                table: schema.source.clone(),
-                rows: schema.rows,
-                bytes: 0,
-            });
-        }
-        reach(Step::ProofBegun);
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
+        prove::expect(plan, &loaded, 1, self.setting);
+        reach(Step::ProofBegun);
         let source = prove::sums_of_ledger(plan, &loaded)?;
         let target = prove::sums_of_target(plan, link, self.setting)?;
         let proofs = verify::compare_all(plan, &source, &target);

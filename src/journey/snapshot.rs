@@ -86,6 +86,7 @@ fn remaining(plan: &Plan, loaded: &[LoadedChunk], setting: Setting<'_>) -> Vec<C
         setting.progress.tell(Event::Expect {
             table: schema.source.clone(),
             rows: schema.rows,
+            about: table.sample.is_some(),
             bytes: schema.bytes,
         });
         let before: u64 = loaded

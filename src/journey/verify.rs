@@ -18,6 +18,7 @@ use crate::proof::{
 use crate::row::{Row, RowVisitor, show_field, split_fields};
 use crate::status::{Differences, Losses, Report, ShownDifference, TableReport, Unread};
 use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read::{self, Portion};
 use std::collections::BTreeMap;
@@ -43,19 +44,14 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     migrated.check_same_source(&inspected, pipeline)?;
     let plan = &migrated.plan;
     setting.progress.tell(Event::Phase(Phase::Proof));
-    for table in &plan.tables {
-        let schema = &table.schema;
-        setting.progress.tell(Event::Expect {
-            table: schema.source.clone(),
-            rows: schema.rows * 2,
-            bytes: 0,
-        });
-    }
+    let loaded = link.with(|session| ledger::loaded_chunks(session, migrated.id))?;
+    prove::expect(plan, &loaded, 2, setting);
     let (source, rejected) = sums_of_source(&inspected, plan, setting)?;
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
     let differences = narrow_all(&inspected, plan, &proofs, &mut link, setting)?;
     let misfits = reject::misfits(plan, &mut link, migrated.id)?;
+    let advice = plan.sample_advice().filter(|_| rejected.iter().any(|&rows| rows > 0));
     let tables = proofs.iter().zip(rejected);
     Ok(Report {
         command: "verify",
@@ -63,7 +59,7 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
         tables: tables.map(|(proof, rejected)| TableReport::proved(proof, rejected)).collect(),
         misfits,
         phases: vec![(Phase::Proof.name(), began.elapsed())],
-        warnings: plan.losses(),
+        warnings: plan.losses().into_iter().chain(advice).collect(),
         differences,
         losses: losses(plan),
         ..Report::default()

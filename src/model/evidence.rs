@@ -53,10 +53,12 @@ pub enum TextProbe {
 /// Everything the census saw of one table.
 #[derive(Debug, Clone, Default)]
 pub struct TableEvidence {
-    /// Rows.
+    /// Rows; an estimate where the census was a sample.
     pub rows: u64,
-    /// Bytes of all values.
+    /// Bytes of all values; an estimate where the census was a sample.
     pub bytes: u64,
+    /// What was looked at, where that is not all.
+    pub sample: Option<Sample>,
     /// Bytes of the largest row.
     pub largest_row_bytes: u64,
     /// One for each column.
@@ -67,6 +69,15 @@ pub struct TableEvidence {
     pub unreadable: Vec<RowRange>,
 }
 
+/// How much of a table was looked at by a census that was a sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
+
 /// A range of rows and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
@@ -74,13 +85,15 @@ pub struct Stretch {
     pub range: RowRange,
     /// Bytes of their values.
     pub bytes: u64,
-    /// blake3 of their values as SQLite gives them, in hexadecimal digits.
-    pub content: String,
+    /// blake3 of their values as SQLite gives them, in hexadecimal digits; none where not all of them were looked at.
+    pub content: Option<String>,
 }
 
 /// Everything the census saw of one column.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ColumnEvidence {
+    /// Whether there are values that the census did not look at: what it saw holds of some values then, and not of all.
+    pub sampled: bool,
     /// NULLs.
     pub nulls: u64,
     /// Values of storage class INTEGER.
@@ -193,6 +206,9 @@ impl<T: PartialEq + Copy> Tally<T> {
     }
 }
 
+/// Bytes of the longest value that SQLite holds.
+const VALUE_BYTES_MAX: u64 = 1_000_000_000;
+
 /// Different TEXTs above which they are no labels.
 pub const LABELS_MAX: usize = 256;
 
@@ -252,6 +268,11 @@ impl ColumnEvidence {
         self.integers + self.reals + self.texts + self.blobs
     }
 
+    /// Bytes that no TEXT or BLOB exceeds.
+    pub fn bytes_bound(&self) -> u64 {
+        if self.sampled { self.bytes_max.max(VALUE_BYTES_MAX) } else { self.bytes_max }
+    }
+
     /// The digits that every INTEGER, REAL and decimal TEXT needs; [`TextProbe::Decimal`] only.
     pub fn decimal_size(&self) -> DecimalSize {
         let digits = |value: i64| value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
@@ -263,6 +284,7 @@ impl ColumnEvidence {
     /// Adds what another part of the table showed.
     pub fn merge(&mut self, other: &Self) {
         self.merge_labels(other);
+        self.sampled |= other.sampled;
         for (column, kin) in &other.kin {
             self.kin.entry(column.clone()).or_default().merge(kin);
         }
@@ -330,10 +352,16 @@ impl TableEvidence {
         Self { columns: vec![ColumnEvidence::default(); table.columns.len()], ..Self::default() }
     }
 
+    /// The stretches whose content is known.
+    pub fn known_stretches(&self) -> Vec<Stretch> {
+        self.stretches.iter().filter(|stretch| stretch.content.is_some()).cloned().collect()
+    }
+
     /// Appends the part of the table that follows this one in rowid order.
     pub fn append(&mut self, next: Self) {
         self.rows += next.rows;
         self.bytes += next.bytes;
+        self.sample = self.sample.or(next.sample);
         self.largest_row_bytes = self.largest_row_bytes.max(next.largest_row_bytes);
         for (mine, theirs) in self.columns.iter_mut().zip(&next.columns) {
             mine.merge(theirs);

@@ -17,8 +17,8 @@ mod witness;
 pub use chunk::{Chunk, RowRange};
 pub use digest::{DigestSum, RowDigest};
 pub use evidence::{
-    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Stretch, TableEvidence, TextLooks,
-    TextProbe, WitnessCounts,
+    ColumnEvidence, DateShapes, DecimalSize, LABELS_MAX, Probe, Sample, Stretch, TableEvidence,
+    TextLooks, TextProbe, WitnessCounts,
 };
 pub(crate) use form::BelowTen;
 pub use form::{

@@ -25,11 +25,11 @@ pub struct TableSchema {
     pub partition: Partition,
     /// The units of work, in order.
     pub chunks: Vec<RowRange>,
-    /// Rows that the census saw.
+    /// Rows that the census saw; about so many where it was a sample.
     pub rows: u64,
-    /// Bytes of values that the census saw.
+    /// Bytes of values that the census saw; about so many where it was a sample.
     pub bytes: u64,
-    /// Bytes of the largest row that the census saw.
+    /// Bytes of the largest row that the census saw; where it was a sample, at least what an unseen one is taken for.
     pub largest_row_bytes: u64,
 }
 

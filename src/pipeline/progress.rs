@@ -13,6 +13,8 @@ pub enum Event {
         table: String,
         /// Rows to come, those done by an earlier run included.
         rows: u64,
+        /// Whether that is an estimate.
+        about: bool,
         /// Bytes to come.
         bytes: u64,
     },

@@ -6,15 +6,15 @@ use super::limits;
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Damage, LeftBehind, Plan, PlannedTable, aside, ddl, existing, generated, keys,
-    references,
+    ColumnReport, Damage, LeftBehind, Plan, PlannedTable, aside, chunks, ddl, existing, generated,
+    keys, references,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Column, ColumnEvidence, EnumType, Partition, PgType, Remedy, RowRange, SourceColumn,
-    SourceSchema, SourceTable, Stretch, TableEvidence, TableSchema, TargetTable,
+    Affinity, Column, ColumnEvidence, EnumType, PgType, Remedy, SourceColumn, SourceSchema,
+    SourceTable, TableEvidence, TableSchema, TargetTable,
 };
 
 /// What a plan is made from.
@@ -31,10 +31,6 @@ pub struct Facts<'a> {
     /// The target's tables that have names of source tables, whatever the case of their letters.
     pub target: &'a [TargetTable],
 }
-
-/// Rows in a bucket, about, and the most buckets that a table has.
-const BUCKET_ROWS: u64 = 2048;
-const BUCKETS_MAX: u64 = 1024;
 
 /// Decides everything.
 ///
@@ -190,12 +186,11 @@ fn plan_table(
     let steps = keys::steps(&target, source, &schema, evidence, names, left_behind);
     let mut columns = reports(source, evidence, &choices);
     hints(facts, source, evidence, &choices, &mut columns);
-    let stretches = evidence.stretches.clone();
-    let unreadable = evidence.unreadable.clone();
     Ok(PlannedTable {
         schema,
-        stretches,
-        unreadable,
+        stretches: evidence.known_stretches(),
+        sample: evidence.sample,
+        unreadable: evidence.unreadable.clone(),
         create,
         existing: None,
         steps,
@@ -276,15 +271,18 @@ pub(super) fn table_schema(
             form: choice.form.clone(),
             pg: choice.pg,
             enum_type: None,
-            numbers_only: evidence
-                .columns
-                .get(position)
-                .is_some_and(|seen| seen.texts + seen.blobs == 0),
+            numbers_only: evidence.columns.get(position).is_some_and(|seen| {
+                seen.texts + seen.blobs == 0 && (!seen.sampled || makes_numbers(column))
+            }),
             computed: false,
             witness: choice.witness.clone(),
             not_null: nulls(position) == 0
-                && !(choice.strays > 0 && choice.misfits == Remedy::Null)
-                && (column.not_null || source.rowid_alias == Some(position)),
+                && !((choice.strays > 0 || evidence.sample.is_some())
+                    && choice.misfits == Remedy::Null)
+                && (column.not_null
+                    || source.rowid_alias == Some(position)
+                    // NULLs that a sample missed must not stand in the way of the key.
+                    || (evidence.sample.is_some() && source.primary_key.contains(&position))),
         })
         .collect();
     let key = if source.primary_key.iter().any(|&position| nulls(position) > 0) {
@@ -297,11 +295,11 @@ pub(super) fn table_schema(
         target_schema: target.schema.as_str().into(),
         target: target.name.as_str().into(),
         rowid_name: source.rowid_name.map(Into::into),
-        partition: partition(source, &columns, evidence.rows),
+        partition: chunks::partition(source, &columns, evidence.rows),
         columns,
         key,
         chunks: match evidence.unreadable.as_slice() {
-            [] => chunks(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+            [] => chunks::of(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
             // What was read beside damage is read again just so, or it may not be read at all.
             _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
         },
@@ -311,48 +309,18 @@ pub(super) fn table_schema(
     }
 }
 
-/// By chunk where the rowid stands in the target, else by hash of the key.
-fn partition(source: &SourceTable, columns: &[Column], rows: u64) -> Partition {
-    let alias = source
-        .rowid_alias
-        .filter(|&position| columns.get(position).is_some_and(|column| column.pg == PgType::Int8));
-    if let Some(key) = alias {
-        Partition::Chunks { key }
-    } else {
-        let count = (rows / BUCKET_ROWS).clamp(1, BUCKETS_MAX);
-        Partition::Buckets { count: usize::try_from(count).unwrap_or(1) }
-    }
-}
-
-/// Joins neighbouring stretches up to the size of a chunk; together they cover what they covered.
-fn chunks(stretches: &[Stretch], chunk_bytes: u64) -> Vec<RowRange> {
-    let mut chunks: Vec<RowRange> = Vec::new();
-    let mut filled = 0;
-    for stretch in stretches {
-        match (chunks.last_mut(), stretch.range) {
-            (Some(RowRange::Rowids { last, .. }), RowRange::Rowids { last: next_last, .. })
-                if filled + stretch.bytes <= chunk_bytes =>
-            {
-                *last = next_last;
-                filled += stretch.bytes;
-            }
-            _ => {
-                chunks.push(stretch.range);
-                filled = stretch.bytes;
-            }
-        }
-    }
-    chunks
+/// Whether SQLite makes numbers of texts that look like some when it stores them.
+fn makes_numbers(column: &SourceColumn) -> bool {
+    let affinity = Affinity::of(&column.declared);
+    !column.any && matches!(affinity, Affinity::Integer | Affinity::Real | Affinity::Numeric)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, build, chunks};
+    use super::{Facts, build};
     use crate::config::Pipeline;
     use crate::error::Class;
-    use crate::model::{
-        ColumnEvidence, RowRange, SourceColumn, SourceSchema, SourceTable, Stretch, TableEvidence,
-    };
+    use crate::model::{ColumnEvidence, SourceColumn, SourceSchema, SourceTable, TableEvidence};
     use std::path::Path;
 
     /// A table of two BLOBs, whose largest row has so many bytes.
@@ -406,31 +374,5 @@ mod tests {
         let error = planned(0x3fff_ffff).unwrap_err();
         assert_eq!(error.class(), Class::Data);
         assert!(error.to_string().starts_with("table t: column large: "), "{error}");
-    }
-
-    #[test]
-    fn chunks_cover_what_the_stretches_covered() {
-        let edges = [i64::MIN, -5, 0, 17, 1_000, i64::MAX];
-        let stretches: Vec<_> = edges
-            .windows(2)
-            .enumerate()
-            .map(|(number, pair)| Stretch {
-                range: RowRange::Rowids {
-                    first: if number == 0 { pair[0] } else { pair[0] + 1 },
-                    last: pair[1],
-                },
-                bytes: 8,
-                content: String::new(),
-            })
-            .collect();
-        let chunks = chunks(&stretches, 16);
-        assert_eq!(chunks.len(), 3);
-        let mut next = Some(i64::MIN);
-        for chunk in chunks {
-            let RowRange::Rowids { first, last } = chunk else { panic!("{chunk}") };
-            assert_eq!(Some(first), next);
-            next = last.checked_add(1);
-        }
-        assert_eq!(next, None, "the last chunk reaches to the end");
     }
 }

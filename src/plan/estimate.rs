@@ -5,9 +5,9 @@ use crate::model::{IndexOrigin, PgType, SourceSchema, SourceTable};
 use std::time::Duration;
 
 /// The model in words, to stand beside its result.
-pub const MODEL: &str = "an estimate: tables are the values that the census saw, 28 bytes a row and one a column; indexes \
-    are their keys and 12 bytes an entry, in pages 90 % full; WAL is as much again, at most twice the server's \
-    max_wal_size; copying takes four times as long as the census took here, the proof twice as long, indexes a second \
+pub const MODEL: &str = "an estimate: tables are the values that the census saw (what a sample stands for, where it was \
+    one), 28 bytes a row and one a column; indexes are their keys and 12 bytes an entry, in pages 90 % full; WAL is as much again, at most twice the server's \
+    max_wal_size; copying takes four times as long as looking at every value takes here, the proof twice as long, indexes a second \
     for each 25 MB; a slow network or a busy server takes longer";
 
 /// What a run takes.
@@ -30,8 +30,10 @@ pub struct Estimate {
 pub struct TableSize {
     /// The source table.
     pub table: String,
-    /// Rows that the census saw.
+    /// Rows that the census saw; about so many where that is a sample.
     pub rows: u64,
+    /// Whether the census saw all of them.
+    pub exact: bool,
     /// Bytes of their values.
     pub value_bytes: u64,
     /// Bytes of the table in the target.
@@ -43,7 +45,7 @@ pub struct TableSize {
 /// How long the phases take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
-    /// Looking at every value.
+    /// Looking at values.
     pub census: Duration,
     /// Copying.
     pub snapshot: Duration,
@@ -67,7 +69,7 @@ impl Time {
     }
 }
 
-/// Estimates a run of `plan`: `census` is how long looking at every value took on this machine, `max_wal_size` the
+/// Estimates a run of `plan`: `census` is how long looking at values took on this machine, `max_wal_size` the
 /// server's setting in bytes.
 pub fn estimate(
     schema: &SourceSchema,
@@ -83,14 +85,24 @@ pub fn estimate(
     let heap_bytes = tables.iter().map(|table| table.heap_bytes).sum();
     let index_bytes = tables.iter().map(|table| table.index_bytes).sum();
     let wal_max = max_wal_size.map_or(u64::MAX, |bytes| bytes.saturating_mul(2));
-    let time = census.map(|census| Time {
-        census,
-        snapshot: census * COPY_PER_CENSUS,
-        index: Duration::from_millis(index_bytes / INDEX_BYTES_A_MILLISECOND),
-        proof: census * PROOF_PER_CENSUS,
+    let time = census.map(|census| {
+        let every_value = whole(census, plan.looked_at());
+        Time {
+            census,
+            snapshot: every_value * COPY_PER_CENSUS,
+            index: Duration::from_millis(index_bytes / INDEX_BYTES_A_MILLISECOND),
+            proof: every_value * PROOF_PER_CENSUS,
+        }
     });
     let wal_bytes = wal_max.min(heap_bytes + index_bytes);
     Estimate { tables, heap_bytes, index_bytes, wal_bytes, time }
+}
+
+/// What took so long for the bytes that were looked at, for all of them; no longer than a hundred years.
+fn whole(census: Duration, (seen, all): (u64, u64)) -> Duration {
+    let nanoseconds = census.as_nanos().saturating_mul(all.into()) / u128::from(seen.max(1));
+    let most = Duration::from_hours(24 * 365 * 100);
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)).clamp(census, most)
 }
 
 /// Measured with servers on the same machine.
@@ -115,6 +127,7 @@ fn size(table: &PlannedTable, source: Option<&SourceTable>) -> TableSize {
     TableSize {
         table: schema.source.clone(),
         rows: schema.rows,
+        exact: table.sample.is_none(),
         value_bytes: schema.bytes,
         heap_bytes: pages(heap_bytes),
         index_bytes: entries.into_iter().map(of_index).sum(),

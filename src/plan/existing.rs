@@ -44,7 +44,8 @@ pub(super) fn plan(
     };
     Ok(PlannedTable {
         schema,
-        stretches: evidence.stretches.clone(),
+        stretches: evidence.known_stretches(),
+        sample: evidence.sample,
         unreadable: evidence.unreadable.clone(),
         create: String::new(),
         existing: Some(existing),

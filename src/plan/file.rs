@@ -2,18 +2,25 @@
 //! the file changes nothing until somebody edits it.
 
 use super::{ColumnReport, Plan, PlannedTable};
+use crate::config::Census;
 use crate::model::Column;
 use std::fmt::Write as _;
 
-/// Writes the file. `source` and `target` stand in it as they are.
-pub fn pipeline_file(plan: &Plan, source: &str, target: &str) -> String {
+/// Writes the file. `source` and `target` stand in it as they are; `census` is what the plan was made by.
+pub fn pipeline_file(plan: &Plan, source: &str, target: &str, census: Census) -> String {
     let mut text = String::from(HEAD);
+    if let Some(words) = plan.sample_in_words() {
+        say(&mut text, format_args!("# {}.\n", comment(&words)));
+    }
     let undecided: usize = plan.tables.iter().map(|table| open(table).count()).sum();
     if undecided > 0 {
         say(&mut text, format_args!("# {undecided} to decide: each is marked by `decide:`.\n"));
     }
     say(&mut text, format_args!("name = {}\n", string(&plan.name)));
     say(&mut text, format_args!("\n[source]\npath = {}\n", string(source)));
+    if census == Census::Sample {
+        say(&mut text, format_args!("census = \"sample\"\n"));
+    }
     let schema = string(&plan.target_schema);
     say(&mut text, format_args!("\n[target]\nurl = {}\n# schema = {schema}\n", string(target)));
     let (first, others): (Vec<_>, Vec<_>) =
@@ -61,7 +68,8 @@ fn open(table: &PlannedTable) -> impl Iterator<Item = &ColumnReport> {
 fn table(text: &mut String, table: &PlannedTable) {
     let schema = &table.schema;
     say(text, format_args!("\n[tables.{}.columns]\n", key(&schema.source)));
-    say(text, format_args!("# {} rows, {} bytes of values\n", schema.rows, schema.bytes));
+    let rows = table.rows_in_words();
+    say(text, format_args!("# {rows}, {} bytes of values\n", schema.bytes));
     for (column, report) in schema.columns.iter().zip(&table.columns) {
         if let Some(hint) = report.hint.as_ref().filter(|hint| hint.open) {
             say(text, format_args!("# decide: {}\n", comment(&hint.reason)));

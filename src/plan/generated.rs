@@ -30,7 +30,9 @@ pub(super) fn expressions(
         } else {
             table.translated(sql, column).and_then(|(sql, kind)| {
                 stored(&sql, kind, declared, column, seen).ok_or_else(|| {
-                    format!("SQLite turns {kind} into {} by rules of its own", column.pg)
+                    let unseen =
+                        if seen.sampled { ", and not all values were looked at" } else { "" };
+                    format!("SQLite turns {kind} into {} by rules of its own{unseen}", column.pg)
                 })
             })
         };
@@ -111,10 +113,12 @@ fn stored(
             with("::double precision")
         }
         // SQLite stores no -0.0 in a REAL column; adding zero makes it 0.0 here.
-        (CellShape::Real, ExprType::Float) if seen.beyond_decimal == 0 => {
+        (CellShape::Real, ExprType::Float) if seen.beyond_decimal == 0 && !seen.sampled => {
             with(" + 0::double precision")
         }
-        (CellShape::Decimal, ExprType::Integer) if seen.reals + seen.texts == 0 => {
+        (CellShape::Decimal, ExprType::Integer)
+            if seen.reals + seen.texts == 0 && !seen.sampled =>
+        {
             with("::numeric")
         }
         _ => None,

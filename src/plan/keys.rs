@@ -150,8 +150,19 @@ impl TableKeys<'_> {
             Some((sql, note)) => {
                 Step { instead: sql.into_iter().collect(), note: Some(note), ..step }
             }
-            None => step,
+            None => Step { instead: self.instead_of_unseen(wanted), ..step },
         }
+    }
+
+    /// What is made instead where only keys that a sample missed are too long: not worth a note while there are none.
+    fn instead_of_unseen(&self, wanted: Wanted<'_>) -> Vec<String> {
+        if self.evidence.sample.is_none() {
+            return Vec::new();
+        }
+        let unseen: u64 = self.evidence.columns.iter().map(ColumnEvidence::bytes_bound).sum();
+        let parts: Vec<_> = wanted.parts.iter().map(|part| part.of_bytes(unseen)).collect();
+        let made = limits::instead(Wanted { parts: &parts, ..wanted });
+        made.and_then(|(sql, _note)| sql).into_iter().collect()
     }
 
     /// A column as a part of a key.
@@ -403,7 +414,7 @@ fn is_as_stored(column: &Column, seen: &ColumnEvidence) -> bool {
         (CellShape::IsoDate, Recast::Keep) => {
             let date = DateForm { order: DateOrder::Ymd, mark: Mark::Dash, padding: Padding::All };
             let plain = Some((IsoForm::Date(date), seen.dates.date));
-            seen.dates.date == 0 || seen.forms.iso.best() == plain
+            seen.dates.date == 0 || (seen.forms.iso.best() == plain && !seen.sampled)
         }
         (
             CellShape::Integer

@@ -71,6 +71,17 @@ impl KeyPart {
         format!("{}{descending}", self.sql)
     }
 
+    /// The same, were its values so long.
+    pub(super) fn of_bytes(&self, bytes: u64) -> Self {
+        let content = match self.content {
+            Content::Text(_) => Content::Text(bytes),
+            Content::Bytes(_) => Content::Bytes(bytes),
+            Content::Document(_) => Content::Document(bytes),
+            short @ (Content::Short | Content::Unordered) => short,
+        };
+        Self { content, ..self.clone() }
+    }
+
     /// As it stands in a unique index that must hold long values: 32 bytes for a long one.
     fn digested(&self) -> String {
         match self.content {
@@ -202,15 +213,16 @@ fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
     if evidence.rows == 0 {
         return Width::Fits;
     }
-    let nulls = evidence.columns.iter().any(|seen| seen.nulls > 0);
+    let unseen = evidence.sample.is_some();
+    let nulls = unseen || evidence.columns.iter().any(|seen| seen.nulls > 0);
     let bitmap = if nulls { table.columns.len().div_ceil(8) } else { 0 };
     let header = u64::try_from((23 + bitmap).next_multiple_of(8)).unwrap_or(u64::MAX);
     let (mut least, mut most) = (header, header);
     for (column, seen) in table.columns.iter().zip(&evidence.columns) {
-        let (narrow, wide) = bounds(column, seen.bytes_max);
+        let (narrow, wide) = bounds(column, seen.bytes_bound());
         let is_always_there = seen.nulls == 0 && !column.may_be_replaced();
         least += if is_always_there { narrow } else { 0 };
-        most += if seen.values() == 0 { 0 } else { wide };
+        most += if seen.values() == 0 && !unseen { 0 } else { wide };
     }
     if least > ROW_BYTES_MAX {
         Width::TooWide(least)

@@ -6,6 +6,7 @@
 pub mod advice;
 mod aside;
 mod build;
+mod chunks;
 mod ddl;
 pub mod estimate;
 mod existing;
@@ -19,13 +20,16 @@ mod limits;
 mod names;
 mod offenders;
 mod references;
+mod sampled;
 pub mod types;
 
 pub use aside::PutAside;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
-use crate::model::{EnumType, RowRange, Stretch, TableSchema, TargetTable, UnreadableTable};
+use crate::model::{
+    EnumType, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
+};
 use serde::{Deserialize, Serialize};
 use types::Hint;
 
@@ -88,8 +92,12 @@ pub struct Rename {
 pub struct PlannedTable {
     /// The shape in which rows travel.
     pub schema: TableSchema,
-    /// What the census saw, by which a source that changed is told from one that was only touched.
+    /// What the census saw, by which a source that changed is told from one that was only touched; none where it was a
+    /// sample.
     pub stretches: Vec<Stretch>,
+    /// How much the census looked at, where that is not all; then rows and bytes are estimates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// Ranges of rows that cannot be read; no chunk covers them.
     #[serde(default)]
     pub unreadable: Vec<RowRange>,
@@ -372,6 +380,14 @@ impl Plan {
         });
         let renames = self.renames.iter().map(Rename::in_words);
         let losses = self.losses().into_iter();
-        losses.chain(renames).chain(columns).chain(tables).chain(steps).chain(left).collect()
+        let sample = self.sample_in_words().into_iter();
+        losses
+            .chain(sample)
+            .chain(renames)
+            .chain(columns)
+            .chain(tables)
+            .chain(steps)
+            .chain(left)
+            .collect()
     }
 }

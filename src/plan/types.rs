@@ -3,6 +3,7 @@
 //! Where no type carries them all (BLOBs beside texts, texts that are not UTF-8), the one that carries most is chosen,
 //! and the rows of the others are set aside unless the pipeline file says what else to do with them.
 
+mod careful;
 mod declared;
 mod fitted;
 mod form;
@@ -128,8 +129,9 @@ pub fn choose(
     let choice = match target {
         Some(target) => fitted::choose(target, evidence, said)?,
         None if said.is_about_the_type() => said::choose(column, evidence, said)?,
-        None => by_evidence(Declared::of(column), evidence),
+        None => careful::by_sample(by_evidence(Declared::of(column), evidence), column, evidence),
     };
+    let choice = careful::any_text(choice, column, evidence);
     settle(choice, (column, target), evidence, said)
 }
 
@@ -146,7 +148,10 @@ fn settle(
         Some(MisfitPolicy::Widen) if strays > 0 && target.is_some() => {
             return Err(fitted::not_widened(&choice, strays));
         }
-        Some(MisfitPolicy::Widen) if strays > 0 => return Ok(widened(evidence)),
+        // Whether a sample missed some nobody knows, and afterwards it is too late.
+        Some(MisfitPolicy::Widen) if strays > 0 || (evidence.sampled && target.is_none()) => {
+            return Ok(widened(&choice, evidence));
+        }
         Some(MisfitPolicy::Fail) if strays > 0 => {
             let what =
                 format!("values that do not fit {}: {strays} ({})", choice.pg, shown(evidence));
@@ -187,9 +192,9 @@ pub fn remedy(said: &ColumnSection) -> (Remedy, Option<RawCell>) {
 }
 
 /// The type that carries everything.
-fn widened(evidence: &ColumnEvidence) -> Choice {
+fn widened(choice: &Choice, evidence: &ColumnEvidence) -> Choice {
     let reason = "widened: no narrower type carries every value";
-    if evidence.blobs + evidence.unstorable > 0 {
+    if evidence.blobs + evidence.unstorable > 0 || choice.pg == PgType::Bytea {
         Choice::new(CellShape::AnyBytes, PgType::Bytea, reason).warn()
     } else {
         Choice::new(CellShape::AnyText, PgType::Text, reason).warn()
@@ -399,6 +404,9 @@ fn integers_and_floats(evidence: &ColumnEvidence) -> Choice {
 /// The evidence in words.
 pub fn shown(evidence: &ColumnEvidence) -> String {
     let mut parts = Vec::new();
+    if evidence.sampled {
+        parts.push("in a sample".to_owned());
+    }
     let mut part = |count: u64, what: &str| {
         if count > 0 {
             parts.push(format!("{count} {what}"));

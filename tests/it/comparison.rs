@@ -458,13 +458,13 @@ fn wall_clock(text: &str) -> Option<DateTime> {
 
 /// The UTC wall clock of an instant: by its own offset, or by the column's zone.
 fn instant(text: &str, zone: Option<&TimeZone>) -> Option<DateTime> {
-    let Some(zone) = zone else {
-        let offset = text.strip_suffix('Z').is_some() || text.get(16..)?.contains(['+', '-']);
-        let time = offset.then(|| text.parse::<jiff::Timestamp>().ok())??;
-        return Some(TimeZone::UTC.to_datetime(time));
+    let has_offset = |rest: &str| rest.contains(['+', '-']);
+    let time = if text.ends_with('Z') || text.get(16..).is_some_and(has_offset) {
+        text.parse::<jiff::Timestamp>().ok()?
+    } else {
+        zone?.to_ambiguous_timestamp(wall_clock(text)?).unambiguous().ok()?
     };
-    let time = zone.to_ambiguous_timestamp(wall_clock(text)?).unambiguous().ok()?;
-    Some(TimeZone::UTC.to_datetime(time))
+    Some(time.to_zoned(TimeZone::UTC).datetime())
 }
 
 /// As PostgreSQL writes it.

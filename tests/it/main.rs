@@ -42,6 +42,8 @@ mod rejects;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod sampled;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod shapes;

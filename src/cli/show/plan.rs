@@ -25,9 +25,9 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     let plan = &planned.plan;
     for table in &plan.tables {
         line(&format!(
-            "{} ({} rows, {})",
+            "{} ({}, {})",
             renamed(&table.schema.source, &table.schema.target),
-            table.schema.rows,
+            table.rows_in_words(),
             bytes(table.schema.bytes)
         ));
         existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
@@ -152,7 +152,7 @@ fn sizes(estimate: &Estimate, free: Option<u64>) -> Vec<String> {
     for size in &estimate.tables {
         table.add_row([
             name(&size.table),
-            size.rows.to_string(),
+            if size.exact { size.rows.to_string() } else { format!("about {}", size.rows) },
             bytes(size.value_bytes),
             bytes(size.heap_bytes),
             bytes(size.index_bytes),
@@ -254,7 +254,7 @@ fn checks_json(checks: &Checks) -> Value {
 fn estimate_json(estimate: &Estimate) -> Value {
     let tables = estimate.tables.iter().map(|size| {
         json!({
-            "name": size.table, "rows": size.rows, "value_bytes": size.value_bytes, "heap_bytes": size.heap_bytes,
+            "name": size.table, "rows": size.rows, "exact": size.exact, "value_bytes": size.value_bytes, "heap_bytes": size.heap_bytes,
             "index_bytes": size.index_bytes,
         })
     });

@@ -44,14 +44,19 @@ pub fn hint(
     if said.is_about_the_type() || evidence.values() == 0 {
         return None;
     }
-    match (Declared::of(column), choice.pg) {
+    let hint = match (Declared::of(column), choice.pg) {
         (Declared::Temporal(_), PgType::Int8) => Some(epoch(column, evidence)),
         (Declared::Temporal(_), PgType::Timestamp) => counted(column, evidence),
         (_, PgType::Text | PgType::Varchar(_)) if choice.read == CellShape::Text => {
             looks(column, evidence)
         }
         _ => None,
-    }
+    };
+    hint.map(|hint| if evidence.sampled { of_sample(hint) } else { hint })
+}
+
+fn of_sample(hint: Hint) -> Hint {
+    Hint { reason: format!("{} (in a sample)", hint.reason), ..hint }
 }
 
 fn line(column: &SourceColumn, value: &str) -> String {

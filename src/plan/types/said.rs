@@ -154,6 +154,10 @@ fn boolean(evidence: &ColumnEvidence) -> BoolForm {
 }
 
 fn labels(evidence: &ColumnEvidence) -> Result<Choice> {
+    if evidence.sampled {
+        let what = "an enum's labels are its values, and a sample does not show all of them";
+        return Err(undecided(what).todo("take a full census, or leave it text"));
+    }
     let labels = match &evidence.labels {
         Some(labels) => labels.iter().cloned().collect(),
         None if evidence.texts == 0 => Vec::new(),
@@ -239,7 +243,8 @@ fn iso(pg: PgType, evidence: &ColumnEvidence, said: &ColumnSection) -> Result<Ch
 
 fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
     let dates = &evidence.dates;
-    let choice = if dates.offset > 0 {
+    // The same type carries what a sample may have missed: offsets, and times that the clocks never showed.
+    let choice = if dates.offset > 0 || evidence.sampled {
         Choice::new(CellShape::IsoEither(zone.into()), pg, SAID)
     } else {
         let read = if dates.never > 0 { CellShape::IsoWall } else { CellShape::IsoNaive };
@@ -248,9 +253,20 @@ fn localized(pg: PgType, evidence: &ColumnEvidence, zone: &str) -> Choice {
     with_twice(choice, evidence, zone)
 }
 
+/// Whether times that a sample missed may have come twice.
+pub(super) fn may_repeat(evidence: &ColumnEvidence, zone: &str) -> bool {
+    evidence.sampled && !zone.eq_ignore_ascii_case("UTC")
+}
+
 /// Says of which wall clocks the first instant is taken.
 fn with_twice(choice: Choice, evidence: &ColumnEvidence, zone: &str) -> Choice {
     match evidence.dates.twice {
+        0 if may_repeat(evidence, zone) => {
+            let reason = format!(
+                "where a time came twice when clocks in {zone} were set back, the first is taken"
+            );
+            Choice { reason, ..choice.warn() }
+        }
         0 => choice,
         twice => {
             let reason = format!(

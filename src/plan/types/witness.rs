@@ -1,7 +1,7 @@
 //! `equals` in the pipeline file: another column of the row that must tell the same instant.
 
 use super::Choice;
-use super::said::{SAID, undecided};
+use super::said::{SAID, may_repeat, undecided};
 use crate::config::{ColumnSection, Equals, TimeSource};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -61,7 +61,11 @@ pub(super) fn heard(
             reason.push_str(&format!("; times {what}: {count}"));
         }
     }
-    let warning = open > 0;
+    let unseen = said.zone.as_ref().is_some_and(|zone| may_repeat(evidence, zone));
+    if unseen && open == 0 {
+        reason.push_str("; one that came twice and is not decided by it is taken as the first");
+    }
+    let warning = open > 0 || unseen;
     Ok(Choice { read, recast, witness: Some(witness), reason, warning, ..choice })
 }
 

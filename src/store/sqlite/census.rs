@@ -90,20 +90,41 @@ pub fn take(
 ) -> Result<TableEvidence> {
     reader
         .in_one_state(|connection| {
-            scan(connection, table, probes, Cutter::new(range, stretch_bytes), tick)
+            scan(connection, table, probes, range, Limits { stretch_bytes, ..Limits::NONE }, tick)
         })
+        .map(|(evidence, _all)| evidence)
         .at(|| format!("table {}", table.name))
 }
 
-fn scan(
+/// Where a scan cuts, and where it ends early.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes after which a stretch ends.
+    pub(super) stretch_bytes: u64,
+    /// Rows after which the scan ends.
+    pub(super) rows: u64,
+    /// Bytes after which it ends.
+    pub(super) bytes: u64,
+}
+
+impl Limits {
+    /// To the end of the range, in one stretch.
+    pub(super) const NONE: Self = Self { stretch_bytes: u64::MAX, rows: u64::MAX, bytes: u64::MAX };
+}
+
+/// Looks at the rows of a range until it ends or a limit is reached: then gives the last rowid that was seen, too.
+/// SQLite gives one row after the other, and does no work for those that are not asked for.
+pub(super) fn scan(
     connection: &Connection,
     table: &SourceTable,
     probes: &[Probe],
-    mut cutter: Cutter,
+    range: RowRange,
+    limits: Limits,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<TableEvidence> {
-    let mut statement = connection.prepare(&select(table, cutter.range)).map_err(refused)?;
-    let mut rows = match cutter.range {
+) -> Result<(TableEvidence, Option<i64>)> {
+    let mut cutter = Cutter::new(range, limits.stretch_bytes);
+    let mut statement = connection.prepare(&select(table, range)).map_err(refused)?;
+    let mut rows = match range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
     }
@@ -111,7 +132,7 @@ fn scan(
     let mut evidence = TableEvidence::empty(table);
     let mut witnessed = Witnessed::all(table, probes)?;
     let mut pairs = Pair::all(table, probes);
-    let mut told_bytes = 0;
+    let (mut told_bytes, mut ended_after) = (0, None);
     while let Some(row) = rows.next().map_err(refused)? {
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
@@ -135,11 +156,15 @@ fn scan(
             tick(TICK_ROWS, evidence.bytes - told_bytes)?;
             told_bytes = evidence.bytes;
         }
+        if evidence.rows >= limits.rows || evidence.bytes >= limits.bytes {
+            ended_after = Some(row.get(table.columns.len()).map_err(refused)?);
+            break;
+        }
     }
     tick(evidence.rows % TICK_ROWS, evidence.bytes - told_bytes)?;
     pairs.into_iter().for_each(|pair| pair.note(table, &mut evidence));
     evidence.stretches = cutter.finish();
-    Ok(evidence)
+    Ok((evidence, ended_after))
 }
 
 /// The columns in order, then the rowid where there is one, by a scan of the table itself.
@@ -209,7 +234,7 @@ impl Cutter {
 
     fn end(&mut self, range: RowRange) {
         let bytes = std::mem::take(&mut self.bytes);
-        self.stretches.push(Stretch { range, bytes, content: self.content.take() });
+        self.stretches.push(Stretch { range, bytes, content: Some(self.content.take()) });
     }
 }
 

@@ -17,6 +17,7 @@ mod looks;
 pub mod read;
 pub mod references;
 pub mod salvage;
+pub mod slices;
 mod witnessed;
 #[cfg(test)]
 mod zoo;

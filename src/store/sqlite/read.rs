@@ -106,6 +106,15 @@ impl Reader {
     }
 }
 
+/// Bytes of the database, its write-ahead log included.
+pub(super) fn file_bytes(connection: &Connection) -> Result<u64> {
+    let ask = |name| {
+        let sql = format!("PRAGMA main.{name}");
+        connection.query_row(&sql, [], |row| row.get::<_, u32>(0)).refused(|| "source".into())
+    };
+    Ok(u64::from(ask("page_count")?) * u64::from(ask("page_size")?))
+}
+
 fn data_version(connection: &Connection) -> Result<i64> {
     connection.query_row("PRAGMA data_version", [], |row| row.get(0)).refused(|| "source".into())
 }

@@ -14,7 +14,7 @@
 use super::census::select;
 use super::connection::refused;
 pub use super::failure::Unreadable;
-use super::read::Reader;
+use super::read::{Reader, file_bytes};
 use crate::error::{Error, Place, Result};
 use crate::model::{RowRange, SourceTable};
 use rusqlite::{Connection, params};
@@ -311,13 +311,7 @@ impl Search<'_> {
     }
 
     fn read_all(&mut self) -> Result<bool> {
-        let bytes: u64 = ["page_count", "page_size"]
-            .iter()
-            .map(|name| {
-                let ask = format!("PRAGMA main.{name}");
-                self.connection.query_row(&ask, [], |row| row.get::<_, u32>(0)).map_err(refused)
-            })
-            .try_fold(1, |product: u64, factor| Ok(product.saturating_mul(factor?.into())))?;
+        let bytes = file_bytes(self.connection)?;
         let sql = select(self.table, RowRange::All);
         let mut statement = self.connection.prepare(&sql).map_err(refused)?;
         let mut rows = statement.query([]).map_err(refused)?;

@@ -104,6 +104,25 @@ fn every_other_page_is_saved() {
 }
 
 #[test]
+fn a_damaged_source_is_looked_at_as_a_whole_also_where_a_sample_was_asked_for() {
+    let env = Environment::new();
+    env.sqlite(
+        "PRAGMA page_size = 1024; CREATE TABLE one (id INTEGER PRIMARY KEY, v TEXT, n INTEGER);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+             INSERT INTO one SELECT i, 'the value of row ' || i, -i FROM n;",
+    );
+    let leaves = pages(&env, "one", "leaf");
+    let broken = leaves[leaves.len() - 9];
+    break_pages(&env, &[broken]);
+    is_refused_with(&env, &["--census", "sample"], 65, &["is damaged"]);
+    let done = env.run(&["--accept-corrupt", "--census", "sample"]).expect(65);
+    assert_eq!(unreadable(&done), [("one".to_owned(), Some((broken.first, broken.last)))]);
+    let whole = (1..=40_000).filter(|id| !(broken.first..=broken.last).contains(id));
+    assert!(ids(&env, "one").into_iter().eq(whole), "{done}");
+    assert!(!done.says("the census was a sample"), "{done}");
+}
+
+#[test]
 fn rows_far_apart_are_saved_too() {
     let env = Environment::new();
     env.sqlite(
