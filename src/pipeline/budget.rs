@@ -59,12 +59,12 @@ mod tests {
             let (taken, heard) = mpsc::channel();
             scope.spawn(move || {
                 let permit = budget.take(1_000);
-                taken.send(()).unwrap();
+                taken.send(*budget.free.lock().unwrap()).unwrap();
                 drop(permit);
             });
             assert!(heard.try_recv().is_err(), "four bytes are still taken");
             drop(small);
-            heard.recv().unwrap();
+            assert_eq!(heard.recv(), Ok(0), "nothing is left for others");
         });
         drop(budget.take(10));
     }

@@ -24,6 +24,25 @@ impl ShortDecimal {
         if !value.is_finite() || value.to_bits() == (-0.0_f64).to_bits() {
             return None;
         }
+        Some(Self::of_few_digits(value).unwrap_or_else(|| Self::of_any_digits(value)))
+    }
+
+    /// Of a double that is a decimal of at most 15 digits, four of them behind the point, as amounts of money are.
+    ///
+    /// No two decimals of so few digits are the same double, so one that reads back as the double is the shortest.
+    fn of_few_digits(value: f64) -> Option<Self> {
+        const SHIFT: f64 = 1e4;
+        let shifted = (value * SHIFT).round();
+        if shifted.abs() >= 1e15 || (shifted / SHIFT).to_bits() != value.to_bits() {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 10^15")]
+        let whole = shifted as i64;
+        let digits = whole.unsigned_abs();
+        Some(Self { negative: whole < 0, digits, exponent: -4 }.trimmed())
+    }
+
+    fn of_any_digits(value: f64) -> Self {
         let mut buffer = ryu::Buffer::new();
         let mut decimal = Self { negative: false, digits: 0, exponent: 0 };
         let mut after_point = false;
@@ -42,7 +61,7 @@ impl ShortDecimal {
                 }
             }
         }
-        Some(decimal.trimmed())
+        decimal.trimmed()
     }
 
     /// An integer as a decimal.
@@ -432,6 +451,24 @@ mod tests {
         }
         assert_eq!(ShortDecimal::of_double(f64::INFINITY), None);
         assert_eq!(ShortDecimal::of_double(-0.0), None);
+    }
+
+    #[test]
+    fn a_decimal_of_few_digits_is_found_as_any_other() {
+        let amount = (-2_000_000_000_000_000_i64..2_000_000_000_000_000, 0..16_u32)
+            .prop_map(|(amount, shorter)| amount / 10_i64.pow(shorter));
+        proptest!(|(amount in amount, places in 0..8_usize, any in any::<f64>())| {
+            let written: f64 = format!("{amount}e-{places}").parse().unwrap();
+            for value in [written, any] {
+                if let Some(found) = ShortDecimal::of_few_digits(value) {
+                    prop_assert_eq!(found, ShortDecimal::of_any_digits(value), "{}", value);
+                }
+            }
+            let is_short = amount != 0 && amount.abs() < 1_000_000_000_000_000 && places == 4;
+            prop_assert!(!is_short || ShortDecimal::of_few_digits(written).is_some(), "{}", written);
+        });
+        assert_eq!(ShortDecimal::of_few_digits(1e-9), None);
+        assert_eq!(ShortDecimal::of_few_digits(0.12345), None);
     }
 
     #[test]

@@ -237,9 +237,14 @@ mod tests {
 
     #[test]
     fn a_function_that_the_schema_may_not_call_is_not_called() {
-        for (function, is_harmless) in
-            [("abs", true), ("json", true), ("load_extension", false), ("fts3_tokenizer", false)]
-        {
+        for (function, is_harmless) in [
+            ("abs", true),
+            ("json", true),
+            ("load_extension", false),
+            ("fts3_tokenizer", false),
+            // What only a trusted schema may call.
+            ("rtreedepth", false),
+        ] {
             let (connection, _) = guarded(&format!(
                 "CREATE TABLE t (a, b); INSERT INTO t VALUES (-1, -1); PRAGMA writable_schema = ON;
                  UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a, b AS (CAST({function}(a) AS INTEGER)))';
