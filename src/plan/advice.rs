@@ -195,7 +195,8 @@ fn of_values(causes: &Causes<'_>) -> Vec<Advice> {
         ),
         caused(
             "decimals",
-            "these are exact decimals: drivers give Decimal or text, not floats",
+            "these are exact decimals: drivers give Decimal or text, not floats; what SQLite rounded when it stored a number as a \
+             double is lost, there and here",
             causes.columns(|column| matches!(column.pg, PgType::Numeric(_))),
         ),
         caused(

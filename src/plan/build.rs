@@ -1,12 +1,13 @@
 //! From facts to a plan: table by table, with every refusal gathered, so that a user sees all of them at once.
 
 use super::fit;
-use super::limits::{self, ROW_BYTES_MAX, Width};
+use super::identity::{identity, used_up};
+use super::limits;
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Damage, Identity, LeftBehind, Plan, PlannedTable, aside, chunks, ddl, existing,
-    generated, keys, references, unique::Apart,
+    ColumnReport, Damage, LeftBehind, Plan, PlannedTable, aside, chunks, ddl, existing, generated,
+    keys, references, unique::Apart,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
@@ -155,7 +156,7 @@ fn plan_table(
             Err(error) => refusals.push(at(error.at(format!("column {}", column.name)))),
         }
     }
-    refusals.extend(too_large(source, evidence).map(at));
+    refusals.extend(limits::too_large(source, evidence).map(at));
     if source.columns.len() > COLUMNS_MAX {
         refusals.push(at(Error::new(Class::Undecided, format!("more than {COLUMNS_MAX} columns"))));
     }
@@ -175,8 +176,9 @@ fn plan_table(
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
     name_enums(&mut schema, &choices, names);
-    let identity = identity(source, &schema, names);
-    let notes = row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    let identity = identity(source, evidence, &schema, names);
+    let mut notes = limits::row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
+    notes.extend(identity.as_ref().and_then(used_up));
     let as_values = facts.pipeline.generated_as_values(&source.name);
     let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
     for (column, expression) in schema.columns.iter_mut().zip(&computed) {
@@ -246,50 +248,6 @@ fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
         }
     }
 }
-
-/// Refuses rows that surely do not fit a page, and notes those that may not.
-pub(super) fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
-    match limits::width(schema, evidence) {
-        Width::Fits => Ok(Vec::new()),
-        Width::Unknown(bytes) => Ok(vec![format!(
-            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
-        )]),
-        Width::TooWide(bytes) => Err(Error::new(
-            Class::Undecided,
-            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
-        )
-        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
-    }
-}
-
-/// Refuses rows that PostgreSQL has no place for: it builds each in one piece of memory, both to load and to read it.
-fn too_large(source: &SourceTable, evidence: &TableEvidence) -> Option<Error> {
-    let columns = u64::try_from(source.columns.len()).unwrap_or(u64::MAX);
-    let most = PIECE_BYTES_MAX - PIECE_SPARE - COLUMN_SPARE.saturating_mul(columns);
-    let largest = evidence.largest_row_bytes;
-    if largest <= most {
-        return None;
-    }
-    let text = format!("a row has {largest} bytes, and PostgreSQL takes at most {most}");
-    let error = Error::new(Class::Data, text).todo(
-        "repair it in the source, or leave the row out of it: no type of the target can hold it",
-    );
-    let of_column = source
-        .columns
-        .iter()
-        .zip(&evidence.columns)
-        .find(|(_, seen)| seen.bytes_max.saturating_mul(2) > largest);
-    Some(match of_column {
-        Some((column, _)) => error.at(format!("column {}", column.name)),
-        None => error,
-    })
-}
-
-/// The largest piece of memory that PostgreSQL gives to anything (`MaxAllocSize`).
-const PIECE_BYTES_MAX: u64 = 0x3fff_ffff;
-/// What a row needs beside its values, and beside each value, generously.
-const PIECE_SPARE: u64 = 4096;
-const COLUMN_SPARE: u64 = 64;
 
 /// PostgreSQL's own limit.
 const COLUMNS_MAX: usize = 1600;
@@ -361,15 +319,6 @@ pub(super) fn table_schema(
 fn makes_numbers(column: &SourceColumn) -> bool {
     let affinity = Affinity::of(&column.declared);
     !column.any && matches!(affinity, Affinity::Integer | Affinity::Real | Affinity::Numeric)
-}
-
-fn identity(source: &SourceTable, schema: &TableSchema, names: &mut Names) -> Option<Identity> {
-    let column = schema.columns.get(source.rowid_alias?)?;
-    (column.pg == PgType::Int8).then(|| Identity {
-        column: column.target.clone(),
-        sequence: names.make(&schema.target, Some(&column.target), "seq"),
-        given_out: source.sequence,
-    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! A table that exists: nothing is made, its columns and types stay.
 
-use super::build::{Facts, reports, row_width, table_schema};
+use super::build::{Facts, reports, table_schema};
 use super::fit::Fit;
+use super::identity::given_out;
+use super::limits::row_width;
 use super::types::Choice;
 use super::{Existing, PlannedTable, Sequence};
 use crate::error::{Error, Result};
 use crate::model::identifier::Qualified;
-use crate::model::{SourceTable, TableEvidence};
+use crate::model::{PgType, SourceTable, TableEvidence};
 
 /// Plans the load; what stands in the way is put aside later, for all tables together.
 pub(super) fn plan(
@@ -31,7 +33,7 @@ pub(super) fn plan(
         Some(Sequence {
             name: there.sequence.clone().filter(|_| there.pg.is_some_and(|pg| !pg.is_text()))?,
             column: there.name.clone(),
-            given_out: source.sequence.filter(|_| source.rowid_alias == Some(position)),
+            given_out: given_out(source, evidence, position).filter(|&last| holds(there.pg, last)),
         })
     });
     let existing = Existing {
@@ -52,4 +54,13 @@ pub(super) fn plan(
         columns: reports(source, evidence, choices),
         notes,
     })
+}
+
+/// Whether a column can come to such a number.
+fn holds(pg: Option<PgType>, number: i64) -> bool {
+    match pg {
+        Some(PgType::Int2) => i16::try_from(number).is_ok(),
+        Some(PgType::Int4) => i32::try_from(number).is_ok(),
+        _ => true,
+    }
 }

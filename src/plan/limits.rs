@@ -1,10 +1,12 @@
-//! What a page of PostgreSQL cannot hold: keys that are too long for a B-tree, and rows that are too wide.
+//! What PostgreSQL cannot hold: keys that are too long for a B-tree, rows that are too wide for a page, and rows that are
+//! too large for one piece of memory.
 //!
 //! A key is compressed before it is too long, and a row's long values move out of it, so that nobody knows what fits
 //! before it is there. The census gives bounds: what surely fits is not spoken of, what surely does not is refused,
 //! and for the rest there is something instead, or a note.
 
-use crate::model::{Column, PgType, TableEvidence, TableSchema};
+use crate::error::{Class, Error, Result};
+use crate::model::{Column, PgType, SourceTable, TableEvidence, TableSchema};
 
 /// Columns that an index can have.
 pub(super) const INDEX_COLUMNS_MAX: usize = 32;
@@ -146,14 +148,58 @@ pub(super) fn instead(wanted: Wanted<'_>) -> Option<(Option<String>, String)> {
     Some((sql, note))
 }
 
+/// Refuses rows that surely do not fit a page, and notes those that may not.
+pub(super) fn row_width(schema: &TableSchema, evidence: &TableEvidence) -> Result<Vec<String>> {
+    match width(schema, evidence) {
+        Width::Fits => Ok(Vec::new()),
+        Width::Unknown(bytes) => Ok(vec![format!(
+            "a row may take {bytes} bytes of a page, which has {ROW_BYTES_MAX}: the load ends where one does not fit"
+        )]),
+        Width::TooWide(bytes) => Err(Error::new(
+            Class::Undecided,
+            format!("each row takes {bytes} bytes of a page at least, and a page has {ROW_BYTES_MAX}"),
+        )
+        .todo("give columns another type in a pipeline file (a small whole number takes 8 bytes as int8, 5 as numeric), or leave columns out of the source")),
+    }
+}
+
+/// Refuses rows that PostgreSQL has no place for: it builds each in one piece of memory, both to load and to read it.
+pub(super) fn too_large(source: &SourceTable, evidence: &TableEvidence) -> Option<Error> {
+    let columns = u64::try_from(source.columns.len()).unwrap_or(u64::MAX);
+    let most = PIECE_BYTES_MAX - PIECE_SPARE - COLUMN_SPARE.saturating_mul(columns);
+    let largest = evidence.largest_row_bytes;
+    if largest <= most {
+        return None;
+    }
+    let text = format!("a row has {largest} bytes, and PostgreSQL takes at most {most}");
+    let error = Error::new(Class::Data, text).todo(
+        "repair it in the source, or leave the row out of it: no type of the target can hold it",
+    );
+    let of_column = source
+        .columns
+        .iter()
+        .zip(&evidence.columns)
+        .find(|(_, seen)| seen.bytes_max.saturating_mul(2) > largest);
+    Some(match of_column {
+        Some((column, _)) => error.at(format!("column {}", column.name)),
+        None => error,
+    })
+}
+
+/// The largest piece of memory that PostgreSQL gives to anything (`MaxAllocSize`).
+const PIECE_BYTES_MAX: u64 = 0x3fff_ffff;
+/// What a row needs beside its values, and beside each value, generously.
+const PIECE_SPARE: u64 = 4096;
+const COLUMN_SPARE: u64 = 64;
+
 /// Bytes of the widest row that a page holds.
-pub(super) const ROW_BYTES_MAX: u64 = 8160;
+const ROW_BYTES_MAX: u64 = 8160;
 /// Values that are larger leave the row; smaller ones stay in it.
 const TOASTED_BYTES: u64 = 24;
 
 /// Whether the rows fit the pages of PostgreSQL.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Width {
+enum Width {
     /// All do.
     Fits,
     /// None does: each has so many bytes at least.
@@ -163,7 +209,7 @@ pub(super) enum Width {
 }
 
 /// Bounds a table's rows by what the census saw of each column.
-pub(super) fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
+fn width(table: &TableSchema, evidence: &TableEvidence) -> Width {
     if evidence.rows == 0 {
         return Width::Fits;
     }

@@ -15,6 +15,7 @@ pub mod expression;
 pub mod file;
 pub mod fit;
 mod generated;
+mod identity;
 mod keys;
 mod limits;
 mod names;
@@ -137,7 +138,7 @@ pub struct Sequence {
     pub name: String,
     /// The target column that takes its values from it.
     pub column: String,
-    /// The highest value that the source ever gave out, where it remembers.
+    /// The highest value that the source has, or gave out once and remembers.
     pub given_out: Option<i64>,
 }
 
@@ -229,7 +230,7 @@ pub struct Identity {
     pub column: String,
     /// The sequence's name.
     pub sequence: String,
-    /// The highest value that the source ever gave out, where it remembers.
+    /// The highest value that the source has, or gave out once and remembers.
     pub given_out: Option<i64>,
 }
 

@@ -103,7 +103,7 @@ pub fn probe(
     }
     let zone = said.zone.as_deref().map(zone::find).transpose()?;
     let (decimals, texts) = match Declared::of(column) {
-        Declared::Temporal => (false, TextProbe::Temporal(zone)),
+        Declared::Temporal(_) => (false, TextProbe::Temporal(zone)),
         Declared::Text(_) | Declared::Float => (false, TextProbe::Plain),
         Declared::Boolean => (true, TextProbe::Words),
         Declared::Uuid => (true, TextProbe::Uuid),
@@ -283,7 +283,9 @@ fn by_declaration(declared: Declared) -> Choice {
     let reason = "declared; there are no values";
     match declared {
         Declared::Boolean => Choice::new(CellShape::Bool(BoolForm::ZeroOne), PgType::Bool, reason),
-        Declared::Temporal => Choice::new(CellShape::IsoNaive, PgType::Timestamp, reason),
+        Declared::Temporal(PgType::Date) => Choice::new(CellShape::IsoDate, PgType::Date, reason),
+        Declared::Temporal(PgType::Time) => Choice::new(CellShape::IsoTime, PgType::Time, reason),
+        Declared::Temporal(_) => Choice::new(CellShape::IsoNaive, PgType::Timestamp, reason),
         Declared::Decimal(size) => Choice::new(CellShape::Decimal, PgType::Numeric(size), reason),
         Declared::Integer => Choice::new(CellShape::Integer, PgType::Int8, reason),
         Declared::Float => Choice::new(CellShape::Real, PgType::Float8, reason),
@@ -317,7 +319,7 @@ fn by_texts(declared: Declared, evidence: &ColumnEvidence) -> Choice {
         ))
         .warn(),
         Declared::Text(None) | Declared::Nothing => text("all values are texts"),
-        Declared::Temporal => by_dates(evidence),
+        Declared::Temporal(_) => by_dates(evidence),
         Declared::Decimal(size) if evidence.not_decimal == 0 => by_decimals(size, evidence),
         Declared::Boolean => by_words(evidence),
         Declared::Uuid => parsed(CellShape::Uuid, PgType::Uuid, "UUIDs", evidence),

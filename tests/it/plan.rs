@@ -258,6 +258,7 @@ fn each_advice_has_a_cause_in_the_schema() {
     env.plan_in_words().expect(0).saying(&[
         "-- what the application must change",
         "reserves the word: Users, Users.Email, Users.order",
+        "what SQLite rounded when it stored a number as a double is lost, there and here: Users.balance",
     ]);
 
     let env = Environment::new();

@@ -138,6 +138,42 @@ fn one_value_of_each_kind_that_no_column_holds_beside_others_is_set_aside() {
 }
 
 #[test]
+fn an_id_that_is_set_aside_is_not_given_out_meanwhile() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (9, x'00')");
+    run(&env, "").expect(65);
+    assert_eq!(env.value("INSERT INTO t (v) VALUES ('new') RETURNING id"), "10");
+    env.query("DELETE FROM t WHERE id = 10");
+    run(&env, "[tables.t.columns.v]\nmisfits = 'null'").expect(0);
+    assert_eq!(env.value("INSERT INTO t (v) VALUES ('new') RETURNING id"), "11");
+    // The same where the table exists.
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (9, x'00')");
+    env.query("CREATE TABLE t (id serial PRIMARY KEY, v text)");
+    run(&env, "").expect(65);
+    assert_eq!(env.value("INSERT INTO t (v) VALUES ('new') RETURNING id"), "10");
+}
+
+#[test]
+fn utf_16_that_is_no_text_is_set_aside() {
+    for (encoding, half_a_pair) in [("UTF-16le", "00d8"), ("UTF-16be", "d800")] {
+        let env = Environment::new();
+        env.sqlite(&format!(
+            "PRAGMA encoding = '{encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
+             INSERT INTO t VALUES (1, 'Привет 🐸'), (2, CAST(x'{half_a_pair}' AS TEXT)), (3, 'a' || char(0) || 'b');"
+        ));
+        run(&env, "").expect(65);
+        assert_eq!(env.column("SELECT id || v FROM t"), ["1Привет 🐸"]);
+        let rejects =
+            env.column("SELECT row_name || ': ' || reason || ', ' || encode(value, 'hex') FROM liteferry.reject ORDER BY 1");
+        assert_eq!(
+            rejects,
+            ["rowid 2: it is not UTF-8, eda080", "rowid 3: it holds a NUL character, 610062"]
+        );
+    }
+}
+
+#[test]
 fn numbers_that_no_number_type_holds_together_become_text() {
     let env = Environment::new();
     env.sqlite(

@@ -221,6 +221,48 @@ fn values_swapped_between_rows_without_a_key_are_found() {
 }
 
 #[test]
+fn equal_rows_that_changed_alike_do_not_cancel_each_other_out() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE twins (name TEXT); INSERT INTO twins VALUES ('twin'), ('twin')");
+    env.run(&[]).expect(0);
+    env.query("UPDATE twins SET name = 'other'");
+    env.verify().expect(67).saying(&["table twins: 2 missing, 2 extra"]);
+}
+
+#[test]
+fn values_that_look_alike_are_told_apart() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT, c BLOB, r);
+         INSERT INTO t VALUES (1, 'ab', 'c', x'', -0.0), (2, '', NULL, NULL, 0.5);",
+    );
+    env.run(&[]).expect(0);
+    for (change, back, told) in [
+        (
+            "a = 'a', b = 'bc' WHERE id = 1",
+            "a = 'ab', b = 'c' WHERE id = 1",
+            "a: source ab, target a",
+        ),
+        ("a = NULL WHERE id = 2", "a = '' WHERE id = 2", "a: source , target NULL"),
+        ("a = ' ' WHERE id = 2", "a = '' WHERE id = 2", "a: source "),
+        (
+            "a = NULL, b = '' WHERE id = 2",
+            "a = '', b = NULL WHERE id = 2",
+            "b: source NULL, target ",
+        ),
+        ("c = NULL WHERE id = 1", "c = '' WHERE id = 1", "c: source "),
+        // PostgreSQL says that these are equal.
+        ("r = '0' WHERE id = 1", "r = '-0' WHERE id = 1", "r: source -0, target 0"),
+    ] {
+        env.query(&format!("UPDATE t SET {change}"));
+        let done = env.verify().expect(67);
+        assert!(done.says(told), "{change}: {done}");
+        env.query(&format!("UPDATE t SET {back}"));
+    }
+    env.verify().expect(0);
+}
+
+#[test]
 fn a_decimal_written_with_more_zeros_is_the_same() {
     let env = moved();
     env.query("UPDATE by_rowid SET price = price + 0.0000; UPDATE without_key SET price = 1.50 WHERE name = 'twin'");
@@ -260,6 +302,21 @@ fn the_proof_of_a_run_finds_what_was_changed_after_the_load() {
             assert_eq!(done.json()["phase"], "not equal");
         }
     }
+}
+
+#[test]
+fn rows_that_the_target_leaves_out_of_the_load_end_it() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+    env.run(&["--until", "schema"]).expect(0);
+    env.query(
+        "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER leaves_out BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.id = 2) EXECUTE FUNCTION leave_out()",
+    );
+    env.run(&[]).expect(67).saying(&["table t", "3 rows were sent, and the server took 2"]);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "0", "a chunk is loaded whole or not at all");
+    env.query("DROP TRIGGER leaves_out ON t");
+    env.run(&[]).expect(0);
 }
 
 #[test]

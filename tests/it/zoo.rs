@@ -176,6 +176,46 @@ fn texts_sort_as_in_sqlite() {
 }
 
 #[test]
+fn neither_the_order_nor_the_settings_of_a_database_change_anything() {
+    let known = |sql: &str| Environment::new().value(&format!("SELECT ({sql})::text")) == "true";
+    // Where the server has such databases, one that sorts as people do; where it has not, the catalog is asked alone.
+    let sorts = known(
+        "current_setting('server_version_num')::int >= 150000 AND EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')",
+    );
+    let options = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'";
+    let env = Environment::with_database(if sorts { options } else { "" });
+    let database = env.value("SELECT current_database()");
+    for setting in [
+        "TimeZone = 'Asia/Tokyo'",
+        "DateStyle = 'SQL, DMY'",
+        "extra_float_digits = 0",
+        "bytea_output = 'escape'",
+        "standard_conforming_strings = off",
+        "client_encoding = 'LATIN1'",
+    ] {
+        env.query(&format!("ALTER DATABASE {database} SET {setting}"));
+    }
+    env.sqlite(ZOO_SQL);
+    env.sqlite("CREATE TABLE sorted (v TEXT PRIMARY KEY, w VARCHAR(9)); INSERT INTO sorted VALUES ('B_a', 'x'), ('_aB', 'y'), ('a', 'z'), ('b', NULL)");
+    env.run(&[]).expect(0);
+    Comparison::new().assert_equal(&env.source(), &env.connect());
+    env.verify().expect(0);
+    if sorts {
+        assert_eq!(
+            env.value(
+                "SELECT string_agg(v, ' ' ORDER BY v) FROM unnest(ARRAY['a', 'b', 'B_a', '_aB']) v"
+            ),
+            "_aB a b B_a"
+        );
+    }
+    assert_eq!(env.column("SELECT v FROM sorted ORDER BY v"), ["B_a", "_aB", "a", "b"]);
+    let otherwise = "SELECT attrelid::regclass || '.' || attname FROM pg_attribute
+                     WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+                     AND attcollation NOT IN (0, (SELECT oid FROM pg_collation WHERE collname = 'C'))";
+    assert_eq!(env.column(otherwise), [""; 0]);
+}
+
+#[test]
 fn the_plan_says_what_is_not_as_declared() {
     let env = moved();
     let plan = env.liteferry(&[

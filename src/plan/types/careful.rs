@@ -15,14 +15,14 @@ pub(super) fn by_sample(
     }
     let unseen = evidence.values() == 0;
     let chosen = match (Declared::of(column), choice.pg) {
-        (Declared::Temporal, _) if unseen => Choice::new(
+        (Declared::Temporal(_), _) if unseen => Choice::new(
             CellShape::AnyText,
             PgType::Text,
             "no value was seen, so that it is open how its times are written",
         )
         .warn(),
         (_, _) if unseen => Choice { reason: "declared; no value was seen".into(), ..choice },
-        (Declared::Temporal, PgType::Date) if has_time(column) => Choice {
+        (Declared::Temporal(_), PgType::Date) if has_time(column) => Choice {
             read: CellShape::IsoNaive,
             pg: PgType::Timestamp,
             reason: "declared; all values are dates".into(),

@@ -1,12 +1,13 @@
 //! What a declared type promises.
 
-use crate::model::{Affinity, NumericSize, SourceColumn};
+use crate::model::{Affinity, NumericSize, PgType, SourceColumn};
 
 /// What a declared type promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Declared {
     Boolean,
-    Temporal,
+    /// With what an empty column becomes.
+    Temporal(PgType),
     Decimal(Option<NumericSize>),
     Integer,
     Float,
@@ -37,9 +38,20 @@ impl Declared {
             Affinity::Real => Self::Float,
             Affinity::Blob if name.trim().is_empty() => Self::Nothing,
             Affinity::Blob => Self::Bytes,
-            Affinity::Numeric if name.contains("DATE") || name.contains("TIME") => Self::Temporal,
+            Affinity::Numeric if name.contains("DATE") || name.contains("TIME") => {
+                Self::Temporal(time(name.trim()))
+            }
             Affinity::Numeric => Self::Decimal(NumericSize::declared(&arguments(&name))),
         }
+    }
+}
+
+/// The kind of time that a name alone promises.
+fn time(name: &str) -> PgType {
+    match name {
+        "DATE" => PgType::Date,
+        "TIME" => PgType::Time,
+        _ => PgType::Timestamp,
     }
 }
 

@@ -45,8 +45,8 @@ pub fn hint(
         return None;
     }
     let hint = match (Declared::of(column), choice.pg) {
-        (Declared::Temporal, PgType::Int8) => Some(epoch(column, evidence)),
-        (Declared::Temporal, PgType::Timestamp) => counted(column, evidence),
+        (Declared::Temporal(_), PgType::Int8) => Some(epoch(column, evidence)),
+        (Declared::Temporal(_), PgType::Timestamp) => counted(column, evidence),
         (_, PgType::Text | PgType::Varchar(_)) if choice.read == CellShape::Text => {
             looks(column, evidence)
         }

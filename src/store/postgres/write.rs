@@ -3,7 +3,7 @@
 use super::define;
 use super::ledger::{self, Lease, LoadedChunk};
 use super::session::Session;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{Column, FormException, Misfit, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
@@ -102,7 +102,10 @@ fn copy_all(
     let taken = writer.finish()?;
     reach(Step::CopyEnded);
     if taken != sent {
-        return Err(Error::internal(format!("{sent} rows were sent, the server took {taken}")));
+        let what = format!("{sent} rows were sent, and the server took {taken}");
+        return Err(Error::new(Class::NotEqual, what).todo(
+            "look for a trigger of the target's table that leaves rows out, and disable it",
+        ));
     }
     ledger::note_misfits(session, lease, table, loaded.chunk, &misfits)?;
     ledger::note_exceptions(session, lease, table, loaded.chunk, &exceptions)?;

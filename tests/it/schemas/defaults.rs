@@ -137,6 +137,27 @@ fn checks_refuse_what_they_refused() {
 }
 
 #[test]
+fn a_check_that_asks_what_postgresql_does_not_know_is_listed_with_its_sql() {
+    let moved = Moved::new(
+        "CREATE TABLE t (
+            id INTEGER PRIMARY KEY, a INTEGER CHECK (typeof(a) = 'integer'), b TEXT CHECK (json_valid(b)), c TEXT CONSTRAINT digits CHECK (c GLOB '[0-9]*'),
+            d INTEGER CHECK (d < 9));
+         INSERT INTO t VALUES (1, 1, '{}', '5x', 8);",
+    );
+    moved.says(&[
+        "check of table t is not carried over: typeof()",
+        "check digits is not carried over",
+    ]);
+    moved.env.plan_in_words().expect(0).saying(&[
+        "--     typeof (a) = 'integer'",
+        "--     json_valid (b)",
+        "GLOB '[0-9]*'",
+    ]);
+    assert_eq!(moved.constraints("t", 'c'), ["CHECK ((d < 9))"]);
+    moved.env.query("INSERT INTO t VALUES (2, NULL, 'no json', 'x', NULL)");
+}
+
+#[test]
 fn a_check_that_rows_break_stays_not_valid_and_names_them() {
     let env = Environment::new();
     env.sqlite(

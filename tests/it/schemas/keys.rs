@@ -33,6 +33,26 @@ fn only_the_alias_of_the_rowid_counts_up() {
 }
 
 #[test]
+fn the_next_id_is_behind_every_one_that_was_given_out() {
+    let moved = Moved::new(
+        "CREATE TABLE emptied (id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO emptied VALUES (10, 'x'); DELETE FROM emptied;
+         CREATE TABLE lowered (id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO lowered VALUES (12, 'x');
+         CREATE TABLE garbled (id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO garbled VALUES (3, 'x');
+         UPDATE sqlite_sequence SET seq = 3 WHERE name = 'lowered'; UPDATE sqlite_sequence SET seq = 'many' WHERE name = 'garbled';
+         CREATE TABLE fresh (id INTEGER PRIMARY KEY, a); CREATE TABLE below (id INTEGER PRIMARY KEY, a); INSERT INTO below VALUES (-5, 'x');
+         CREATE TABLE used_up (id INTEGER PRIMARY KEY, a); INSERT INTO used_up VALUES (9223372036854775807, 'x'), (1, 'y');",
+    );
+    let next =
+        |table| moved.env.value(&format!("INSERT INTO {table} (a) VALUES ('new') RETURNING id"));
+    let tables = ["emptied", "lowered", "garbled", "fresh", "below"];
+    assert_eq!(tables.map(next), ["11", "13", "4", "1", "1"]);
+    // SQLite looks for an id that is free.
+    moved.says(&["table used_up: the ids are used up"]);
+    assert!(moved.env.connect().try_query("INSERT INTO used_up (a) VALUES ('new')").is_err());
+    moved.env.query("INSERT INTO used_up (id, a) VALUES (2, 'new')");
+}
+
+#[test]
 fn a_key_with_nulls_becomes_unique_and_is_told_of() {
     let moved = Moved::new(
         "CREATE TABLE one (id TEXT PRIMARY KEY, a); INSERT INTO one VALUES (NULL, 1), (NULL, 2), ('x', 3);

@@ -15,6 +15,8 @@ fn every_action_does_what_it_did() {
          CREATE TABLE composite (id INTEGER PRIMARY KEY, a INTEGER, b VARCHAR(9), FOREIGN KEY (a, b) REFERENCES p (a, b) ON DELETE CASCADE);
          CREATE TABLE deferred (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED);
          CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree ON DELETE CASCADE);
+         CREATE TABLE late (other INTEGER, id INTEGER PRIMARY KEY); CREATE TABLE implicit (id INTEGER PRIMARY KEY, late INTEGER REFERENCES late);
+         INSERT INTO late VALUES (1, 7), (1, 8); INSERT INTO implicit VALUES (1, 7);
          INSERT INTO cascading VALUES (1, 1), (2, 2); INSERT INTO nulling VALUES (1, 'one'), (2, 'two'), (3, 'three');
          INSERT INTO defaulting VALUES (1, 1), (2, 3); INSERT INTO restricting VALUES (1, 4), (2, NULL);
          INSERT INTO composite VALUES (1, 1, 'x'), (2, NULL, 'nowhere'), (3, 3, 'y'); INSERT INTO deferred VALUES (1, 5);
@@ -35,6 +37,7 @@ fn every_action_does_what_it_did() {
         "INSERT INTO cascading VALUES (9, 77)",
         "INSERT INTO composite VALUES (9, 4, 'x')",
         "INSERT INTO tree VALUES (9, 8)",
+        "INSERT INTO implicit VALUES (2, 1)",
         "BEGIN; INSERT INTO deferred VALUES (3, 77); COMMIT",
     ]);
     both.assert_equal();
