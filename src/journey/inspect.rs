@@ -48,7 +48,7 @@ impl Inspected {
     /// A file that is not there, or no readable database.
     pub fn open(pipeline: &Pipeline, stop: &Stop) -> Result<Self> {
         let source = Source::open(&pipeline.source.path, pipeline.source.accept_corrupt, stop)?;
-        let stamp = source.stamp()?;
+        let stamp = source.first_stamp()?;
         let connection = source.connect()?;
         let schema = introspect::introspect(&connection);
         let (schema, schema_hash) = schema

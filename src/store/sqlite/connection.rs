@@ -37,7 +37,7 @@ enum Reach {
     /// The file itself.
     Direct,
     /// The file itself, without locks: its folder cannot be written, and there is no write-ahead log.
-    Immutable,
+    Immutable(FileStamp),
     /// A copy with its write-ahead log merged: their folder cannot be written, so the log could not be read in place.
     Copied(Copy),
 }
@@ -46,6 +46,8 @@ enum Reach {
 #[derive(Debug)]
 struct Copy {
     file: PathBuf,
+    /// What was copied.
+    stamp: FileStamp,
     _folder: tempfile::TempDir,
 }
 
@@ -61,6 +63,29 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
+    fn of(path: &Path) -> Result<Self> {
+        let gone = |error: io::Error| {
+            Error::new(Class::SourceChanged, "has disappeared")
+                .because(error)
+                .at(format!("source {}", path.display()))
+        };
+        let file = fs::metadata(path).map_err(gone)?;
+        let wal = match fs::metadata(beside(path, "-wal")) {
+            Ok(wal) if wal.len() > 0 => Some(wal),
+            Ok(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(gone(error)),
+        };
+        Ok(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.len(),
+            modified_ns: modified_ns(&file),
+            wal_bytes: wal.as_ref().map_or(0, MetadataExt::size),
+            wal_modified_ns: wal.as_ref().map_or(0, modified_ns),
+        })
+    }
+
     /// The file's size, without its write-ahead log.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -129,7 +154,7 @@ impl Source {
         };
         match source.connect() {
             Err(error) if is_cannot_open(&error) => {
-                source.reach = reach_without_writing(&source.path)?;
+                source.reach = reach_without_writing(&source.path, &mut || {})?;
             }
             _ => {}
         }
@@ -180,26 +205,19 @@ impl Source {
     ///
     /// [`Class::SourceChanged`] where the file is gone.
     pub fn stamp(&self) -> Result<FileStamp> {
-        let gone = |error: io::Error| {
-            Error::new(Class::SourceChanged, "has disappeared")
-                .because(error)
-                .at(format!("source {}", self.path.display()))
-        };
-        let file = fs::metadata(&self.path).map_err(gone)?;
-        let wal = match fs::metadata(beside(&self.path, "-wal")) {
-            Ok(wal) if wal.len() > 0 => Some(wal),
-            Ok(_) => None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(gone(error)),
-        };
-        Ok(FileStamp {
-            device: file.dev(),
-            inode: file.ino(),
-            bytes: file.len(),
-            modified_ns: modified_ns(&file),
-            wal_bytes: wal.as_ref().map_or(0, MetadataExt::size),
-            wal_modified_ns: wal.as_ref().map_or(0, modified_ns),
-        })
+        FileStamp::of(&self.path)
+    }
+
+    /// The stamp from before anything was read that is not locked: what is written from then on changes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::stamp`].
+    pub fn first_stamp(&self) -> Result<FileStamp> {
+        match &self.reach {
+            Reach::Direct => self.stamp(),
+            Reach::Immutable(stamp) | Reach::Copied(Copy { stamp, .. }) => Ok(stamp.clone()),
+        }
     }
 
     fn connect_raw(&self) -> rusqlite::Result<Connection> {
@@ -208,7 +226,7 @@ impl Source {
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = match &self.reach {
             Reach::Direct => Connection::open_with_flags(&self.path, flags)?,
-            Reach::Immutable => Connection::open_with_flags(
+            Reach::Immutable(_) => Connection::open_with_flags(
                 immutable_uri(&self.path),
                 flags | OpenFlags::SQLITE_OPEN_URI,
             )?,
@@ -245,8 +263,9 @@ const COPY_NAME: &str = "source.db";
 const COPY_BOTH: &str = "copy the file and its `-wal` again, together";
 
 /// A way to read a file in write-ahead mode whose folder takes no new files, so that SQLite cannot make its index of
-/// the log there.
-fn reach_without_writing(path: &Path) -> Result<Reach> {
+/// the log there. Whoever may write there does not wait for the copy, and may merge the log between its halves: `between`
+/// is called there.
+fn reach_without_writing(path: &Path, between: &mut dyn FnMut()) -> Result<Reach> {
     let failed = |error: io::Error| {
         let told = if error.kind() == io::ErrorKind::PermissionDenied {
             may_not(error)
@@ -260,16 +279,30 @@ fn reach_without_writing(path: &Path) -> Result<Reach> {
         };
         told.at(format!("source {}", path.display()))
     };
-    let log = beside(path, "-wal");
-    if !fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return Ok(Reach::Immutable);
-    }
     let folder = tempfile::Builder::new().prefix("liteferry-").tempdir().map_err(failed)?;
     let file = folder.path().canonicalize().map_err(failed)?.join(COPY_NAME);
-    fs::copy(path, &file).map_err(failed)?;
-    fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
-    Ok(Reach::Copied(Copy { file, _folder: folder }))
+    for _ in 0..COPIES_MAX {
+        let stamp = FileStamp::of(path)?;
+        if stamp.wal_bytes == 0 {
+            return Ok(Reach::Immutable(stamp));
+        }
+        fs::copy(path, &file).map_err(failed)?;
+        between();
+        match fs::copy(beside(path, "-wal"), beside(&file, "-wal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            copied => copied.map_err(failed)?,
+        };
+        if FileStamp::of(path)? == stamp {
+            return Ok(Reach::Copied(Copy { file, stamp, _folder: folder }));
+        }
+    }
+    Err(Error::new(Class::Temporary, "was written to each time that it was copied")
+        .todo("stop what writes to it, or make its folder writable, and run the same command again")
+        .at(format!("source {}", path.display())))
 }
+
+/// How often a file and its log are copied until they are of one moment.
+const COPIES_MAX: usize = 5;
 
 fn may_not(error: io::Error) -> Error {
     Error::new(Class::Access, "may not be read")
@@ -314,7 +347,7 @@ fn is_cannot_open(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, immutable_uri};
+    use super::{Copy, Reach, Source, immutable_uri, reach_without_writing};
     use crate::error::Class;
     use crate::pipeline::Stop;
     use rusqlite::{Connection, OpenFlags};
@@ -389,5 +422,47 @@ mod tests {
         let after = source.stamp().unwrap();
         assert_ne!(before, after);
         assert!(before.is_same_file(&after));
+    }
+
+    #[test]
+    fn a_file_and_its_log_are_copied_as_of_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(a)").unwrap();
+        // Each merges the log and begins it anew.
+        let write =
+            "INSERT INTO t VALUES (1); PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (2)";
+        let mut writes = 2;
+        let reach = reach_without_writing(&path, &mut || {
+            if writes > 0 {
+                writes -= 1;
+                writer.execute_batch(write).unwrap();
+            }
+        });
+        let Ok(Reach::Copied(Copy { file, .. })) = &reach else { panic!("{reach:?}") };
+        let copy = Connection::open(file).unwrap();
+        let rows: i64 = copy.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 4);
+        let always = reach_without_writing(&path, &mut || writer.execute_batch(write).unwrap());
+        assert_eq!(always.unwrap_err().class(), Class::Temporary);
+    }
+
+    #[test]
+    fn a_log_that_appears_after_none_was_found_changes_the_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; CREATE TABLE t(a); PRAGMA wal_checkpoint(TRUNCATE)",
+            )
+            .unwrap();
+        let mut source = open(&path).unwrap();
+        source.reach = reach_without_writing(&path, &mut || {}).unwrap();
+        assert!(matches!(source.reach, Reach::Immutable(_)), "{source:?}");
+        assert_eq!(source.first_stamp().unwrap(), source.stamp().unwrap());
+        writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        assert_ne!(source.first_stamp().unwrap(), source.stamp().unwrap());
     }
 }
