@@ -8,13 +8,13 @@ use super::collation::stand_in;
 use super::failure::Unreadable;
 pub(super) use super::failure::{Refused, refused};
 use super::guard::{Damage, guard};
+pub use super::stamp::FileStamp;
+use super::stamp::beside;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::Stop;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A source file and how it is reached.
@@ -49,52 +49,6 @@ struct Copy {
     /// What was copied.
     stamp: FileStamp,
     _folder: tempfile::TempDir,
-}
-
-/// What `stat` says of the file and its write-ahead log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileStamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified_ns: i128,
-    wal_bytes: u64,
-    wal_modified_ns: i128,
-}
-
-impl FileStamp {
-    fn of(path: &Path) -> Result<Self> {
-        let gone = |error: io::Error| {
-            Error::new(Class::SourceChanged, "has disappeared")
-                .because(error)
-                .at(format!("source {}", path.display()))
-        };
-        let file = fs::metadata(path).map_err(gone)?;
-        let wal = match fs::metadata(beside(path, "-wal")) {
-            Ok(wal) if wal.len() > 0 => Some(wal),
-            Ok(_) => None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(gone(error)),
-        };
-        Ok(Self {
-            device: file.dev(),
-            inode: file.ino(),
-            bytes: file.len(),
-            modified_ns: modified_ns(&file),
-            wal_bytes: wal.as_ref().map_or(0, MetadataExt::size),
-            wal_modified_ns: wal.as_ref().map_or(0, modified_ns),
-        })
-    }
-
-    /// The file's size, without its write-ahead log.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Whether both stamps are of the same file, whatever was written to it.
-    pub fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
 }
 
 impl Source {
@@ -283,7 +237,7 @@ fn reach_without_writing(path: &Path, between: &mut dyn FnMut()) -> Result<Reach
     let file = folder.path().canonicalize().map_err(failed)?.join(COPY_NAME);
     for _ in 0..COPIES_MAX {
         let stamp = FileStamp::of(path)?;
-        if stamp.wal_bytes == 0 {
+        if !stamp.has_log() {
             return Ok(Reach::Immutable(stamp));
         }
         fs::copy(path, &file).map_err(failed)?;
@@ -310,13 +264,6 @@ fn may_not(error: io::Error) -> Error {
         .because(error)
 }
 
-/// The name of a file that SQLite keeps beside a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 /// A `file:` URI: everything but the plainest characters is percent-encoded.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file://");
@@ -328,10 +275,6 @@ fn immutable_uri(path: &Path) -> String {
         }
     }
     uri + "?immutable=1"
-}
-
-fn modified_ns(file: &fs::Metadata) -> i128 {
-    i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec())
 }
 
 /// Whether SQLite could not make its files beside the database: it has a code for a folder that it may not write to,
