@@ -13,6 +13,7 @@ use crate::store::sqlite::read::Reader;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The entries of an index, or the rows of a table as the index should have them.
@@ -39,14 +40,22 @@ impl Sum {
     }
 }
 
-/// Whether sums tell of all indexes of a table: of plain columns, whole, and in an order that is known here.
+/// Whether sums tell of all indexes of a table in UTF-8: of plain columns, whole, and in an order that is known here.
+///
+/// Of a column that stands in an index twice, and of the rowid, SQLite shows one cell where the entry has two.
 pub(super) fn is_plain(table: &SourceTable) -> bool {
     let stored = |position: usize| {
         table.columns.get(position).is_some_and(|column| column.generated.is_none())
+            && table.rowid_alias != Some(position)
+    };
+    let once = |index: &SourceIndex| {
+        let keys: BTreeSet<_> = index.columns.iter().map(|column| &column.key).collect();
+        keys.len() == index.columns.len()
     };
     table.rowid_name.is_some()
         && table.indexes.iter().all(|index| {
             index.predicate.is_none()
+                && once(index)
                 && index.columns.iter().all(|column| {
                     Collation::named(&column.collation).is_some()
                         && column.key.as_ref().is_ok_and(|&position| stored(position))

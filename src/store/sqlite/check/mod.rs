@@ -92,8 +92,10 @@ pub fn refusal(source: &Source, damage: &[String]) -> Result<Error> {
 
 /// Lines that are kept of each kind.
 const KEPT_MAX: usize = 100;
-/// Lines after which SQLite ends the check of a file.
-const LINES_MAX: usize = 1000;
+/// Lines after which SQLite ends a check that it is not told otherwise of.
+const LINES_MAX: usize = 100;
+/// More lines than any check has.
+const ALL_LINES: u32 = 1_000_000_000;
 
 /// Checks the structure of the whole file.
 ///
@@ -101,7 +103,9 @@ const LINES_MAX: usize = 1000;
 ///
 /// Only what has nothing to do with the file's state, such as a stop.
 fn file(reader: &Reader) -> Result<Findings> {
-    run(reader, &format!("PRAGMA main.quick_check({LINES_MAX})"), "the file as a whole")
+    let what = "the file as a whole";
+    let first = run(reader, "PRAGMA main.quick_check", what)?;
+    to_the_end(first, || run(reader, &format!("PRAGMA main.quick_check({ALL_LINES})"), what))
 }
 
 /// Checks a table and each of its indexes against it.
@@ -111,12 +115,28 @@ fn file(reader: &Reader) -> Result<Findings> {
 /// Only what has nothing to do with the file's state, such as a stop.
 fn table(reader: &Reader, table: &SourceTable) -> Result<Findings> {
     let sql = format!("PRAGMA main.integrity_check({})", quoted(&table.name));
-    run(reader, &sql, &format!("table {}", table.name))
+    let what = format!("table {}", table.name);
+    // There is no check of one table with another number of lines.
+    let whole = format!("PRAGMA main.integrity_check({ALL_LINES})");
+    to_the_end(run(reader, &sql, &what)?, || run(reader, &whole, &what))
 }
 
-fn run(reader: &Reader, sql: &str, what: &str) -> Result<Findings> {
+/// What a check found, and where strays alone filled its lines, what it finds when it has lines for all.
+fn to_the_end(
+    (mut found, lines): (Findings, usize),
+    all: impl FnOnce() -> Result<(Findings, usize)>,
+) -> Result<Findings> {
+    if lines >= LINES_MAX && found.damage.is_empty() {
+        found.merge(all()?.0);
+    }
+    Ok(found)
+}
+
+/// Does a check and gives what it found, in how many lines.
+fn run(reader: &Reader, sql: &str, what: &str) -> Result<(Findings, usize)> {
     let mut findings = Findings::default();
-    let done = reader.in_one_state(|connection| lines(connection, sql, &mut findings));
+    let mut count = 0;
+    let done = reader.in_one_state(|connection| lines(connection, sql, &mut findings, &mut count));
     if let Err(error) = done {
         match Unreadable::of(&error) {
             Some(Unreadable::Damaged(reason)) => {
@@ -128,23 +148,33 @@ fn run(reader: &Reader, sql: &str, what: &str) -> Result<Findings> {
             None => return Err(error.at(what)),
         }
     }
-    Ok(findings)
+    Ok((findings, count))
 }
 
-fn lines(connection: &Connection, sql: &str, findings: &mut Findings) -> Result<()> {
+fn lines(
+    connection: &Connection,
+    sql: &str,
+    findings: &mut Findings,
+    count: &mut usize,
+) -> Result<()> {
     let mut statement = connection.prepare(sql).map_err(refused)?;
     let mut rows = statement.query([]).map_err(refused)?;
     while let Some(row) = rows.next().map_err(refused)? {
         let text = row.get_ref(0).map_err(refused)?;
         let text = String::from_utf8_lossy(text.as_bytes().unwrap_or_default());
         text.lines().for_each(|line| findings.note(line.trim()));
+        *count += 1;
     }
     Ok(())
 }
 
 /// Whether a line is about values of a file that is whole, or about a full-text or R-tree index, which is not moved.
 fn is_stray(line: &str) -> bool {
-    let typed = |rest: &str| rest.contains(" value in ");
+    let typed = |rest: &str| {
+        ["INT", "INTEGER", "REAL", "TEXT", "BLOB"].iter().any(|strict| {
+            rest.strip_prefix(strict).is_some_and(|rest| rest.starts_with(" value in "))
+        })
+    };
     line.starts_with("NULL value in ")
         || line.starts_with("NUMERIC value in ")
         || line.starts_with("TEXT value in ")
@@ -215,6 +245,27 @@ mod tests {
         assert!(found.damage.is_empty(), "{found:?}");
         let strays: Vec<_> = found.strays.iter().map(String::as_str).collect();
         assert_eq!(strays, ["NULL value in t.a", "TEXT value in t.b"]);
+    }
+
+    #[test]
+    fn strays_without_number_hide_no_damage() {
+        let (_folder, reader, tables) = made(&format!(
+            "{ROWS} INSERT INTO t (a) SELECT NULL FROM t;
+             UPDATE sqlite_schema SET sql = replace(sql, 'b TEXT', 'b TEXT NOT NULL') WHERE name = 't';
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX t_a ON t (b)' WHERE name = 't_a'"
+        ));
+        assert_eq!(table(&reader, &tables[0]).unwrap().damage.len(), super::KEPT_MAX);
+    }
+
+    #[test]
+    fn no_name_of_an_index_makes_a_stray_of_damage() {
+        let (_folder, reader, tables) = made(
+            "CREATE TABLE t (a); INSERT INTO t VALUES (1), (1); CREATE INDEX \"a value in b\" ON t (a);
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX \"a value in b\" ON t (a)' WHERE type = 'index'",
+        );
+        let found = table(&reader, &tables[0]).unwrap();
+        assert_eq!((found.damage.len(), found.strays.len()), (1, 0), "{found:?}");
     }
 
     #[test]

@@ -5,8 +5,10 @@ use super::{Findings, file, table};
 use crate::error::Result;
 use crate::model::{RowRange, SourceIndex, SourceTable};
 use crate::store::sqlite::census;
+use crate::store::sqlite::connection::refused;
 use crate::store::sqlite::failure::Unreadable;
 use crate::store::sqlite::read::Reader;
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 
@@ -67,7 +69,10 @@ impl Part<'_> {
 ///
 /// Only what has nothing to do with the file's state, such as a stop.
 pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part<'a>>> {
-    let (plain, others): (Vec<_>, Vec<_>) = tables.iter().partition(|table| index::is_plain(table));
+    // Texts of UTF-16 are ordered by other bytes than those that are seen of them.
+    let utf_8 = readable(encoding(reader.connection()))?.is_some_and(|name| name == "UTF-8");
+    let (plain, others): (Vec<_>, Vec<_>) =
+        tables.iter().partition(|table| utf_8 && index::is_plain(table));
     let mut parts = vec![Part::File];
     parts.extend(others.into_iter().map(Part::Table));
     for table in &plain {
@@ -79,6 +84,10 @@ pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part
         parts.extend(ranges.into_iter().map(|range| Part::Rows(table, range)));
     }
     Ok(parts)
+}
+
+fn encoding(connection: &Connection) -> Result<String> {
+    connection.query_row("PRAGMA main.encoding", [], |row| row.get(0)).map_err(refused)
 }
 
 /// The tables of which SQLite must be asked, because their rows and their indexes do not say the same.
@@ -154,7 +163,7 @@ mod tests {
     const MIXED: &str = "
         CREATE TABLE u (id INTEGER PRIMARY KEY, a, b TEXT COLLATE NOCASE, c, d);
         CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT COLLATE NOCASE, c REAL UNIQUE, d TEXT);
-        CREATE INDEX t_a ON t (a DESC, b); CREATE UNIQUE INDEX t_b ON t (b COLLATE RTRIM, id);
+        CREATE INDEX t_a ON t (a DESC, b); CREATE UNIQUE INDEX t_b ON t (b COLLATE RTRIM, a, c);
         CREATE INDEX t_d ON t (d, c DESC);
         INSERT INTO t VALUES (-9223372036854775808, 1, 'a', 1, 'x'), (-1, 1.5, 'B', NULL, 'X'), (0, 'x', 'b', NULL, 'x'),
             (7, NULL, 'a ', -0.5, ''), (8, x'00', NULL, 9e999, NULL), (9, 'y', NULL, 2, 'é'), (9223372036854775807, 1, 'a', 3, 'x');
@@ -197,8 +206,12 @@ mod tests {
             ("t (a, b)", "CREATE INDEX i ON t (a) WHERE b IS NULL"),
             ("t (a, b AS (a + 1))", "CREATE INDEX i ON t (b)"),
             ("t (a, b PRIMARY KEY) WITHOUT ROWID", "CREATE INDEX i ON t (a)"),
+            ("t (a INTEGER PRIMARY KEY, b)", "CREATE INDEX i ON t (b, a)"),
+            ("t (a, b)", "CREATE INDEX i ON t (a, a COLLATE NOCASE)"),
         ] {
             assert_eq!(asked(&format!("CREATE TABLE {table}; {index}")), ["t"], "{table} {index}");
         }
+        let wide = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a TEXT UNIQUE)";
+        assert_eq!(asked(wide), ["t"]);
     }
 }
