@@ -7,6 +7,7 @@ use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
+use crate::pipeline::spool::{Record, Spool};
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
@@ -142,7 +143,7 @@ fn move_chunk(
         BATCHES_QUEUED,
         move |outlet| {
             reader.read(table, chunk.range, |batch| {
-                let bytes = size_of(&batch);
+                let bytes = size_of(&batch) + beside(&batch);
                 outlet.send(Queued { batch, _permit: queue.take(bytes) })?;
                 if bytes > QUEUE_BYTES {
                     // SQLite holds two large rows while it goes from one to the next: no third one beside them.
@@ -176,8 +177,7 @@ pub(super) fn move_rows(
     let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
         sender.send(&batch, &mut loading)?;
-        aside.add(batch);
-        Ok(())
+        aside.add(&batch)
     })?;
     sender.finish(&mut loading)?;
     let mut sums = loading.sums.finish()?;
@@ -192,16 +192,16 @@ pub(super) fn move_rows(
 /// What the ledger keeps of a chunk beside its sums.
 #[derive(Default)]
 struct Aside {
-    misfits: Vec<Misfit>,
-    exceptions: Vec<FormException>,
+    misfits: Spool<Misfit>,
+    exceptions: Spool<FormException>,
     rejected: u64,
 }
 
 impl Aside {
-    fn add(&mut self, batch: ReadBatch) {
-        self.misfits.extend(batch.misfits);
-        self.exceptions.extend(batch.exceptions);
+    fn add(&mut self, batch: &ReadBatch) -> Result<()> {
         self.rejected += batch.rejected;
+        batch.misfits.iter().try_for_each(|misfit| self.misfits.add(misfit))?;
+        batch.exceptions.iter().try_for_each(|exception| self.exceptions.add(exception))
     }
 }
 
@@ -218,7 +218,7 @@ fn encode_all(
         told.setting.stop.check()?;
         sender.send(&batch, loading)?;
         told.batch(&batch);
-        aside.add(batch);
+        aside.add(&batch)?;
     }
     sender.finish(loading)
 }
@@ -270,6 +270,12 @@ struct Queued<'q> {
 fn size_of(batch: &ReadBatch) -> u64 {
     let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
     (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
+}
+
+/// Bytes of what is told of a batch's rows, and is no part of them.
+fn beside(batch: &ReadBatch) -> u64 {
+    let exceptions: usize = batch.exceptions.iter().map(Record::size).sum();
+    exceptions.try_into().unwrap_or(u64::MAX)
 }
 
 /// Sums rows and sends their bytes.

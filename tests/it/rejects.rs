@@ -311,3 +311,37 @@ fn a_run_that_dies_while_it_loads_what_was_set_aside_is_taken_up_again() {
     assert_eq!(env.value("SELECT count(*) FROM trades"), "20000");
     assert_eq!(env.value("SELECT count(*) FROM liteferry.reject WHERE policy = 'null'"), "5");
 }
+
+#[test]
+fn cells_that_are_kept_are_not_kept_in_memory_however_many_a_chunk_has() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE written (k INTEGER PRIMARY KEY, v INTEGER) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+         INSERT INTO written SELECT i, i * 3 FROM n; INSERT INTO written VALUES (0, 'abc');
+         CREATE TABLE unfit (k INTEGER PRIMARY KEY, v TEXT) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+         INSERT INTO unfit SELECT i, CASE WHEN i % 2 THEN 'a' ELSE CAST(CAST(i * 3 AS TEXT) AS BLOB) END FROM n;",
+    );
+    let done = env.run(&[]).expect(65);
+    if cfg!(target_os = "linux") {
+        assert!((1..64 * 1024).contains(&done.peak_kib), "{} KiB at its peak", done.peak_kib);
+    }
+    // Each cell is there once, by the name of its row.
+    for (ledger, table, step, value) in [
+        ("form_exception", "written", 1, "integer', int8send(k * 3)"),
+        ("reject", "unfit", 2, "blob', convert_to((k * 3)::text, 'UTF8')"),
+    ] {
+        let expected = format!(
+            "SELECT '{table}', '\\x010000000000000008'::bytea || int8send(k), 'v', '{value}
+             FROM generate_series({step}, 200000, {step}) AS k"
+        );
+        let kept = format!(
+            "SELECT table_name, row_key, column_name, storage_class, value FROM liteferry.{ledger}"
+        );
+        for (these, those) in [(&expected, &kept), (&kept, &expected)] {
+            let sql = format!("SELECT count(*) FROM ({these} EXCEPT ALL {those}) AS other");
+            assert_eq!(env.value(&sql), "0", "{ledger}");
+        }
+    }
+}
