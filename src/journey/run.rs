@@ -185,7 +185,7 @@ impl Migrated {
                 anew::announced(&self.plan, &plan).into_iter().for_each(tell);
                 Some(plan)
             }
-            None => reject::decided_anew(&self.plan, pipeline, &misfits)?,
+            None => reject::decided_anew(&self.plan, inspected, pipeline, &misfits)?,
         };
         let Some(plan) = plan else { return Ok(self) };
         Ok(Self { plan_hash: plan.hash()?, begun: Some(Box::new(self.plan)), plan, ..self })

@@ -284,3 +284,33 @@ fn a_run_that_dies_while_it_loads_what_was_set_aside_is_taken_up_again() {
     assert_eq!(env.value("SELECT count(*) FROM trades"), "20000");
     assert_eq!(env.value("SELECT count(*) FROM liteferry.reject WHERE policy = 'null'"), "5");
 }
+
+#[test]
+fn nothing_takes_the_place_of_a_value_that_another_is_computed_from() {
+    let source = "CREATE TABLE g (id INTEGER PRIMARY KEY, a INTEGER, note TEXT, b INTEGER GENERATED ALWAYS AS (a + 1) STORED);
+         INSERT INTO g (id, a, note) VALUES (1, 1, 'one'), (2, 2, x'02'), (3, 'bad', 'three')";
+    let said = |a: &str, note: &str| {
+        format!("[tables.g.columns]\na = {{ type = 'int8'{a} }}\nnote = {{ {note} }}")
+    };
+    let env = Environment::new();
+    env.sqlite(source);
+    run(&env, &said("", "")).expect(65);
+    run(&env, &said(", misfits = 'null'", "")).expect(78).saying(&[
+        "table g",
+        "column a",
+        "generated = \"values\"",
+    ]);
+    // What nothing is computed from is not in the way, and nothing was written.
+    run(&env, &said("", "misfits = 'null'")).expect(65);
+    assert_eq!(env.column("SELECT id || ' ' || b FROM g ORDER BY id"), ["1 2", "2 3"]);
+    // The same where the table exists, from the first run on.
+    let env = Environment::new();
+    env.sqlite(source);
+    env.query(
+        "CREATE TABLE g (id int8, a int8, note text, b int8 GENERATED ALWAYS AS (a + 1) STORED)",
+    );
+    let refused = ["table g", "column a", "DROP EXPRESSION"];
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+    run(&env, "").expect(65);
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+}
