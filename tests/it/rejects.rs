@@ -314,3 +314,19 @@ fn nothing_takes_the_place_of_a_value_that_another_is_computed_from() {
     run(&env, "").expect(65);
     run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
 }
+
+#[test]
+fn what_was_set_aside_is_read_from_the_source_that_was_copied() {
+    let env = prepared();
+    run(&env, "").expect(65);
+    let file = env.path("pipeline.toml");
+    let said = "[tables.trades.columns.note]\nmisfits = 'null'";
+    std::fs::write(&file, format!("{}{said}", std::fs::read_to_string(&file).unwrap())).unwrap();
+    let mut command = env.command();
+    command.args(["run", "--no-capture"]).arg(&file).env("LITEFERRY_FAIL", "constraints-gone=stop");
+    let running = env.spawn(command);
+    running.wait_stopped();
+    env.sqlite("UPDATE trades SET note = 'another' WHERE id = 7");
+    running.signal(rustix::process::Signal::CONT);
+    running.wait().expect(66).saying(&["table trades", "the source changed"]);
+}
