@@ -174,6 +174,33 @@ fn utf_16_that_is_no_text_is_set_aside() {
 }
 
 #[test]
+fn half_a_pair_of_utf_16_is_not_joined_with_what_follows() {
+    for (encoding, alone, pair) in
+        [("UTF-16le", "00d84100", "00d841dc"), ("UTF-16be", "d8000041", "d800dc41")]
+    {
+        let env = Environment::new();
+        env.sqlite(&format!(
+            "PRAGMA encoding = '{encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
+             INSERT INTO t VALUES (1, CAST(x'{alone}' AS TEXT)), (2, CAST(x'{pair}' AS TEXT)), (3, NULL);
+             CREATE TABLE k (v TEXT PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO k SELECT v, id FROM t WHERE id < 3;"
+        ));
+        run(&env, "").expect(65);
+        assert_eq!(
+            env.column("SELECT id || ' ' || coalesce(v, '') FROM t ORDER BY 1"),
+            ["2 𐁁", "3 "]
+        );
+        assert_eq!(env.column("SELECT n || ' ' || v FROM k"), ["2 𐁁"]);
+        let rejects = env.column(
+            "SELECT table_name || ': ' || reason || ', ' || encode(value, 'hex') FROM liteferry.reject ORDER BY 1",
+        );
+        assert_eq!(rejects, ["k: it is not UTF-8, eda08041", "t: it is not UTF-8, eda08041"]);
+        // What SQLite gives as the same text is another content.
+        env.sqlite(&format!("UPDATE t SET v = CAST(x'{pair}' AS TEXT) WHERE id = 1"));
+        run(&env, "").expect(66).saying(&["table t: all rows: the source changed"]);
+    }
+}
+
+#[test]
 fn numbers_that_no_number_type_holds_together_become_text() {
     let env = Environment::new();
     env.sqlite(
