@@ -1,7 +1,7 @@
 //! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
 //! transaction with its ledger row.
 
-use super::Setting;
+use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
@@ -182,6 +182,9 @@ pub(super) fn move_rows(
     sender.finish(&mut loading)?;
     let mut sums = loading.sums.finish()?;
     let sent = sums.total().rows;
+    if usize::try_from(sent + aside.rejected) != Ok(rows.len()) {
+        return Err(touched::changed());
+    }
     sums.merge_bytes(&before.groups)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let Aside { misfits, exceptions, rejected } = aside;

@@ -174,6 +174,33 @@ fn utf_16_that_is_no_text_is_set_aside() {
 }
 
 #[test]
+fn half_a_pair_of_utf_16_is_not_joined_with_what_follows() {
+    for (encoding, alone, pair) in
+        [("UTF-16le", "00d84100", "00d841dc"), ("UTF-16be", "d8000041", "d800dc41")]
+    {
+        let env = Environment::new();
+        env.sqlite(&format!(
+            "PRAGMA encoding = '{encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
+             INSERT INTO t VALUES (1, CAST(x'{alone}' AS TEXT)), (2, CAST(x'{pair}' AS TEXT)), (3, NULL);
+             CREATE TABLE k (v TEXT PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO k SELECT v, id FROM t WHERE id < 3;"
+        ));
+        run(&env, "").expect(65);
+        assert_eq!(
+            env.column("SELECT id || ' ' || coalesce(v, '') FROM t ORDER BY 1"),
+            ["2 𐁁", "3 "]
+        );
+        assert_eq!(env.column("SELECT n || ' ' || v FROM k"), ["2 𐁁"]);
+        let rejects = env.column(
+            "SELECT table_name || ': ' || reason || ', ' || encode(value, 'hex') FROM liteferry.reject ORDER BY 1",
+        );
+        assert_eq!(rejects, ["k: it is not UTF-8, eda08041", "t: it is not UTF-8, eda08041"]);
+        // What SQLite gives as the same text is another content.
+        env.sqlite(&format!("UPDATE t SET v = CAST(x'{pair}' AS TEXT) WHERE id = 1"));
+        run(&env, "").expect(66).saying(&["table t: all rows: the source changed"]);
+    }
+}
+
+#[test]
 fn numbers_that_no_number_type_holds_together_become_text() {
     let env = Environment::new();
     env.sqlite(
@@ -317,4 +344,50 @@ fn cells_that_are_kept_are_not_kept_in_memory_however_many_a_chunk_has() {
             assert_eq!(env.value(&sql), "0", "{ledger}");
         }
     }
+}
+
+#[test]
+fn nothing_takes_the_place_of_a_value_that_another_is_computed_from() {
+    let source = "CREATE TABLE g (id INTEGER PRIMARY KEY, a INTEGER, note TEXT, b INTEGER GENERATED ALWAYS AS (a + 1) STORED);
+         INSERT INTO g (id, a, note) VALUES (1, 1, 'one'), (2, 2, x'02'), (3, 'bad', 'three')";
+    let said = |a: &str, note: &str| {
+        format!("[tables.g.columns]\na = {{ type = 'int8'{a} }}\nnote = {{ {note} }}")
+    };
+    let env = Environment::new();
+    env.sqlite(source);
+    run(&env, &said("", "")).expect(65);
+    run(&env, &said(", misfits = 'null'", "")).expect(78).saying(&[
+        "table g",
+        "column a",
+        "generated = \"values\"",
+    ]);
+    // What nothing is computed from is not in the way, and nothing was written.
+    run(&env, &said("", "misfits = 'null'")).expect(65);
+    assert_eq!(env.column("SELECT id || ' ' || b FROM g ORDER BY id"), ["1 2", "2 3"]);
+    // The same where the table exists, from the first run on.
+    let env = Environment::new();
+    env.sqlite(source);
+    env.query(
+        "CREATE TABLE g (id int8, a int8, note text, b int8 GENERATED ALWAYS AS (a + 1) STORED)",
+    );
+    let refused = ["table g", "column a", "DROP EXPRESSION"];
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+    run(&env, "").expect(65);
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+}
+
+#[test]
+fn what_was_set_aside_is_read_from_the_source_that_was_copied() {
+    let env = prepared();
+    run(&env, "").expect(65);
+    let file = env.path("pipeline.toml");
+    let said = "[tables.trades.columns.note]\nmisfits = 'null'";
+    std::fs::write(&file, format!("{}{said}", std::fs::read_to_string(&file).unwrap())).unwrap();
+    let mut command = env.command();
+    command.args(["run", "--no-capture"]).arg(&file).env("LITEFERRY_FAIL", "constraints-gone=stop");
+    let running = env.spawn(command);
+    running.wait_stopped();
+    env.sqlite("UPDATE trades SET note = 'another' WHERE id = 7");
+    running.signal(rustix::process::Signal::CONT);
+    running.wait().expect(66).saying(&["table trades", "the source changed"]);
 }

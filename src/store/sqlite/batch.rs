@@ -5,13 +5,13 @@
 
 use super::cell::{CellBuilder, Fit};
 use super::connection::Refused;
+use super::wide::Seen;
 use crate::error::{Class, Error, Result};
 use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
 use crate::pipeline::spool::Record;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl<'t> BatchBuilder<'t> {
     }
 
     /// Appends a row of the columns in order, and the rowid where there is one.
-    pub(super) fn append(&mut self, row: &Row<'_>) -> Result<()> {
+    pub(super) fn append(&mut self, row: &Seen<'_, '_>) -> Result<()> {
         self.row_exceptions = self.exceptions.len();
         for position in 0..self.columns.len() {
             let Some(Slot { column, builder, beside }) = self.columns.get_mut(position) else {
@@ -120,7 +120,7 @@ impl<'t> BatchBuilder<'t> {
     }
 
     #[cold]
-    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Row<'_>) -> Result<()> {
+    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Seen<'_, '_>) -> Result<()> {
         let (row, cell) = (row_name(self.table, row)?, raw(cell));
         let exception = FormException { row, column, cell };
         self.bytes += exception.size();
@@ -135,7 +135,7 @@ impl<'t> BatchBuilder<'t> {
         position: usize,
         cell: ValueRef<'_>,
         reason: Cow<'static, str>,
-        row: &Row<'_>,
+        row: &Seen<'_, '_>,
     ) -> Result<()> {
         let name = row_name(self.table, row)?;
         let Some(Slot { column, builder, .. }) = self.columns.get_mut(position) else {
@@ -212,7 +212,7 @@ fn no_default() -> Error {
 }
 
 /// The rowid where there is one, else the cells of the key, else all cells.
-pub(super) fn row_name(table: &TableSchema, row: &Row<'_>) -> Result<RowName> {
+pub(super) fn row_name(table: &TableSchema, row: &Seen<'_, '_>) -> Result<RowName> {
     let count = table.columns.len();
     if table.rowid_name.is_some() {
         return row.get(count).map(RowName::Rowid).refused(|| "rowid".into());

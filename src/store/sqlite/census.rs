@@ -9,6 +9,7 @@ use super::content::ContentHasher;
 use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
+use super::wide::{Cells, Encoding};
 use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -123,7 +124,9 @@ pub(super) fn scan(
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<(TableEvidence, Option<i64>)> {
     let mut cutter = Cutter::new(range, limits.stretch_bytes);
-    let mut statement = connection.prepare(&select(table, range)).map_err(refused)?;
+    let encoding = Encoding::of(connection).map_err(refused)?;
+    let mut statement = connection.prepare(&select(table, range, encoding)).map_err(refused)?;
+    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);
     let mut rows = match range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
@@ -134,6 +137,7 @@ pub(super) fn scan(
     let mut pairs = Pair::all(table, probes);
     let (mut told_bytes, mut ended_after) = (0, None);
     while let Some(row) = rows.next().map_err(refused)? {
+        let row = cells.of(row).map_err(refused)?;
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
             let cell = row.get_ref(position).map_err(refused)?;
@@ -141,10 +145,10 @@ pub(super) fn scan(
             row_bytes += look_at(column, cell, probe);
         }
         for pair in &mut witnessed {
-            pair.look_at(&mut evidence, row).map_err(refused)?;
+            pair.look_at(&mut evidence, &row).map_err(refused)?;
         }
         for pair in &mut pairs {
-            pair.look_at(row).map_err(refused)?;
+            pair.look_at(&row).map_err(refused)?;
         }
         evidence.rows += 1;
         evidence.bytes += row_bytes;
@@ -168,10 +172,10 @@ pub(super) fn scan(
 }
 
 /// The columns in order, then the rowid where there is one, by a scan of the table itself.
-pub(super) fn select(table: &SourceTable, range: RowRange) -> String {
-    let mut columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
-    columns.extend(table.rowid_name.map(Into::into));
-    let select = format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.name));
+pub(super) fn select(table: &SourceTable, range: RowRange, encoding: Encoding) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let columns = encoding.select(&columns, table.rowid_name);
+    let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.name));
     match (range, table.rowid_name) {
         // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
         (RowRange::Rowids { first, last }, Some(rowid)) if first == last => {

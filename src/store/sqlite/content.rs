@@ -6,6 +6,7 @@
 
 use super::connection::refused;
 use super::read::Reader;
+use super::wide::{Cells, Encoding};
 use crate::error::{Place, Result};
 use crate::model::{RowRange, SourceTable};
 use rusqlite::types::ValueRef;
@@ -90,8 +91,10 @@ fn scan(
     range: RowRange,
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<String> {
-    let mut statement =
-        connection.prepare(&super::census::select(table, range)).map_err(refused)?;
+    let encoding = Encoding::of(connection).map_err(refused)?;
+    let sql = super::census::select(table, range, encoding);
+    let mut statement = connection.prepare(&sql).map_err(refused)?;
+    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);
     let mut rows = match range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
@@ -100,6 +103,7 @@ fn scan(
     let mut content = ContentHasher::default();
     let mut seen: u64 = 0;
     while let Some(row) = rows.next().map_err(refused)? {
+        let row = cells.of(row).map_err(refused)?;
         for position in 0..table.columns.len() {
             content.cell(row.get_ref(position).map_err(refused)?);
         }

@@ -31,9 +31,9 @@ const LIMITS: [(Limit, i32); 8] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
-/// Bytes of memory that SQLite takes in this process, at most: the largest row there can be takes three gigabytes, where
+/// Bytes of memory that SQLite takes in this process, at most: the largest row there can be takes four gigabytes, where
 /// its text is UTF-16.
-pub(super) const HEAP_BYTES_MAX: i64 = 4 << 30;
+pub(super) const HEAP_BYTES_MAX: i64 = 5 << 30;
 
 /// How damage to the file is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +228,7 @@ mod tests {
             ("query_only", 1),
             ("mmap_size", 0),
             ("cell_size_check", 1),
-            ("hard_heap_limit", 4_294_967_296_i64),
+            ("hard_heap_limit", 5_368_709_120_i64),
         ] {
             let set = connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
             assert_eq!(set.unwrap(), value, "{pragma}");

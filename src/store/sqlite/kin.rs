@@ -3,10 +3,10 @@
 //! A pair is given up at the first row that contradicts it in every zone, so that the search costs next to nothing where
 //! there is nothing to find.
 
+use super::wide::Seen;
 use crate::model::{EpochUnit, Kin, Probe, SourceTable, TableEvidence};
 use crate::row::temporal::IsoText;
 use crate::row::zone::{self, Localizer};
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 /// Units in which an application counts, and how finely.
@@ -47,7 +47,7 @@ impl Pair {
     }
 
     /// Looks at a row.
-    pub(super) fn look_at(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+    pub(super) fn look_at(&mut self, row: &Seen<'_, '_>) -> rusqlite::Result<()> {
         if self.differs {
             return Ok(());
         }

@@ -18,6 +18,7 @@ pub mod read;
 pub mod references;
 pub mod salvage;
 pub mod slices;
+mod wide;
 mod witnessed;
 #[cfg(test)]
 mod zoo;

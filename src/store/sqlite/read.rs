@@ -2,6 +2,7 @@
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
 use super::connection::Refused;
+use super::wide::{Cells, Encoding};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{RowRange, TableSchema};
@@ -127,21 +128,24 @@ fn read_range(
     names: Option<&BTreeSet<Vec<u8>>>,
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
-    let sql = select(table, range);
+    let encoding = Encoding::of(connection).refused(|| range.to_string())?;
+    let sql = select(table, range, encoding);
     let mut statement = connection.prepare(&sql).refused(|| range.to_string())?;
     let mut rows = match range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
         RowRange::All => statement.query([]),
     }
     .refused(|| range.to_string())?;
+    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name.as_deref());
     let mut batch = BatchBuilder::new(table)?;
     while let Some(row) = rows.next().refused(|| range.to_string())? {
+        let row = cells.of(row).refused(|| range.to_string())?;
         if let Some(names) = names
-            && !names.contains(&row_name(table, row)?.to_bytes())
+            && !names.contains(&row_name(table, &row)?.to_bytes())
         {
             continue;
         }
-        batch.append(row)?;
+        batch.append(&row)?;
         if batch.is_full() && !emit(batch.finish()?) {
             return Ok(());
         }
@@ -153,11 +157,10 @@ fn read_range(
 }
 
 /// The columns in order, then the rowid (which names the row), by a scan of the table itself.
-fn select(table: &TableSchema, range: RowRange) -> String {
-    let mut columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.source)).collect();
-    columns.extend(table.rowid_name.clone());
-    let select =
-        format!("SELECT {} FROM {} NOT INDEXED", columns.join(", "), quoted(&table.source));
+fn select(table: &TableSchema, range: RowRange, encoding: Encoding) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.source)).collect();
+    let columns = encoding.select(&columns, table.rowid_name.as_deref());
+    let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.source));
     match (range, &table.rowid_name) {
         // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
         (RowRange::Rowids { first, last }, Some(rowid)) if first == last => {

@@ -15,6 +15,7 @@ use super::census::select;
 use super::connection::refused;
 pub use super::failure::Unreadable;
 use super::read::{Reader, file_bytes};
+use super::wide::Encoding;
 use crate::error::{Error, Place, Result};
 use crate::model::{RowRange, SourceTable};
 use rusqlite::{Connection, params};
@@ -265,7 +266,7 @@ impl Search<'_> {
         (self.tick)()?;
         let mut reached = Reached::Nothing;
         let mut read = || -> Result<bool> {
-            let mut sql = select(self.table, span.range());
+            let mut sql = select(self.table, span.range(), Encoding::Utf8);
             if way == Way::Down {
                 sql.push_str(" DESC");
             }
@@ -312,7 +313,7 @@ impl Search<'_> {
 
     fn read_all(&mut self) -> Result<bool> {
         let bytes = file_bytes(self.connection)?;
-        let sql = select(self.table, RowRange::All);
+        let sql = select(self.table, RowRange::All, Encoding::Utf8);
         let mut statement = self.connection.prepare(&sql).map_err(refused)?;
         let mut rows = statement.query([]).map_err(refused)?;
         let mut seen: u64 = 0;

@@ -1,9 +1,9 @@
 //! The census of a column's times beside those of another column of their rows.
 
 use super::cell::{Clock, Verdict, WitnessReader};
+use super::wide::Seen;
 use crate::error::{Error, Result};
 use crate::model::{Probe, SourceTable, TableEvidence, Telling, Witness};
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 /// Two columns that must tell the same instants.
@@ -42,7 +42,7 @@ impl Witnessed {
     pub(super) fn look_at(
         &mut self,
         evidence: &mut TableEvidence,
-        row: &Row<'_>,
+        row: &Seen<'_, '_>,
     ) -> rusqlite::Result<()> {
         let (cell, beside) = (row.get_ref(self.position)?, row.get_ref(self.beside)?);
         let Some(column) = evidence.columns.get_mut(self.position) else { return Ok(()) };

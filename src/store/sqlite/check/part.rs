@@ -8,7 +8,7 @@ use crate::store::sqlite::census;
 use crate::store::sqlite::connection::refused;
 use crate::store::sqlite::failure::Unreadable;
 use crate::store::sqlite::read::Reader;
-use rusqlite::Connection;
+use crate::store::sqlite::wide::Encoding;
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 
@@ -70,7 +70,8 @@ impl Part<'_> {
 /// Only what has nothing to do with the file's state, such as a stop.
 pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part<'a>>> {
     // Texts of UTF-16 are ordered by other bytes than those that are seen of them.
-    let utf_8 = readable(encoding(reader.connection()))?.is_some_and(|name| name == "UTF-8");
+    let encoding = readable(Encoding::of(reader.connection()).map_err(refused))?;
+    let utf_8 = encoding == Some(Encoding::Utf8);
     let (plain, others): (Vec<_>, Vec<_>) =
         tables.iter().partition(|table| utf_8 && index::is_plain(table));
     let mut parts = vec![Part::File];
@@ -84,10 +85,6 @@ pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part
         parts.extend(ranges.into_iter().map(|range| Part::Rows(table, range)));
     }
     Ok(parts)
-}
-
-fn encoding(connection: &Connection) -> Result<String> {
-    connection.query_row("PRAGMA main.encoding", [], |row| row.get(0)).map_err(refused)
 }
 
 /// The tables of which SQLite must be asked, because their rows and their indexes do not say the same.
