@@ -73,6 +73,10 @@
 //!   the census was a sample there is nothing to compare with, and a touched source is taken for changed.
 //! - A sample chooses types as a census does, but for what costs nothing: text reads numbers too, a zone's times may have
 //!   offsets, keys may be too long for a B-tree. The reader is as strict as ever, so that a stray is set aside.
+//! - A tuple is filled up with zeros to whole blocks before it is hashed: blake3 of a short row by itself took a third of
+//!   the processor time of a copy, and of many rows side by side takes a thirtieth.
+//! - SQLite's `integrity_check` is only asked about tables whose rows and indexes differ in count, sum or order, which
+//!   reads each of them once instead of searching every row in every index.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
 //!   out from the ledger.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

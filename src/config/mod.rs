@@ -286,13 +286,19 @@ impl Pipeline {
         });
         let lasting: Vec<_> =
             columns.filter(|(.., said)| *said != ColumnSection::default()).collect();
-        let said = format!(
+        let mut said = format!(
             "{:?} {} {:?} {:?} {lasting:?}",
             self.name(),
             self.target.schema,
             self.target.identifiers,
             self.snapshot
         );
+        for (table, section) in &self.tables {
+            let (existing, generated) = (self.existing(table), section.generated);
+            if (existing, generated) != Default::default() {
+                said.push_str(&format!(" {table:?} {existing:?} {generated:?}"));
+            }
+        }
         blake3::hash(said.as_bytes()).to_hex().to_string()
     }
 
@@ -367,6 +373,22 @@ mod tests {
         assert_ne!(preserve.settings_hash(), lower.settings_hash());
         assert_eq!(lower.target.identifiers.fold("Größe ÄÖ_X"), "größe ÄÖ_x");
         assert_eq!(parse("identifiers = 'upper'").unwrap_err().class().exit_code(), 2);
+    }
+
+    #[test]
+    fn what_is_said_of_a_table_as_a_whole_is_a_setting() {
+        let hash = |said: &str| {
+            let text = format!("[source]\npath = 'a.db'\n[target]\nurl = 'local'\n{said}");
+            Pipeline::parse(&text).unwrap().settings_hash()
+        };
+        let nothing = hash("");
+        for default in ["[tables.t]", "[tables.t]\nexisting = 'refuse'\ngenerated = 'computed'"] {
+            assert_eq!(hash(default), nothing, "{default}");
+        }
+        let (values, truncate) =
+            (hash("[tables.t]\ngenerated = 'values'"), hash("[tables.t]\nexisting = 'truncate'"));
+        assert!(values != nothing && truncate != nothing && values != truncate);
+        assert_ne!(values, hash("[tables.u]\ngenerated = 'values'"));
     }
 
     #[test]

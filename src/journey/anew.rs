@@ -50,7 +50,7 @@ pub(super) fn plan(
     }
     let plan = begun.with_anew(fresh, &wanted)?;
     // What is said of the other tables may have changed at the same time.
-    Ok(Some(reject::decided_anew(&plan, pipeline, misfits)?.unwrap_or(plan)))
+    Ok(Some(reject::decided_anew(&plan, inspected, pipeline, misfits)?.unwrap_or(plan)))
 }
 
 /// The tables with columns to be widened: those that do not hold what the census saw, or the load.

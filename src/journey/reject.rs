@@ -6,7 +6,7 @@ use crate::config::{ColumnSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, Column, Remedy, TableSchema};
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, types};
+use crate::plan::{Plan, generated, types};
 use crate::status::Misfits;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
@@ -39,10 +39,11 @@ pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Resul
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] where values are loaded already that would have to be taken back, or where a column cannot
-/// hold what shall take the place of its misfits.
+/// [`Class::Undecided`] where values are loaded already that would have to be taken back, where a column cannot hold
+/// what shall take the place of its misfits, or where the target computes others from it.
 pub(super) fn decided_anew(
     begun: &Plan,
+    inspected: &Inspected,
     pipeline: &Pipeline,
     misfits: &[Misfits],
 ) -> Result<Option<Plan>> {
@@ -60,6 +61,13 @@ pub(super) fn decided_anew(
                 .at(|| format!("table {name}"))?;
         }
         check_remedies(&table.schema)?;
+    }
+    let changed = plan.tables.iter().zip(&begun.tables).filter(|(now, before)| now != before);
+    for (table, _) in changed {
+        let mut sources = inspected.schema.tables.iter();
+        if let Some(source) = sources.find(|source| source.name == table.schema.source) {
+            generated::check_replaced(table, source)?;
+        }
     }
     Ok((plan != *begun).then_some(plan))
 }

@@ -185,7 +185,7 @@ impl Migrated {
                 anew::announced(&self.plan, &plan).into_iter().for_each(tell);
                 Some(plan)
             }
-            None => reject::decided_anew(&self.plan, pipeline, &misfits)?,
+            None => reject::decided_anew(&self.plan, inspected, pipeline, &misfits)?,
         };
         let Some(plan) = plan else { return Ok(self) };
         Ok(Self { plan_hash: plan.hash()?, begun: Some(Box::new(self.plan)), plan, ..self })
@@ -400,16 +400,12 @@ impl Run<'_> {
                 link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
             let before = *before.get_or_insert_with(|| rows(&loaded));
             let readers = self.inspected.readers(self.setting.workers)?;
-            let copied = snapshot::copy(plan, self.lease, &loaded, readers, link, self.setting);
+            let copied = snapshot::copy(plan, self.lease, &loaded, readers, link, self.setting)
+                .and_then(|()| self.load_decided(&stamp, link));
             let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration));
             let now = self.inspected.source.stamp()?;
             match copied {
-                Ok(()) if now == stamp => {
-                    let loaded = loaded?;
-                    prove::expect(plan, &loaded, 1, self.setting);
-                    let loaded = self.load_decided(&loaded, link)?;
-                    return Ok(rows(&loaded).saturating_sub(before));
-                }
+                Ok(()) if now == stamp => return Ok(rows(&loaded?).saturating_sub(before)),
                 Ok(()) => {}
                 Err(error) if error.class() == Class::SourceChanged => told = error,
                 Err(error) => return Err(error),
@@ -421,11 +417,15 @@ impl Run<'_> {
         Err(told)
     }
 
-    /// Loads what was set aside and fits now; gives the chunks as they are then.
-    fn load_decided(self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<Vec<LoadedChunk>> {
+    /// Loads what was set aside and fits now, unless the source was touched while the others were copied.
+    fn load_decided(self, stamp: &FileStamp, link: &mut Link<'_>) -> Result<()> {
         let Self { inspected, migrated, lease, setting } = self;
-        reject::load_decided(inspected, &migrated.plan, lease, loaded, link, setting)?;
-        link.with(|session| ledger::loaded_chunks(session, lease.migration))
+        if inspected.source.stamp()? != *stamp {
+            return Ok(());
+        }
+        let loaded = link.with(|session| ledger::loaded_chunks(session, lease.migration))?;
+        prove::expect(&migrated.plan, &loaded, 1, setting);
+        reject::load_decided(inspected, &migrated.plan, lease, &loaded, link, setting)
     }
 
     fn unproved(

@@ -1,12 +1,13 @@
 //! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
 //! transaction with its ledger row.
 
-use super::Setting;
+use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, FormException, Misfit, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
+use crate::pipeline::spool::{Record, Spool};
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
@@ -142,7 +143,7 @@ fn move_chunk(
         BATCHES_QUEUED,
         move |outlet| {
             reader.read(table, chunk.range, |batch| {
-                let bytes = size_of(&batch);
+                let bytes = size_of(&batch) + beside(&batch);
                 outlet.send(Queued { batch, _permit: queue.take(bytes) })?;
                 if bytes > QUEUE_BYTES {
                     // SQLite holds two large rows while it goes from one to the next: no third one beside them.
@@ -176,12 +177,14 @@ pub(super) fn move_rows(
     let mut aside = Aside::default();
     reader.read_named::<Error>(table, chunk.range, rows, |batch| {
         sender.send(&batch, &mut loading)?;
-        aside.add(batch);
-        Ok(())
+        aside.add(&batch)
     })?;
     sender.finish(&mut loading)?;
     let mut sums = loading.sums.finish()?;
     let sent = sums.total().rows;
+    if usize::try_from(sent + aside.rejected) != Ok(rows.len()) {
+        return Err(touched::changed());
+    }
     sums.merge_bytes(&before.groups)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let Aside { misfits, exceptions, rejected } = aside;
@@ -192,16 +195,16 @@ pub(super) fn move_rows(
 /// What the ledger keeps of a chunk beside its sums.
 #[derive(Default)]
 struct Aside {
-    misfits: Vec<Misfit>,
-    exceptions: Vec<FormException>,
+    misfits: Spool<Misfit>,
+    exceptions: Spool<FormException>,
     rejected: u64,
 }
 
 impl Aside {
-    fn add(&mut self, batch: ReadBatch) {
-        self.misfits.extend(batch.misfits);
-        self.exceptions.extend(batch.exceptions);
+    fn add(&mut self, batch: &ReadBatch) -> Result<()> {
         self.rejected += batch.rejected;
+        batch.misfits.iter().try_for_each(|misfit| self.misfits.add(misfit))?;
+        batch.exceptions.iter().try_for_each(|exception| self.exceptions.add(exception))
     }
 }
 
@@ -218,7 +221,7 @@ fn encode_all(
         told.setting.stop.check()?;
         sender.send(&batch, loading)?;
         told.batch(&batch);
-        aside.add(batch);
+        aside.add(&batch)?;
     }
     sender.finish(loading)
 }
@@ -270,6 +273,12 @@ struct Queued<'q> {
 fn size_of(batch: &ReadBatch) -> u64 {
     let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
     (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
+}
+
+/// Bytes of what is told of a batch's rows, and is no part of them.
+fn beside(batch: &ReadBatch) -> u64 {
+    let exceptions: usize = batch.exceptions.iter().map(Record::size).sum();
+    exceptions.try_into().unwrap_or(u64::MAX)
 }
 
 /// Sums rows and sends their bytes.

@@ -74,6 +74,12 @@ impl Remedy {
             Self::Fail => "fail",
         }
     }
+
+    /// The remedy that has this word.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let all = [Self::Reject, Self::Null, Self::Default, Self::Fail];
+        all.into_iter().find(|remedy| remedy.name() == name)
+    }
 }
 
 impl RawCell {
@@ -108,6 +114,16 @@ impl RawCell {
 }
 
 impl RowName {
+    /// About the bytes that it takes beside itself.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Rowid(_) => 0,
+            Self::Cells(cells) => {
+                cells.iter().map(|cell| size_of::<RawCell>() + cell.bytes.len()).sum()
+            }
+        }
+    }
+
     /// The name as bytes, different for different rows of a table: class, length and bytes of each cell.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

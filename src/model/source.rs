@@ -40,6 +40,12 @@ impl StorageClass {
             Self::Blob => 4,
         }
     }
+
+    /// The class that has this byte.
+    pub fn of_code(code: u8) -> Option<Self> {
+        let all = [Self::Null, Self::Integer, Self::Real, Self::Text, Self::Blob];
+        all.into_iter().find(|class| class.code() == code)
+    }
 }
 
 /// The affinity that SQLite gives a column by its declared type.

@@ -5,7 +5,7 @@ use super::fit::Fit;
 use super::identity::given_out;
 use super::limits::row_width;
 use super::types::Choice;
-use super::{Existing, PlannedTable, Sequence};
+use super::{Existing, PlannedTable, Sequence, generated};
 use crate::error::{Error, Result};
 use crate::model::identifier::Qualified;
 use crate::model::{PgType, SourceTable, TableEvidence};
@@ -42,7 +42,7 @@ pub(super) fn plan(
         truncate: found.has_rows,
         sequences: sequences.collect(),
     };
-    Ok(PlannedTable {
+    let planned = PlannedTable {
         schema,
         stretches: evidence.known_stretches(),
         sample: evidence.sample,
@@ -53,7 +53,9 @@ pub(super) fn plan(
         identity: None,
         columns: reports(source, evidence, choices),
         notes,
-    })
+    };
+    generated::check_replaced(&planned, source)?;
+    Ok(planned)
 }
 
 /// Whether a column can come to such a number.

@@ -4,9 +4,10 @@
 //! proved like all others. Where the expression, its type or its functions are not on the whitelist, the column becomes
 //! a plain one that holds the values as they are.
 
-use super::LeftBehind;
 use super::expression::{self, ExprType};
 use super::keys::resolve;
+use super::{LeftBehind, PlannedTable};
+use crate::error::{Class, Error, Place, Result as Outcome};
 use crate::model::{
     Affinity, BoolForm, CellShape, Column, ColumnEvidence, Recast, SourceColumn, SourceTable,
     TableEvidence, TableSchema,
@@ -50,6 +51,55 @@ pub(super) fn expressions(
             .ok()
     };
     columns.map(expression).collect()
+}
+
+/// Makes sure that nothing takes the place of values that the target computes, or computes others from: it would compute
+/// something else than the source. What a table computes that exists may come from any of its columns.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where something does.
+pub fn check_replaced(planned: &PlannedTable, source: &SourceTable) -> Outcome<()> {
+    let columns = &planned.schema.columns;
+    for (computed, declared) in columns.iter().zip(&source.columns) {
+        let sql = declared.generated.as_deref().unwrap_or_default();
+        let is_used = |column: &Column| {
+            planned.existing.is_some()
+                || column.source == computed.source
+                || may_name(sql, &column.source)
+        };
+        let replaced = columns.iter().find(|column| column.may_be_replaced() && is_used(column));
+        if let (true, Some(replaced)) = (computed.computed, replaced) {
+            let what = format!(
+                "the target computes the column {}: nothing may take the place of values that it may be computed from",
+                computed.source
+            );
+            let todo = if planned.existing.is_some() {
+                "say another `misfits` in the pipeline file, or drop the expression in the target (ALTER COLUMN … DROP \
+                 EXPRESSION)"
+                    .into()
+            } else {
+                format!(
+                    "say another `misfits`, or give `[tables.{:?}] generated = \"values\"` in the pipeline file, drop what \
+                     was created with the SQL that `liteferry plan` prints, and begin again",
+                    source.name
+                )
+            };
+            return Err(Error::new(Class::Undecided, what).todo(todo))
+                .at(|| format!("column {}", replaced.source))
+                .at(|| format!("table {}", source.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an expression of SQLite's may name a column; a word in one of its strings counts too.
+fn may_name(sql: &str, column: &str) -> bool {
+    let in_word = |letter: char| {
+        letter.is_ascii_alphanumeric() || "_$".contains(letter) || !letter.is_ascii()
+    };
+    !column.chars().all(in_word)
+        || sql.split(|letter| !in_word(letter)).any(|word| word.eq_ignore_ascii_case(column))
 }
 
 struct Table<'a> {

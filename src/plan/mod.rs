@@ -14,7 +14,7 @@ mod existing;
 pub mod expression;
 pub mod file;
 pub mod fit;
-mod generated;
+pub mod generated;
 mod identity;
 mod keys;
 mod limits;

@@ -7,7 +7,7 @@ use backon::{BlockingRetryable, ConstantBuilder};
 use bytes::Bytes;
 use futures_util::{SinkExt, TryStreamExt};
 use liteferry::store::postgres::server::{Scoped, Server, ServerOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -310,6 +310,14 @@ impl Running {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits until it stands still at a step.
+    #[track_caller]
+    pub(crate) fn wait_stopped(&self) {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()), options).unwrap().unwrap();
+        assert!(status.stopped(), "it ended: {}", self.told);
     }
 
     /// Whether it has ended.

@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/transform/", &["model", "row"]),
     ("src/proof/", &["model", "row"]),
     ("src/plan/", &["config", "model", "row", "sql"]),
-    ("src/pipeline/", &[]),
+    ("src/pipeline/", &["model"]),
     ("src/status/", &["proof"]),
     ("src/row/", &["model"]),
     ("src/model/", &[]),

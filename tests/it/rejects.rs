@@ -311,3 +311,83 @@ fn a_run_that_dies_while_it_loads_what_was_set_aside_is_taken_up_again() {
     assert_eq!(env.value("SELECT count(*) FROM trades"), "20000");
     assert_eq!(env.value("SELECT count(*) FROM liteferry.reject WHERE policy = 'null'"), "5");
 }
+
+#[test]
+fn cells_that_are_kept_are_not_kept_in_memory_however_many_a_chunk_has() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE written (k INTEGER PRIMARY KEY, v INTEGER) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+         INSERT INTO written SELECT i, i * 3 FROM n; INSERT INTO written VALUES (0, 'abc');
+         CREATE TABLE unfit (k INTEGER PRIMARY KEY, v TEXT) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+         INSERT INTO unfit SELECT i, CASE WHEN i % 2 THEN 'a' ELSE CAST(CAST(i * 3 AS TEXT) AS BLOB) END FROM n;",
+    );
+    let done = env.run(&[]).expect(65);
+    if cfg!(target_os = "linux") {
+        assert!((1..64 * 1024).contains(&done.peak_kib), "{} KiB at its peak", done.peak_kib);
+    }
+    // Each cell is there once, by the name of its row.
+    for (ledger, table, step, value) in [
+        ("form_exception", "written", 1, "integer', int8send(k * 3)"),
+        ("reject", "unfit", 2, "blob', convert_to((k * 3)::text, 'UTF8')"),
+    ] {
+        let expected = format!(
+            "SELECT '{table}', '\\x010000000000000008'::bytea || int8send(k), 'v', '{value}
+             FROM generate_series({step}, 200000, {step}) AS k"
+        );
+        let kept = format!(
+            "SELECT table_name, row_key, column_name, storage_class, value FROM liteferry.{ledger}"
+        );
+        for (these, those) in [(&expected, &kept), (&kept, &expected)] {
+            let sql = format!("SELECT count(*) FROM ({these} EXCEPT ALL {those}) AS other");
+            assert_eq!(env.value(&sql), "0", "{ledger}");
+        }
+    }
+}
+
+#[test]
+fn nothing_takes_the_place_of_a_value_that_another_is_computed_from() {
+    let source = "CREATE TABLE g (id INTEGER PRIMARY KEY, a INTEGER, note TEXT, b INTEGER GENERATED ALWAYS AS (a + 1) STORED);
+         INSERT INTO g (id, a, note) VALUES (1, 1, 'one'), (2, 2, x'02'), (3, 'bad', 'three')";
+    let said = |a: &str, note: &str| {
+        format!("[tables.g.columns]\na = {{ type = 'int8'{a} }}\nnote = {{ {note} }}")
+    };
+    let env = Environment::new();
+    env.sqlite(source);
+    run(&env, &said("", "")).expect(65);
+    run(&env, &said(", misfits = 'null'", "")).expect(78).saying(&[
+        "table g",
+        "column a",
+        "generated = \"values\"",
+    ]);
+    // What nothing is computed from is not in the way, and nothing was written.
+    run(&env, &said("", "misfits = 'null'")).expect(65);
+    assert_eq!(env.column("SELECT id || ' ' || b FROM g ORDER BY id"), ["1 2", "2 3"]);
+    // The same where the table exists, from the first run on.
+    let env = Environment::new();
+    env.sqlite(source);
+    env.query(
+        "CREATE TABLE g (id int8, a int8, note text, b int8 GENERATED ALWAYS AS (a + 1) STORED)",
+    );
+    let refused = ["table g", "column a", "DROP EXPRESSION"];
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+    run(&env, "").expect(65);
+    run(&env, "[tables.g.columns.a]\nmisfits = 'null'").expect(78).saying(&refused);
+}
+
+#[test]
+fn what_was_set_aside_is_read_from_the_source_that_was_copied() {
+    let env = prepared();
+    run(&env, "").expect(65);
+    let file = env.path("pipeline.toml");
+    let said = "[tables.trades.columns.note]\nmisfits = 'null'";
+    std::fs::write(&file, format!("{}{said}", std::fs::read_to_string(&file).unwrap())).unwrap();
+    let mut command = env.command();
+    command.args(["run", "--no-capture"]).arg(&file).env("LITEFERRY_FAIL", "constraints-gone=stop");
+    let running = env.spawn(command);
+    running.wait_stopped();
+    env.sqlite("UPDATE trades SET note = 'another' WHERE id = 7");
+    running.signal(rustix::process::Signal::CONT);
+    running.wait().expect(66).saying(&["table trades", "the source changed"]);
+}

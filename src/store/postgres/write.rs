@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{Column, FormException, Misfit, TableSchema};
+use crate::pipeline::Spool;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
@@ -84,9 +85,9 @@ pub struct Copied {
     /// Rows that were sent.
     pub sent: u64,
     /// Cells that did not fit.
-    pub misfits: Vec<Misfit>,
+    pub misfits: Spool<Misfit>,
     /// Cells that are written otherwise than their columns' forms say.
-    pub exceptions: Vec<FormException>,
+    pub exceptions: Spool<FormException>,
 }
 
 /// Copies rows, and completes their chunk in the ledger.
@@ -107,8 +108,8 @@ fn copy_all(
             "look for a trigger of the target's table that leaves rows out, and disable it",
         ));
     }
-    ledger::note_misfits(session, lease, table, loaded.chunk, &misfits)?;
-    ledger::note_exceptions(session, lease, table, loaded.chunk, &exceptions)?;
+    ledger::note_misfits(session, lease, table, loaded.chunk, misfits)?;
+    ledger::note_exceptions(session, lease, table, loaded.chunk, exceptions)?;
     ledger::complete_chunk(session, lease, &loaded)
 }
 

@@ -8,6 +8,7 @@ use super::connection::Refused;
 use super::wide::Seen;
 use crate::error::{Class, Error, Result};
 use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
+use crate::pipeline::spool::Record;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
@@ -121,7 +122,9 @@ impl<'t> BatchBuilder<'t> {
     #[cold]
     fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Seen<'_, '_>) -> Result<()> {
         let (row, cell) = (row_name(self.table, row)?, raw(cell));
-        self.exceptions.push(FormException { row, column, cell });
+        let exception = FormException { row, column, cell };
+        self.bytes += exception.size();
+        self.exceptions.push(exception);
         Ok(())
     }
 
@@ -139,7 +142,6 @@ impl<'t> BatchBuilder<'t> {
             return Ok(());
         };
         let cell = raw(cell);
-        self.bytes += cell.bytes.len();
         match column.misfits {
             Remedy::Null => builder.append_null(),
             Remedy::Default => {
@@ -160,7 +162,9 @@ impl<'t> BatchBuilder<'t> {
             }
         }
         let (column, remedy) = (position, column.misfits);
-        self.misfits.push(Misfit { row: name, column, cell, reason: reason.into(), remedy });
+        let misfit = Misfit { row: name, column, cell, reason: reason.into(), remedy };
+        self.bytes += misfit.size();
+        self.misfits.push(misfit);
         Ok(())
     }
 

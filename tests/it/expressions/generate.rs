@@ -54,10 +54,10 @@ impl Writer<'_> {
             return self.anything(depth);
         }
         let Some(depth) = depth.checked_sub(1) else {
-            return self
-                .dice
-                .pick(&["b", "b = 1", "0 = b", "i", "s IS NULL", "NOT b", "f", "NULL", "true"])
-                .into();
+            let atoms = ["b", "b = 1", "0 = b", "i", "s IS NULL", "NOT b", "NULL", "true", "f"];
+            // Whole numbers beyond 2^53 are compared with doubles in another way.
+            let atoms = &atoms[..atoms.len() - usize::from(self.wide)];
+            return self.dice.pick(atoms).into();
         };
         match self.dice.below(16) {
             0 => format!("{} AND {}", self.condition(depth), self.condition(depth)),

@@ -5,6 +5,7 @@ use super::super::session::Session;
 use super::{Lease, number};
 use crate::error::Result;
 use crate::model::{FormException, TableSchema};
+use crate::pipeline::Spool;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS liteferry.form_exception (
@@ -21,21 +22,26 @@ CREATE INDEX IF NOT EXISTS form_exception_row ON liteferry.form_exception (migra
 
 /// Exceptions in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 4096;
-const BYTES_AT_ONCE: usize = 1024 * 1024;
+const BYTES_AT_ONCE: u64 = 1024 * 1024;
 
 /// Notes exceptions in the caller's transaction.
 ///
 /// # Errors
 ///
-/// What the server says.
+/// What the server says; a temporary file that cannot be read.
 pub fn note_exceptions(
     session: &Session,
     lease: Lease,
     table: &TableSchema,
     chunk: usize,
-    exceptions: &[FormException],
+    exceptions: Spool<FormException>,
 ) -> Result<()> {
-    for some in super::slices(exceptions, ROWS_AT_ONCE, BYTES_AT_ONCE, |one| one.cell.bytes.len()) {
+    let mut exceptions = exceptions.read()?;
+    loop {
+        let some = exceptions.next_some(ROWS_AT_ONCE, BYTES_AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
+        }
         let name = |one: &FormException| table.columns.get(one.column).map(|c| c.target.as_str());
         let keys: Vec<_> = some.iter().map(|one| one.row.to_bytes()).collect();
         let columns: Vec<_> = some.iter().map(|one| name(one).unwrap_or_default()).collect();
@@ -49,5 +55,4 @@ pub fn note_exceptions(
             &[&lease.migration, &table.target, &number(chunk)?, &keys, &columns, &classes, &values],
         )?;
     }
-    Ok(())
 }

@@ -337,23 +337,6 @@ pub fn set_stamp(session: &Session, lease: Lease, stamp: &str) -> Result<()> {
     if updated == 1 { Ok(()) } else { Err(fenced()) }
 }
 
-/// Cuts what is to be noted so that no statement is large.
-fn slices<T>(all: &[T], count: usize, bytes_max: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let mut slices = Vec::new();
-    let mut rest = all;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = rest.iter().take(count).take_while(|one| {
-            bytes += size(one);
-            bytes <= bytes_max
-        });
-        let (some, more) = rest.split_at(fits.count().max(1).min(rest.len()));
-        slices.push(some);
-        rest = more;
-    }
-    slices
-}
-
 /// One value of a row of the ledger.
 pub(in crate::store::postgres) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
     row: Option<&'r Row>,

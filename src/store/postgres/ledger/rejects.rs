@@ -4,6 +4,7 @@ use super::super::session::Session;
 use super::{Lease, column, number};
 use crate::error::Result;
 use crate::model::{Misfit, RowName, TableSchema};
+use crate::pipeline::Spool;
 use std::collections::BTreeSet;
 
 pub(super) const TABLES: &str = "
@@ -44,15 +45,20 @@ pub struct MisfitCount {
 ///
 /// # Errors
 ///
-/// What the server says.
+/// What the server says; a temporary file that cannot be read.
 pub fn note_misfits(
     session: &Session,
     lease: Lease,
     table: &TableSchema,
     chunk: usize,
-    misfits: &[Misfit],
+    misfits: Spool<Misfit>,
 ) -> Result<()> {
-    for some in super::slices(misfits, ROWS_AT_ONCE, BYTES_AT_ONCE, |one| one.cell.bytes.len()) {
+    let mut misfits = misfits.read()?;
+    loop {
+        let some = misfits.next_some(ROWS_AT_ONCE, BYTES_AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
+        }
         let column = |misfit: &Misfit| table.columns.get(misfit.column).map(|c| c.target.as_str());
         let keys: Vec<_> = some.iter().map(|misfit| misfit.row.to_bytes()).collect();
         let rows: Vec<_> = some.iter().map(|misfit| shown(&misfit.row)).collect();
@@ -82,12 +88,11 @@ pub fn note_misfits(
             ],
         )?;
     }
-    Ok(())
 }
 
 /// Misfits in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 1000;
-const BYTES_AT_ONCE: usize = 1024 * 1024;
+const BYTES_AT_ONCE: u64 = 1024 * 1024;
 
 /// A row's name as text that the server can hold.
 fn shown(row: &RowName) -> String {
