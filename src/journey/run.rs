@@ -348,7 +348,7 @@ impl Run<'_> {
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
         // What is loaded was loaded by the plan as it was.
         let plan = self.migrated.begun.as_deref().unwrap_or(&self.migrated.plan);
-        touched::check_unchanged(self.inspected, plan, &loaded, self.setting)?;
+        self.check_unchanged(plan, &loaded, link)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
             Error::internal("the source's stamp cannot be written down").because(error)
         })?;
@@ -361,8 +361,15 @@ impl Run<'_> {
         anew::replace(begun, &self.migrated.plan, self.lease, link)
     }
 
-    fn check_unchanged(self, loaded: &[LoadedChunk]) -> Result<()> {
-        touched::check_unchanged(self.inspected, &self.migrated.plan, loaded, self.setting)
+    fn check_unchanged(
+        self,
+        plan: &Plan,
+        loaded: &[LoadedChunk],
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        let misfits = reject::misfits(plan, link, self.lease.migration)?;
+        let undecided = reject::undecided(plan, &misfits);
+        touched::check_unchanged(self.inspected, [plan, &undecided], loaded, self.setting)
     }
 
     fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
@@ -411,7 +418,7 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
             // Touched, but perhaps only by a checkpoint.
-            self.check_unchanged(&loaded?)?;
+            self.check_unchanged(plan, &loaded?, link)?;
             stamp = now;
         }
         Err(told)

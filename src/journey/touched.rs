@@ -2,15 +2,18 @@
 
 use super::{Setting, inspect::Inspected, snapshot};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Chunk, SourceTable, Stretch};
+use crate::model::{Chunk, DigestSum, SourceTable, Stretch};
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, PlannedTable};
 use crate::proof::Summing;
 use crate::store::postgres::ledger::LoadedChunk;
 use crate::store::sqlite::content;
+use crate::store::sqlite::read::Reader;
 
 /// Reads the whole source again: it must be what the census saw, and what was loaded since. Tables of which the census
 /// was a sample may be anything while no row of them is loaded.
+///
+/// `undecided` is the plan as it was when rows were set aside: chunks with such rows may be as either plan has them.
 ///
 /// Both are asked, because a change that was undone meanwhile may have been loaded in between.
 ///
@@ -19,7 +22,7 @@ use crate::store::sqlite::content;
 /// [`Class::SourceChanged`] with the table and the rows that changed, or with one of which that cannot be told.
 pub(super) fn check_unchanged(
     inspected: &Inspected,
-    plan: &Plan,
+    [plan, undecided]: [&Plan; 2],
     loaded: &[LoadedChunk],
     setting: Setting<'_>,
 ) -> Result<()> {
@@ -28,7 +31,7 @@ pub(super) fn check_unchanged(
         "the source file was touched: it is compared with what the census saw".into(),
     ));
     compare_stretches(inspected, plan, setting)?;
-    compare_chunks(inspected, plan, loaded, setting)
+    compare_chunks(inspected, [plan, undecided], loaded, setting)
 }
 
 /// That the source changed, and what to do.
@@ -78,25 +81,42 @@ fn compare_stretches(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -
 
 fn compare_chunks(
     inspected: &Inspected,
-    plan: &Plan,
+    plans @ [begun, _]: [&Plan; 2],
     loaded: &[LoadedChunk],
     setting: Setting<'_>,
 ) -> Result<()> {
     let readers = inspected.readers(setting.workers)?;
     workers::over(loaded, readers, setting.stop, |reader, loaded| {
-        let number = plan.tables.iter().position(|table| table.schema.target == loaded.table);
-        let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
-        let range = table
-            .chunks
-            .get(loaded.chunk)
-            .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
-        let chunk =
-            Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
-        let mut now = Summing::new(table);
-        snapshot::read_source(reader, table, &chunk, &mut now, setting)?;
-        if now.finish()?.total() == loaded.sum { Ok(()) } else { Err(changed()) }
+        let plans = plans.iter().take(if loaded.rejected > 0 { 2 } else { 1 });
+        for plan in plans {
+            if sum_now(reader, plan, loaded, setting)? == loaded.sum {
+                return Ok(());
+            }
+        }
+        let mut tables = begun.tables.iter().map(|table| &table.schema);
+        let table = tables.find(|table| table.target == loaded.table);
+        Err(changed())
             .at(|| format!("chunk {}", loaded.chunk))
-            .at(|| format!("table {}", table.source))
+            .at(|| format!("table {}", table.map_or(&loaded.table, |table| &table.source)))
     })
     .map(drop)
+}
+
+/// The sum of a chunk as this plan reads it from the source as it is.
+fn sum_now(
+    reader: &Reader,
+    plan: &Plan,
+    loaded: &LoadedChunk,
+    setting: Setting<'_>,
+) -> Result<DigestSum> {
+    let number = plan.tables.iter().position(|table| table.schema.target == loaded.table);
+    let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
+    let range = table
+        .chunks
+        .get(loaded.chunk)
+        .ok_or_else(|| Error::internal("a chunk that is not in the plan"))?;
+    let chunk = Chunk { table: number.unwrap_or_default(), number: loaded.chunk, range: *range };
+    let mut now = Summing::new(table);
+    snapshot::read_source(reader, table, &chunk, &mut now, setting)?;
+    Ok(now.finish()?.total())
 }

@@ -391,3 +391,17 @@ fn what_was_set_aside_is_read_from_the_source_that_was_copied() {
     running.signal(rustix::process::Signal::CONT);
     running.wait().expect(66).saying(&["table trades", "the source changed"]);
 }
+
+#[test]
+fn a_decision_that_the_target_refused_does_not_make_a_touched_source_a_changed_one() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE k (id INTEGER PRIMARY KEY, v INTEGER UNIQUE); INSERT INTO k VALUES (1, 1), (2, 'bad')",
+    );
+    let said = |more: &str| format!("[tables.k.columns]\nv = {{ type = 'int8'{more} }}");
+    run(&env, &said("")).expect(65);
+    run(&env, &said(", misfits = 'default', default = 1")).expect(78);
+    env.sqlite("VACUUM");
+    run(&env, &said(", misfits = 'default', default = 99")).expect(0);
+    assert_eq!(env.column("SELECT v FROM k ORDER BY id"), ["1", "99"]);
+}
