@@ -98,10 +98,10 @@ fn fail(seed: u64, bytes: &[u8], what: &str) -> ! {
 /// Everything that a run does with a source before the target sees it.
 fn read_all(path: &Path) -> Result<u64> {
     let pipeline = Pipeline::of(path, "local");
-    let inspected = Inspected::open(&pipeline)?;
     let (stop, budget) = (Stop::default(), Budget::new(64 << 20));
+    let inspected = Inspected::open(&pipeline, &stop)?;
     let setting = Setting { stop: &stop, progress: &Quiet, workers: 1, budget: &budget };
-    let plan = inspected.plan(&pipeline, setting)?;
+    let plan = inspected.plan(&pipeline, &[], setting)?;
     plan.to_json()?;
     let readers = inspected.readers(1)?;
     let mut rows = Count(0);
