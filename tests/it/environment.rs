@@ -116,6 +116,14 @@ impl Environment {
         Session::open(&self.url())
     }
 
+    /// Gives the database settings for all sessions to come.
+    pub(crate) fn set(&self, settings: &[&str]) {
+        let database = self.value("SELECT current_database()");
+        for setting in settings {
+            self.query(&format!("ALTER DATABASE {database} SET {setting}"));
+        }
+    }
+
     /// Runs SQL in the target, and gives the rows of its last query.
     #[track_caller]
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {

@@ -184,17 +184,14 @@ fn neither_the_order_nor_the_settings_of_a_database_change_anything() {
     );
     let options = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'";
     let env = Environment::with_database(if sorts { options } else { "" });
-    let database = env.value("SELECT current_database()");
-    for setting in [
+    env.set(&[
         "TimeZone = 'Asia/Tokyo'",
         "DateStyle = 'SQL, DMY'",
         "extra_float_digits = 0",
         "bytea_output = 'escape'",
         "standard_conforming_strings = off",
         "client_encoding = 'LATIN1'",
-    ] {
-        env.query(&format!("ALTER DATABASE {database} SET {setting}"));
-    }
+    ]);
     env.sqlite(ZOO_SQL);
     env.sqlite("CREATE TABLE sorted (v TEXT PRIMARY KEY, w VARCHAR(9)); INSERT INTO sorted VALUES ('B_a', 'x'), ('_aB', 'y'), ('a', 'z'), ('b', NULL)");
     env.run(&[]).expect(0);

@@ -23,15 +23,12 @@ fn run(env: &Environment, columns: &str) -> Done {
 /// A database whose settings bend what goes through texts: other days, fewer digits, another zone.
 fn bent() -> Environment {
     let env = Environment::new();
-    let database = env.value("SELECT current_database()");
-    for setting in [
+    env.set(&[
         "TimeZone = 'Asia/Tokyo'",
         "DateStyle = 'SQL, DMY'",
         "extra_float_digits = 0",
         "bytea_output = 'escape'",
-    ] {
-        env.query(&format!("ALTER DATABASE {database} SET {setting}"));
-    }
+    ]);
     env
 }
 
