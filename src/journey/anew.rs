@@ -1,4 +1,5 @@
-//! Columns that are widened after the first run: their tables are planned, made and loaded again, and no others.
+//! What the user decides after the first run: the plan with it. Where a column is widened, its table is planned, made and
+//! loaded again, and no other.
 //!
 //! What is there goes, and what comes is made, in one transaction with the new plan: whoever dies leaves either the one
 //! or the other, and the load goes on as any other.
@@ -16,12 +17,30 @@ use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use std::collections::BTreeSet;
 
+/// The plan with what the user says now about misfits; none where that is what it says already.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where that cannot be done any more; [`Class::SourceChanged`].
+pub(super) fn plan(
+    begun: &Plan,
+    inspected: &Inspected,
+    pipeline: &Pipeline,
+    misfits: &[Misfits],
+    setting: Setting<'_>,
+) -> Result<Option<Plan>> {
+    let widened = widened(begun, inspected, pipeline, misfits, setting)?;
+    // What is said of the other tables may have changed at the same time.
+    let before = widened.as_ref().unwrap_or(begun);
+    Ok(reject::decided_anew(before, inspected, pipeline, misfits)?.or(widened))
+}
+
 /// The plan in which the columns are wide that the user wants widened now; none where there are no others than before.
 ///
 /// # Errors
 ///
 /// [`Class::Undecided`] where one cannot be widened, or was and shall be so no more; [`Class::SourceChanged`].
-pub(super) fn plan(
+fn widened(
     begun: &Plan,
     inspected: &Inspected,
     pipeline: &Pipeline,
@@ -48,9 +67,7 @@ pub(super) fn plan(
             return Err(touched::changed().at(format!("table {name}")));
         }
     }
-    let plan = begun.with_anew(fresh, &wanted)?;
-    // What is said of the other tables may have changed at the same time.
-    Ok(Some(reject::decided_anew(&plan, inspected, pipeline, misfits)?.unwrap_or(plan)))
+    begun.with_anew(fresh, &wanted).map(Some)
 }
 
 /// The tables with columns to be widened: those that do not hold what the census saw, or the load.
@@ -90,9 +107,9 @@ fn wanted(begun: &Plan, pipeline: &Pipeline, misfits: &[Misfits]) -> Result<BTre
     Ok(wanted)
 }
 
-/// What becomes of the tables, one line each.
+/// What becomes of tables that are there, one line each.
 pub(super) fn announced(begun: &Plan, plan: &Plan) -> Vec<String> {
-    let lines = plan.anew(begun).into_iter().map(|(old, new)| {
+    let again = plan.anew(begun).into_iter().map(|(old, new)| {
         let columns = old.columns.iter().zip(new.schema.columns.iter().zip(&new.columns));
         let widened = columns.filter(|(old, (_, new))| new.widened && !old.widened);
         let widened: Vec<_> = widened
@@ -104,7 +121,13 @@ pub(super) fn announced(begun: &Plan, plan: &Plan) -> Vec<String> {
             widened.join(", ")
         )
     });
-    lines.collect()
+    let nullable = plan.let_null_since(begun).map(|(table, column)| {
+        format!(
+            "table {}: the column {} is NOT NULL no more, because NULL takes the place of values that do not fit",
+            table.source, column.source
+        )
+    });
+    again.chain(nullable).collect()
 }
 
 /// Puts `plan` in the place of the plan that has `begun`, and its tables in the place of those that are there.
@@ -129,13 +152,19 @@ pub(super) fn replace(begun: &Plan, plan: &Plan, lease: Lease, link: &mut Link<'
 }
 
 fn make_again(begun: &Plan, plan: &Plan, lease: Lease, session: &Session) -> Result<()> {
+    let done = ledger::done_steps(session, lease.migration)?;
+    let is_made = done.iter().any(|(step, _)| step == "tables");
+    if is_made {
+        let statements =
+            plan.let_null_since(begun).map(|(table, column)| anew::let_null(table, column));
+        define::make(session, statements.collect::<Vec<_>>().iter().map(String::as_str))?;
+    }
     let pairs = plan.anew(begun);
     if pairs.is_empty() {
         return Ok(());
     }
     ledger::set_phase(session, lease, "planned")?;
-    let done = ledger::done_steps(session, lease.migration)?;
-    if done.iter().all(|(step, _)| step != "tables") {
+    if !is_made {
         return Ok(());
     }
     for (old, _) in &pairs {

@@ -136,7 +136,7 @@ impl Inspected {
             let schema_hash = &self.schema_hash;
             let facts = Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart };
             let plan = plan::build(&facts)?;
-            plan.tables.iter().try_for_each(|table| check_remedies(&table.schema))?;
+            plan.tables.iter().try_for_each(check_remedies)?;
             if self.source.accepts_corrupt() {
                 // Keys may be broken in the source already.
                 return Ok(plan);

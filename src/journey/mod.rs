@@ -2,6 +2,7 @@
 
 mod anew;
 mod aside;
+mod begin;
 pub mod check;
 mod collide;
 pub mod demo;

@@ -1,9 +1,9 @@
 //! The plan without the deed: what would be done, what drops it again, what both ends are like, and what the
 //! application must change.
 
+use super::begin::{check_target_free, drop_sql};
 use super::check::{Checks, check};
 use super::inspect::Inspected;
-use super::run::{check_target_free, drop_sql};
 use super::{Setting, anew, aside, reject};
 use crate::config::Pipeline;
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub struct Planned {
     pub drop_sql: String,
     /// Whether a run of this plan has begun.
     pub begun: bool,
-    /// The tables that the next run drops and loads again, and why.
+    /// What the next run changes of the tables that are there, and why.
     pub anew: Vec<String>,
     /// What both ends are like.
     pub checks: Checks,
@@ -83,7 +83,7 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
     })
 }
 
-/// The plan of a run that has begun, with the tables that the pipeline file wants widened by now.
+/// The plan of a run that has begun, with what the pipeline file says by now.
 fn anew(
     migration: &Migration,
     inspected: &Inspected,

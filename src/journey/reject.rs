@@ -4,9 +4,9 @@ use super::inspect::Inspected;
 use super::{Setting, aside, index, snapshot};
 use crate::config::{ColumnSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Chunk, Column, Remedy, TableSchema};
+use crate::model::{Chunk, Column, Remedy};
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, generated, types};
+use crate::plan::{Plan, PlannedTable, generated, types};
 use crate::status::Misfits;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
@@ -50,17 +50,17 @@ pub(super) fn decided_anew(
     let mut plan = begun.clone();
     for table in &mut plan.tables {
         let name = table.schema.source.clone();
+        let of_table = || misfits.iter().filter(|misfit| misfit.table == name);
         for column in &mut table.schema.columns {
-            let handled = misfits.iter().any(|misfit| {
-                misfit.table == name
-                    && misfit.column == column.source
-                    && misfit.policy == column.misfits.name()
-            });
+            let mut of_column = of_table().filter(|misfit| misfit.column == column.source);
+            let handled = of_column.any(|misfit| misfit.policy == column.misfits.name());
             decide(column, pipeline.column(&name, &column.source), handled)
                 .at(|| format!("column {}", column.source))
                 .at(|| format!("table {name}"))?;
         }
-        check_remedies(&table.schema)?;
+        let has_misfits = |column: &Column| of_table().any(|misfit| misfit.column == column.source);
+        let_null(table, has_misfits);
+        check_remedies(table)?;
     }
     let changed = plan.tables.iter().zip(&begun.tables).filter(|(now, before)| now != before);
     for (table, _) in changed {
@@ -106,13 +106,33 @@ fn decide(column: &mut Column, said: Option<&ColumnSection>, handled: bool) -> R
     Ok(())
 }
 
+/// Lets those columns of a table that is created be NULL in which NULL takes the place of values; a key's cannot be.
+fn let_null(table: &mut PlannedTable, has_misfits: impl Fn(&Column) -> bool) {
+    if table.existing.is_some() {
+        return;
+    }
+    for position in 0..table.schema.columns.len() {
+        let has_strays = table.columns.get(position).is_some_and(|report| report.strays > 0);
+        let nulled = table.schema.columns.get(position).is_some_and(|column| {
+            column.not_null && column.misfits == Remedy::Null && (has_strays || has_misfits(column))
+        });
+        if nulled && !table.schema.key.contains(&position) {
+            table.let_null(position);
+        }
+    }
+}
+
 /// Makes sure that columns can hold what takes the place of their misfits.
 ///
 /// # Errors
 ///
 /// [`Class::Undecided`] where one cannot.
-pub(super) fn check_remedies(table: &TableSchema) -> Result<()> {
+pub(super) fn check_remedies(planned: &PlannedTable) -> Result<()> {
+    let table = &planned.schema;
     for (position, column) in table.columns.iter().enumerate() {
+        let report = planned.columns.get(position);
+        let may_have_misfits =
+            planned.sample.is_some() || report.is_some_and(|report| report.strays > 0);
         let refuse = |what: &str| {
             Err(Error::new(Class::Undecided, what)
                 .todo("say something else about this column's `misfits` in the pipeline file"))
@@ -120,7 +140,12 @@ pub(super) fn check_remedies(table: &TableSchema) -> Result<()> {
             .at(|| format!("table {}", table.source))
         };
         match column.misfits {
-            Remedy::Null if column.not_null || table.key.contains(&position) => {
+            Remedy::Null if table.key.contains(&position) => {
+                refuse(
+                    "NULL cannot take the place of its misfits, because it is of the primary key",
+                )?;
+            }
+            Remedy::Null if column.not_null && may_have_misfits => {
                 refuse("NULL cannot take the place of its misfits, because it is NOT NULL")?;
             }
             Remedy::Default if !holds_default(column)? => {

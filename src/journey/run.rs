@@ -1,10 +1,10 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
+use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::identifier::{literal, quoted};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop};
@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::status::{Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::failure::Moment;
-use crate::store::postgres::ledger::{self, Lease, LoadedChunk, Migration, NewMigration};
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, session::Session};
 use crate::store::sqlite::connection::FileStamp;
@@ -95,200 +95,6 @@ fn command_words(until: Option<Until>) -> &'static str {
         Some(Until::Snapshot) => "run --no-capture --until snapshot",
         Some(Until::Indexes) => "run --no-capture --until indexes",
     }
-}
-
-/// A migration that has begun.
-#[derive(Debug)]
-pub(super) struct Migrated {
-    pub(super) id: i32,
-    pub(super) plan: Plan,
-    pub(super) plan_hash: String,
-    pub(super) phase: String,
-    stamp: FileStamp,
-    /// The ledger's plan, where this one differs from it.
-    begun: Option<Box<Plan>>,
-}
-
-impl Migrated {
-    /// The migration of this pipeline file, from the ledger; it must have begun.
-    pub(super) fn find(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Self> {
-        Self::look_up(link, pipeline)?.ok_or_else(|| {
-            let (name, schema) = (pipeline.name(), &pipeline.target.schema);
-            Error::new(
-                Class::Undecided,
-                format!("no migration `{name}` into the schema {schema} has begun"),
-            )
-            .todo("begin it with `liteferry run`")
-        })
-    }
-
-    fn look_up(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Option<Self>> {
-        let name = pipeline.name();
-        let found = link.with(|session| {
-            if !ledger::exists(session)? {
-                return Ok(None);
-            }
-            ledger::find(session, &name, &pipeline.target.schema)
-        })?;
-        found.as_ref().map(Self::of).transpose()
-    }
-
-    fn find_or_begin(
-        inspected: &Inspected,
-        pipeline: &Pipeline,
-        link: &mut Link<'_>,
-        setting: Setting<'_>,
-    ) -> Result<Self> {
-        if let Some(found) = Self::look_up(link, pipeline)? {
-            found.check_same_source(inspected, pipeline)?;
-            return found.decide_anew(inspected, pipeline, link, setting);
-        }
-        let target = link.with(|session| aside::find(session, inspected, pipeline))?;
-        let plan = inspected.plan(pipeline, &target, setting)?;
-        reach(Step::CensusTaken);
-        for warning in plan.warnings() {
-            setting.progress.tell(Event::Warning(warning));
-        }
-        let begun = Self::of(&link.with(|session| begin(session, inspected, &plan))?)?;
-        reach(Step::PlanBegun);
-        // Another run may have begun it meanwhile, with a plan of its own.
-        begun.check_same_source(inspected, pipeline)?;
-        Ok(begun)
-    }
-
-    fn of(migration: &Migration) -> Result<Self> {
-        let stamp = serde_json::from_str(&migration.source_stamp).map_err(|error| {
-            Error::internal("the source's stamp in the ledger cannot be read").because(error)
-        })?;
-        Ok(Self {
-            id: migration.id,
-            plan: Plan::from_json(&migration.plan)?,
-            plan_hash: migration.plan_hash.clone(),
-            phase: migration.phase.clone(),
-            stamp,
-            begun: None,
-        })
-    }
-
-    /// Takes over what the user says now about misfits.
-    fn decide_anew(
-        self,
-        inspected: &Inspected,
-        pipeline: &Pipeline,
-        link: &mut Link<'_>,
-        setting: Setting<'_>,
-    ) -> Result<Self> {
-        let misfits = reject::misfits(&self.plan, link, self.id)?;
-        let plan = match anew::plan(&self.plan, inspected, pipeline, &misfits, setting)? {
-            Some(plan) => {
-                let tell = |line| setting.progress.tell(Event::Warning(line));
-                anew::announced(&self.plan, &plan).into_iter().for_each(tell);
-                Some(plan)
-            }
-            None => reject::decided_anew(&self.plan, inspected, pipeline, &misfits)?,
-        };
-        let Some(plan) = plan else { return Ok(self) };
-        Ok(Self { plan_hash: plan.hash()?, begun: Some(Box::new(self.plan)), plan, ..self })
-    }
-
-    /// Makes sure that the plan is still of this source's schema and of this pipeline file.
-    pub(super) fn check_same_source(
-        &self,
-        inspected: &Inspected,
-        pipeline: &Pipeline,
-    ) -> Result<()> {
-        let begin_again =
-            "drop what was created with the SQL that `liteferry plan` prints, and begin again";
-        if self.plan.settings != pipeline.settings_hash() {
-            return Err(Error::new(
-                Class::Undecided,
-                "the pipeline file says something else than when this migration began",
-            )
-            .todo(format!("restore it, or {begin_again}")));
-        }
-        if self.plan.source_schema != inspected.schema_hash {
-            return Err(Error::new(
-                Class::SourceChanged,
-                "the source's schema is another one than when this migration began",
-            )
-            .todo(begin_again));
-        }
-        Ok(())
-    }
-}
-
-/// Writes the plan down where the target is free, and gives the migration that there is then.
-fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
-    let stamp = serde_json::to_string(&inspected.stamp).map_err(|error| {
-        Error::internal("the source's stamp cannot be written down").because(error)
-    })?;
-    let (json, hash) = (plan.to_json()?, plan.hash()?);
-    let path = inspected.source.path().to_string_lossy();
-    let new = NewMigration {
-        name: &plan.name,
-        target_schema: &plan.target_schema,
-        source_path: &path,
-        source_stamp: &stamp,
-        plan: &json,
-        plan_hash: &hash,
-        drop_sql: &drop_sql(plan, !define::schema_exists(session, &plan.target_schema)?)?,
-    };
-    session.transaction(|session| {
-        ledger::install(session)?;
-        if ledger::begin(session, &new)? {
-            check_target_free(session, plan)?;
-            aside::check_as_found(session, plan)?;
-        }
-        reach(Step::PlanWritten);
-        Ok(())
-    })?;
-    ledger::find(session, &plan.name, &plan.target_schema)?
-        .ok_or_else(|| Error::internal("a migration that began is gone"))
-}
-
-/// Refuses to write where something else is.
-///
-/// # Errors
-///
-/// [`Class::Undecided`] naming what is in the way.
-pub fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
-    let taken = define::relations_in_the_way(session, &plan.target_schema, &plan.relations())?;
-    if taken.is_empty() {
-        return Ok(());
-    }
-    let what = format!(
-        "the target's schema {} has relations or types of these names already: {}",
-        plan.target_schema,
-        taken.join(", ")
-    );
-    Err(Error::new(Class::Undecided, what)
-        .todo("rename or drop what has them, or give another `schema` in the pipeline file"))
-}
-
-/// The SQL that drops exactly what a run creates, and gives back what existed.
-///
-/// # Errors
-///
-/// A name that cannot be written.
-pub fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
-    let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = format!("BEGIN;\n{}", aside::give_back_sql(plan)?);
-    let tables = plan.drop_tables();
-    if !tables.is_empty() {
-        sql.push_str(&format!("{tables};\n"));
-    }
-    if creates_schema {
-        sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", quoted(&plan.target_schema)));
-    }
-    sql.push_str(&format!(
-        "DELETE FROM liteferry.migration WHERE name = {} AND target_schema = {};\n\
-         DO $$ BEGIN\n    \
-         IF NOT EXISTS (SELECT FROM liteferry.migration) THEN DROP SCHEMA liteferry CASCADE; END IF;\n\
-         END $$;\nCOMMIT;\n",
-        literal(&plan.name).map_err(unwritable)?,
-        literal(&plan.target_schema).map_err(unwritable)?,
-    ));
-    Ok(sql)
 }
 
 /// One run under its lease.
@@ -375,7 +181,7 @@ impl Run<'_> {
     fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
         let plan = &self.migrated.plan;
         self.setting.progress.tell(Event::Phase(Phase::Schema));
-        let schema = format!("CREATE SCHEMA {}", quoted(&plan.target_schema));
+        let schema = plan.create_schema();
         link.with(|session| {
             let missing = !define::schema_exists(session, &plan.target_schema)?;
             let tables: Vec<_> = plan.create_tables().collect();

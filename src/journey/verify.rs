@@ -1,10 +1,10 @@
 //! Verification: both stores read afresh, compared group by group, and narrowed to the keys that differ.
 
 use super::Setting;
+use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::prove::{self, Counting, over_target};
 use super::reject;
-use super::run::Migrated;
 use super::snapshot::{self, table_of};
 use crate::config::Pipeline;
 use crate::error::{Error, Result};

@@ -3,8 +3,8 @@
 
 use super::{Plan, PlannedTable, Step, ddl};
 use crate::error::{Class, Error, Result};
-use crate::model::Column;
 use crate::model::identifier::quoted;
+use crate::model::{Column, TableSchema};
 use std::collections::BTreeSet;
 
 impl Plan {
@@ -39,6 +39,20 @@ impl Plan {
         pairs.filter(|(old, new)| !is_made_alike(old, new)).collect()
     }
 
+    /// The columns of tables that stay, which are NOT NULL in `begun`, the plan before, and are not in this one.
+    pub fn let_null_since<'p>(
+        &'p self,
+        begun: &'p Self,
+    ) -> impl Iterator<Item = (&'p TableSchema, &'p Column)> {
+        let pairs = begun.tables.iter().zip(&self.tables);
+        let stay = pairs.filter(|(old, new)| is_made_alike(old, new));
+        stay.flat_map(|(old, new)| {
+            let columns = old.schema.columns.iter().zip(&new.schema.columns);
+            let changed = columns.filter(|(old, new)| old.not_null && !new.not_null);
+            changed.map(|(_, column)| (&new.schema, column))
+        })
+    }
+
     /// Foreign keys of this plan that the plan `later` does not have so.
     pub fn foreign_keys_gone<'p>(&'p self, later: &'p Self) -> impl Iterator<Item = &'p Step> {
         self.foreign_keys.iter().filter(|step| !later.foreign_keys.contains(step))
@@ -57,6 +71,22 @@ impl Plan {
             quoted(&step.name)
         )
     }
+}
+
+impl PlannedTable {
+    /// Lets a column be NULL in a table that is created, whether it is there already or not.
+    pub fn let_null(&mut self, position: usize) {
+        let Some(column) = self.schema.columns.get_mut(position) else { return };
+        column.not_null = false;
+        let column = column.clone();
+        self.create = format!("{};\n{}", self.create, let_null(&self.schema, &column));
+    }
+}
+
+/// The statement that lets a column be NULL.
+pub fn let_null(table: &TableSchema, column: &Column) -> String {
+    let (schema, name) = (quoted(&table.target_schema), quoted(&table.target));
+    format!("ALTER TABLE {schema}.{name} ALTER COLUMN {} DROP NOT NULL", quoted(&column.target))
 }
 
 /// Statements that drop tables with all that belongs to them, and nothing that others made of them.

@@ -333,6 +333,11 @@ impl Plan {
         self.created().flat_map(ddl::enums)
     }
 
+    /// The SQL that creates the target's schema.
+    pub fn create_schema(&self) -> String {
+        format!("CREATE SCHEMA {}", quoted(&self.target_schema))
+    }
+
     /// The SQL that creates the enums and then the tables, one statement after the other.
     pub fn create_tables(&self) -> impl Iterator<Item = String> {
         let tables = self.created().map(|table| table.create.clone());

@@ -62,7 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Where SQL may be made.
 const SQL_ROOMS: [&str; 5] =
-    ["src/plan/", "src/store/", "src/sql.rs", "src/journey/aside.rs", "src/journey/run.rs"];
+    ["src/plan/", "src/store/", "src/sql.rs", "src/journey/aside.rs", "src/journey/begin.rs"];
 
 /// What shows that a text is SQL.
 const SQL_WORDS: [&str; 13] = [

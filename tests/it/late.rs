@@ -189,6 +189,59 @@ fn rows_that_come_late_may_lack_parents_and_break_checks_as_those_of_a_first_run
     env.liteferry(&arguments(&env, "verify", &both)).expect(0);
 }
 
+const REQUIRED: &str = "
+    CREATE TABLE books (id INTEGER PRIMARY KEY, pages INTEGER NOT NULL, price REAL NOT NULL DEFAULT 9.5, code TEXT NOT NULL);
+    INSERT INTO books VALUES (1, 100, 1.5, 'a'), (2, x'fe', 2.5, 'b'), (3, 300, 3.5, x'ff'), (4, 400, x'00', 'd');";
+
+#[test]
+fn a_required_column_is_so_no_more_once_null_shall_take_the_place_of_its_misfits() {
+    let required = "SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_attribute
+                    WHERE attrelid = 'books'::regclass AND attnum > 0 AND attnotnull";
+    let one = "[tables.books.columns]\npages = { misfits = 'null' }\n";
+    let all = format!("{one}price = {{ misfits = 'null' }}\ncode = {{ misfits = 'null' }}");
+    let env = prepared(REQUIRED);
+    run(&env, "").expect(65);
+    assert_eq!(env.value(required), "code id pages price");
+    let plan = env.liteferry(&arguments(&env, "plan", one)).expect(0);
+    let told = plan.json()["anew"].to_string();
+    assert!(told.contains("table books: the column pages is NOT NULL no more"), "{told}");
+    assert_eq!(env.value(required), "code id pages price");
+    for step in ["anew-made", "anew-committed", "rejects-loaded"] {
+        dies(&env, one, step);
+    }
+    run(&env, one).expect(65);
+    assert_eq!(env.value(required), "code id price");
+    run(&env, &all).expect(0);
+    assert_eq!(
+        env.column(
+            "SELECT id FROM books WHERE pages IS NULL OR price IS NULL OR code IS NULL ORDER BY 1"
+        ),
+        ["2", "3", "4"]
+    );
+    assert_as_from_the_first_run(&env, REQUIRED, &all, 0);
+    // Before the tables are there it is the same.
+    let env = prepared(REQUIRED);
+    dies(&env, "", "plan-begun");
+    run(&env, &all).expect(0);
+    assert_as_from_the_first_run(&env, REQUIRED, &all, 0);
+}
+
+#[test]
+fn a_required_column_stays_so_where_nothing_is_replaced_by_null_or_the_table_existed() {
+    let said = "[tables.books.columns]\npages = { misfits = 'null' }\n";
+    let sound = "CREATE TABLE books (id INTEGER PRIMARY KEY, pages INTEGER NOT NULL); INSERT INTO books VALUES (1, 2)";
+    let env = prepared(sound);
+    run(&env, said).expect(0);
+    let required = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'books'::regclass AND attname = 'pages'";
+    assert_eq!(env.value(required), "t");
+    let env = prepared(REQUIRED);
+    env.query("CREATE TABLE books (id bigint, pages bigint NOT NULL, price float8, code text)");
+    run(&env, said).expect(78).saying(&["table books", "column pages", "it is NOT NULL"]);
+    run(&env, "").expect(65);
+    run(&env, said).expect(78).saying(&["table books", "column pages", "it is NOT NULL"]);
+    assert_eq!(env.value(required), "t");
+}
+
 #[test]
 fn what_takes_the_place_of_a_late_value_and_breaks_a_key_can_be_replaced_by_something_else() {
     let env = prepared(REFERRING);

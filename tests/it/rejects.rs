@@ -250,7 +250,7 @@ fn a_column_that_shall_fail_ends_the_run_before_anything_is_loaded() {
 #[test]
 fn a_remedy_that_the_column_cannot_take_is_refused() {
     for (settings, reason) in [
-        ("[tables.trades.columns.id]\nmisfits = 'null'", "NOT NULL"),
+        ("[tables.trades.columns.id]\nmisfits = 'null'", "of the primary key"),
         ("[tables.trades.columns.size]\nmisfits = 'default'\ndefault = 'many'", "default"),
         ("[tables.trades.columns.size]\nmisfits = 'default'", "default"),
     ] {

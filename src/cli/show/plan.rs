@@ -41,7 +41,7 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
     line("\n-- what comes after the load");
     plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
-    section("what the next run drops and loads again", &legibly(&planned.anew));
+    section("what the next run changes of what is there", &legibly(&planned.anew));
     section("what to look at", &legibly(&plan.warnings()));
     section("what is not carried over, as it stands in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));

@@ -39,7 +39,8 @@ fn a_run_that_is_killed_in_the_midst_of_its_chunks_keeps_those_that_are_committe
         let migration = stage.migration(&schema_of(step));
         migration.start_with(&format!("{}:20=kill", step.name())).end().expect_killed();
         let chunks = migration.loaded().chunks();
-        assert!((15..=20).contains(&chunks), "{step:?}: {chunks} chunks are committed");
+        // The other worker may have committed one more, and not have come to the step yet.
+        assert!((15..=21).contains(&chunks), "{step:?}: {chunks} chunks are committed");
         migration.arrive();
     }
 }
