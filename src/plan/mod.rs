@@ -29,6 +29,7 @@ pub use aside::PutAside;
 pub use build::{Facts, build};
 
 use crate::error::{Error, Result};
+use crate::model::identifier::quoted;
 use crate::model::{
     EnumType, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
 };
