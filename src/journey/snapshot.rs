@@ -162,12 +162,12 @@ fn move_chunk(
     Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
 }
 
-/// Copies those rows of a chunk that are named in `rows`, and adds them to what was loaded `before`.
+/// Copies those rows of a chunk that `rows` names in the source's order, and adds them to what was loaded `before`.
 pub(super) fn move_rows(
     reader: &Reader,
     table: &TableSchema,
     chunk: &Chunk,
-    rows: &BTreeSet<Vec<u8>>,
+    rows: Spool<Vec<u8>>,
     before: &LoadedChunk,
     copy: &mut CopyWriter<'_>,
 ) -> Result<Copied> {
@@ -175,14 +175,15 @@ pub(super) fn move_rows(
     let mut sender = Sender::new(table, loaded.as_ref())?;
     let mut loading = Loading { sums: Summing::new(table), copy };
     let mut aside = Aside::default();
-    reader.read_named::<Error>(table, chunk.range, rows, |batch| {
+    let named = rows.len();
+    reader.read_named::<Error>(table, chunk.range, &mut rows.read()?, |batch| {
         sender.send(&batch, &mut loading)?;
         aside.add(&batch)
     })?;
     sender.finish(&mut loading)?;
     let mut sums = loading.sums.finish()?;
     let sent = sums.total().rows;
-    if usize::try_from(sent + aside.rejected) != Ok(rows.len()) {
+    if sent + aside.rejected != named {
         return Err(touched::changed());
     }
     sums.merge_bytes(&before.groups)?;

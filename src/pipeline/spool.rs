@@ -1,5 +1,5 @@
-//! Cells that are told to the ledger after the rows of their chunk: packed, in memory while they are few, and else in
-//! one unnamed file, so that memory does not grow with their number.
+//! Cells that are told to the ledger after the rows of their chunk, and names of rows that it told: packed, in memory
+//! while they are few, and else in one unnamed file, so that memory does not grow with their number.
 
 use crate::error::{Class, Error, Result};
 use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, StorageClass};
@@ -66,6 +66,16 @@ impl<T: Record> Spool<T> {
         record.pack(&mut self.packed).map_err(unwritable)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.records
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
     /// Reads all of them, from the first on.
     ///
     /// # Errors
@@ -103,6 +113,14 @@ impl<T: Record> Unspooling<T> {
             self.records -= 1;
         }
         Ok(some)
+    }
+}
+
+impl<T: Record> Iterator for Unspooling<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_some(1, u64::MAX).map(|mut one| one.pop()).transpose()
     }
 }
 
@@ -145,6 +163,21 @@ impl Record for Misfit {
         let reason = unpack_text(packed)?;
         let remedy = Remedy::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
         Ok(Self { row, column, cell, reason, remedy })
+    }
+}
+
+/// The name of a row.
+impl Record for Vec<u8> {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.len()
+    }
+
+    fn pack(&self, out: &mut impl Write) -> io::Result<()> {
+        pack_bytes(self, out)
+    }
+
+    fn unpack(packed: &mut impl Read) -> io::Result<Self> {
+        unpack_bytes(packed)
     }
 }
 

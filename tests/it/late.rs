@@ -303,3 +303,43 @@ fn what_a_sample_did_not_see_can_be_widened_when_the_load_has_found_it() {
     assert_eq!(env.value(bytes), "90000");
     assert_eq!(env.column(others), before);
 }
+
+#[test]
+fn rows_that_come_late_are_not_named_in_memory_however_many_a_chunk_has() {
+    let env = prepared(
+        "CREATE TABLE t (word TEXT COLLATE NOCASE, k INTEGER, v TEXT, PRIMARY KEY (word, k DESC)) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000)
+         INSERT INTO t SELECT substr('aBcDe', 1 + i % 5, 1), i - 200000, CASE WHEN i % 4 THEN char(0) ELSE 'fits' END FROM n;",
+    );
+    run(&env, "").expect(65);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "100000");
+    let done = run(&env, "[tables.t.columns]\nv = { misfits = 'null' }").expect(0);
+    if cfg!(target_os = "linux") {
+        assert!((1..64 * 1024).contains(&done.peak_kib), "{} KiB at its peak", done.peak_kib);
+    }
+    assert_eq!(
+        env.value("SELECT count(*) || ' ' || count(v) || ' ' || count(DISTINCT k) FROM t"),
+        "400000 100000 400000"
+    );
+    assert_eq!(env.value("SELECT count(*) FROM liteferry.reject WHERE policy = 'null'"), "300000");
+}
+
+#[test]
+fn late_rows_without_any_name_of_their_own_come_as_often_as_they_are_there() {
+    let env = prepared(
+        "CREATE TABLE t (rowid, oid, _rowid_ TEXT);
+         INSERT INTO t VALUES (1, 'a', char(0)), (1, 'a', char(0)), (2, 'b', 'fits'), (2, 'b', char(0)), (1, 'a', char(0)),
+            (1, char(0), char(0)), (1, char(0), char(0)), (2, 'b', 'fits');",
+    );
+    run(&env, "").expect(65);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "2");
+    let one = "[tables.t.columns]\n_rowid_ = { misfits = 'null' }\n";
+    run(&env, one).expect(65);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "6");
+    run(&env, &format!("{one}oid = {{ misfits = 'default', default = 'd' }}")).expect(0);
+    let rows = "SELECT concat_ws(' ', rowid, oid, _rowid_) FROM t ORDER BY 1";
+    assert_eq!(
+        env.column(rows),
+        ["1 a", "1 a", "1 a", "1 d", "1 d", "2 b", "2 b fits", "2 b fits"]
+    );
+}

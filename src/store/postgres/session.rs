@@ -9,6 +9,8 @@ use super::failure::{Moment, failed};
 use crate::error::{Error, Result};
 use crate::pipeline::Stop;
 use crate::pipeline::stop::{Registration, interrupted};
+use futures_util::TryStreamExt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -113,6 +115,29 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
         self.wait(doing, self.client.query(sql, parameters))
+    }
+
+    /// Runs one query and hands its rows on one by one, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// What the server says, or `take`; then the session is used no more.
+    pub fn each(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        mut take: impl FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        let refused = |error| failed(format!("cannot {doing}"), error);
+        self.wait_for(async {
+            let rows = self.client.query_raw(sql, parameters.iter().copied());
+            let mut rows = pin!(rows.await.map_err(refused)?);
+            while let Some(row) = rows.try_next().await.map_err(refused)? {
+                take(&row)?;
+            }
+            Ok(())
+        })
     }
 
     /// Runs statements without parameters and without results.

@@ -11,7 +11,6 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::row::{COPY_HEADER, COPY_TRAILER};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use tokio_postgres::CopyInSink;
 
@@ -41,7 +40,7 @@ pub fn load_chunk(
     Ok(true)
 }
 
-/// Loads those rows of a chunk that were set aside and may fit now: `copy` is given their names.
+/// Loads those rows of a chunk that were set aside and may fit now: `copy` is given their names, in the source's order.
 ///
 /// # Errors
 ///
@@ -52,17 +51,16 @@ pub fn load_rejected(
     table: &TableSchema,
     chunk: usize,
     silence: &Silence,
-    copy: impl FnOnce(&mut CopyWriter<'_>, &BTreeSet<Vec<u8>>) -> Result<Copied>,
+    copy: impl FnOnce(&mut CopyWriter<'_>, Spool<Vec<u8>>) -> Result<Copied>,
 ) -> Result<()> {
     session.batch("begin a transaction", "BEGIN")?;
     ledger::guard(session, lease)?;
-    let rows = ledger::rejected_rows(session, lease, &table.target, chunk)?;
+    let rows = ledger::take_rejected(session, lease, &table.target, chunk)?;
     if rows.is_empty() {
         return session.batch("roll back", "ROLLBACK");
     }
-    ledger::forget_rejected(session, lease, &table.target, chunk, &rows)?;
     define::make(session, silence.before.iter().map(String::as_str))?;
-    copy_all(session, lease, table, |writer| copy(writer, &rows))?;
+    copy_all(session, lease, table, |writer| copy(writer, rows))?;
     define::make(session, silence.after.iter().map(String::as_str))?;
     reach(Step::RejectsLoaded);
     session.batch("commit", "COMMIT")

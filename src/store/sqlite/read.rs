@@ -7,7 +7,6 @@ use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{RowRange, TableSchema};
 use rusqlite::{Connection, params};
-use std::collections::BTreeSet;
 
 /// One connection that reads; all its reads see the same content, or fail.
 #[derive(Debug)]
@@ -47,7 +46,8 @@ impl Reader {
         self.read_rows(table, range, None, emit)
     }
 
-    /// Reads those rows of a range whose [`RowName`](crate::model::RowName), as bytes, is among `names`.
+    /// Reads those rows of a range that `names` has, in this order, by their [`RowName`](crate::model::RowName) as bytes.
+    /// A name that does not come ends it: those behind it are not found either.
     ///
     /// # Errors
     ///
@@ -56,9 +56,10 @@ impl Reader {
         &self,
         table: &TableSchema,
         range: RowRange,
-        names: &BTreeSet<Vec<u8>>,
+        names: &mut dyn Iterator<Item = Result<Vec<u8>>>,
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
+        let Some(names) = Names::of(names)? else { return Ok(()) };
         self.read_rows(table, range, Some(names), emit)
     }
 
@@ -66,7 +67,7 @@ impl Reader {
         &self,
         table: &TableSchema,
         range: RowRange,
-        names: Option<&BTreeSet<Vec<u8>>>,
+        names: Option<Names<'_>>,
         mut emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         // An error of `emit` is passed on as it is; ours gets its place.
@@ -125,7 +126,7 @@ fn read_range(
     connection: &Connection,
     table: &TableSchema,
     range: RowRange,
-    names: Option<&BTreeSet<Vec<u8>>>,
+    mut names: Option<Names<'_>>,
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
     let encoding = Encoding::of(connection).refused(|| range.to_string())?;
@@ -140,12 +141,17 @@ fn read_range(
     let mut batch = BatchBuilder::new(table)?;
     while let Some(row) = rows.next().refused(|| range.to_string())? {
         let row = cells.of(row).refused(|| range.to_string())?;
-        if let Some(names) = names
-            && !names.contains(&row_name(table, &row)?.to_bytes())
-        {
-            continue;
+        let mut is_last = false;
+        if let Some(names) = &mut names {
+            if row_name(table, &row)?.to_bytes() != names.next {
+                continue;
+            }
+            is_last = !names.advance()?;
         }
         batch.append(&row)?;
+        if is_last {
+            break;
+        }
         if batch.is_full() && !emit(batch.finish()?) {
             return Ok(());
         }
@@ -154,6 +160,27 @@ fn read_range(
         emit(batch.finish()?);
     }
     Ok(())
+}
+
+/// The names of the rows that are wanted, in the order in which they come.
+struct Names<'n> {
+    next: Vec<u8>,
+    rest: &'n mut dyn Iterator<Item = Result<Vec<u8>>>,
+}
+
+impl<'n> Names<'n> {
+    fn of(names: &'n mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Option<Self>> {
+        let next = names.next().transpose()?;
+        Ok(next.map(|next| Self { next, rest: names }))
+    }
+
+    /// Goes on to the next one; false where there is none.
+    fn advance(&mut self) -> Result<bool> {
+        let next = self.rest.next().transpose()?;
+        let more = next.is_some();
+        self.next = next.unwrap_or_default();
+        Ok(more)
+    }
 }
 
 /// The columns in order, then the rowid (which names the row), by a scan of the table itself.

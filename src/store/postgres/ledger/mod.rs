@@ -15,7 +15,7 @@ mod runs;
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
-pub use rejects::{MisfitCount, forget_rejected, misfit_counts, note_misfits, rejected_rows};
+pub use rejects::{MisfitCount, misfit_counts, note_misfits, take_rejected};
 pub use runs::{Run, begin_run, end_run, runs};
 
 use super::session::Session;
@@ -25,7 +25,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 3;
+const FORMAT: i32 = 4;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;

@@ -5,7 +5,6 @@ use super::{Lease, column, number};
 use crate::error::Result;
 use crate::model::{Misfit, RowName, TableSchema};
 use crate::pipeline::Spool;
-use std::collections::BTreeSet;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS liteferry.reject (
@@ -19,6 +18,7 @@ CREATE TABLE IF NOT EXISTS liteferry.reject (
     value bytea NOT NULL,
     reason text NOT NULL,
     policy text NOT NULL,
+    position bigint GENERATED ALWAYS AS IDENTITY,
     noted_at timestamptz NOT NULL DEFAULT now(),
     FOREIGN KEY (migration, table_name, chunk) REFERENCES liteferry.chunk ON DELETE CASCADE
 );
@@ -107,8 +107,10 @@ fn shown(row: &RowName) -> String {
 pub fn misfit_counts(session: &Session, migration: i32) -> Result<Vec<MisfitCount>> {
     let rows = session.query(
         "read the ledger",
-        "SELECT table_name, column_name, reason, policy, count(*), (array_agg(row_name ORDER BY chunk, row_key))[1]
-         FROM liteferry.reject WHERE migration = $1 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        "SELECT DISTINCT ON (table_name, column_name, reason, policy) table_name, column_name, reason, policy,
+            count(*) OVER (PARTITION BY table_name, column_name, reason, policy), row_name
+         FROM liteferry.reject WHERE migration = $1
+         ORDER BY table_name, column_name, reason, policy, chunk, position",
         &[&migration],
     )?;
     rows.iter()
@@ -126,17 +128,18 @@ pub fn misfit_counts(session: &Session, migration: i32) -> Result<Vec<MisfitCoun
         .collect()
 }
 
-/// Locks a chunk in the caller's transaction, and gives the names of its rows that were set aside.
+/// Locks a chunk, forgets which of its rows were set aside, because they are about to be tried again, and gives the name
+/// of each in the order of the source, all in the caller's transaction.
 ///
 /// # Errors
 ///
-/// What the server says.
-pub fn rejected_rows(
+/// What the server says; a disk that takes no more.
+pub fn take_rejected(
     session: &Session,
     lease: Lease,
     table: &str,
     chunk: usize,
-) -> Result<BTreeSet<Vec<u8>>> {
+) -> Result<Spool<Vec<u8>>> {
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
         [&lease.migration, &table, &number(chunk)?];
     session.query(
@@ -144,34 +147,24 @@ pub fn rejected_rows(
         "SELECT 1 FROM liteferry.chunk WHERE migration = $1 AND table_name = $2 AND chunk = $3 FOR UPDATE",
         &parameters,
     )?;
-    let rows = session.query(
-        "read the ledger",
-        "SELECT DISTINCT row_key FROM liteferry.reject
-         WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND policy = 'reject'",
-        &parameters,
-    )?;
-    rows.iter().map(|row| column(Some(row), 0)).collect()
+    // Without statistics the server expects a handful of rows, and would compare each with each.
+    session.batch("read the ledger", "SET LOCAL enable_nestloop = off")?;
+    let mut rows = Spool::default();
+    session.each("try rows again", TAKE, &parameters, |row| rows.add(&column(Some(row), 0)?))?;
+    Ok(rows)
 }
 
-/// Forgets which rows of a chunk were set aside, in the caller's transaction: they are about to be tried again.
-///
-/// # Errors
-///
-/// What the server says.
-pub fn forget_rejected(
-    session: &Session,
-    lease: Lease,
-    table: &str,
-    chunk: usize,
-    rows: &BTreeSet<Vec<u8>>,
-) -> Result<()> {
-    let keys: Vec<_> = rows.iter().map(Vec::as_slice).collect();
-    session
-        .execute(
-            "try rows again",
-            "DELETE FROM liteferry.reject
-             WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND row_key = ANY ($4)",
-            &[&lease.migration, &table, &number(chunk)?, &keys],
-        )
-        .map(drop)
-}
+/// Rows that have nothing of their own may have one name: such a row begins where a column comes again.
+const TAKE: &str = "
+WITH aside AS (
+    SELECT DISTINCT row_key FROM liteferry.reject
+    WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND policy = 'reject'
+), taken AS (
+    DELETE FROM liteferry.reject AS reject USING aside
+    WHERE migration = $1 AND table_name = $2 AND chunk = $3 AND reject.row_key = aside.row_key
+    RETURNING reject.row_key, column_name, position
+), cells AS (
+    SELECT row_key, position, row_number() OVER (PARTITION BY row_key, column_name ORDER BY position) AS time
+    FROM taken
+)
+SELECT row_key FROM cells GROUP BY row_key, time ORDER BY min(position)";
