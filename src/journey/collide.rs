@@ -1,46 +1,46 @@
 //! Keys that conversion makes one, found before anything is loaded: the rows are read as they would be loaded, and what
-//! becomes of their keys is compared.
+//! becomes of their keys is compared. What an index computes, and which rows it has, SQLite says.
 
 use super::Setting;
 use super::inspect::Inspected;
 use crate::error::{Error, Result};
+use crate::model::identifier::quoted;
 use crate::model::{
-    CellShape, Column, Form, Partition, PgType, RawCell, Recast, Remedy, SourceTable,
-    TableEvidence, TableSchema,
+    CellShape, Column, Form, Partition, PgType, RawCell, Recast, Remedy, TableEvidence, TableSchema,
 };
 use crate::pipeline::{Event, workers};
-use crate::plan::Plan;
-use crate::plan::unique::{Folding, Merged, UniqueKey, keys_at_risk};
+use crate::plan::unique::{Folding, Merged, UniqueKey, keys_at_risk, merging};
+use crate::plan::{Plan, PlannedTable};
 use crate::proof::{Repeats, Short};
+use crate::row::json::comparable_jsonb;
 use crate::row::{Row, RowVisitor, TupleEncoder};
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
+use arrow_array::RecordBatch;
+use std::collections::BTreeMap;
+
+/// Keys that come more than once which are looked at: those of a damaged source may be the same there already.
+const REPEATS_MAX: usize = 1000;
 
 /// A key whose values are looked at.
 struct Job<'p> {
     table: usize,
     schema: &'p TableSchema,
     key: UniqueKey,
+    merging: Vec<usize>,
 }
 
-/// The keys that would be one; of each key the first pair.
+/// The keys that would be one; of each key a pair that the source tells apart.
 pub(super) fn find(
     inspected: &Inspected,
     plan: &Plan,
-    tables: &[SourceTable],
     evidence: &[TableEvidence],
     setting: Setting<'_>,
 ) -> Result<Vec<Merged>> {
     let mut jobs = Vec::new();
-    for (number, ((planned, source), seen)) in
-        plan.tables.iter().zip(tables).zip(evidence).enumerate()
-    {
-        let keys = keys_at_risk(source, planned, seen);
-        jobs.extend(keys.into_iter().map(|key| Job {
-            table: number,
-            schema: &planned.schema,
-            key,
-        }));
+    for (table, (planned, seen)) in plan.tables.iter().zip(evidence).enumerate() {
+        let (keys, schema) = (keys_at_risk(planned, seen), &planned.schema);
+        jobs.extend(keys.into_iter().map(|(key, merging)| Job { table, schema, key, merging }));
     }
     if jobs.is_empty() {
         return Ok(Vec::new());
@@ -55,63 +55,111 @@ pub(super) fn find(
     Ok(found.into_iter().flatten().collect())
 }
 
+/// Why a key cannot be made of rows that are loaded: two of the source's that are one, where that is the reason.
+pub(super) fn explain(
+    inspected: &Inspected,
+    table: &PlannedTable,
+    key: &UniqueKey,
+    setting: Setting<'_>,
+) -> Result<Option<Merged>> {
+    let (schema, merging) = (&table.schema, merging(table, key));
+    let job = Job { table: 0, schema, key: key.clone(), merging };
+    let _permit = setting.reserve(schema);
+    inspected.readers(1)?.first().map_or(Ok(None), |reader| job.merged(reader, setting))
+}
+
 impl Job<'_> {
     fn merged(&self, reader: &Reader, setting: Setting<'_>) -> Result<Option<Merged>> {
         let mut repeats = Repeats::default();
-        let keys = self.positions();
-        read(reader, self.schema, &[&keys], setting, &mut |fields| match fields {
-            [key] => self.digest(key).map_or(Ok(()), |digest| repeats.add(digest)),
-            _ => Ok(()),
+        self.read(reader, &[], setting, &mut |digest, _cells| {
+            digest.map_or(Ok(()), |digest| repeats.add(digest))
         })?;
-        let Some(wanted) = repeats.first()? else { return Ok(None) };
-        let mut shown = Vec::new();
-        let wide = self.with_raw_cells();
-        let raw: Vec<_> = (self.schema.columns.len()..wide.columns.len()).collect();
-        read(reader, &wide, &[&keys, &raw], setting, &mut |fields| {
-            if let [key, raw] = fields
-                && shown.len() < 2
-                && self.digest(key) == Some(wanted)
-            {
-                shown.push(in_words(raw));
+        let repeated = repeats.least(REPEATS_MAX)?;
+        if repeated.is_empty() {
+            return Ok(None);
+        }
+        let (mut firsts, mut pair) = (BTreeMap::new(), None);
+        self.read(reader, &self.cells(), setting, &mut |digest, cells| {
+            let digest = digest.filter(|digest| repeated.binary_search(digest).is_ok());
+            if let (Some(digest), None) = (digest, &pair) {
+                let first = firsts.entry(digest).or_insert_with(|| (of(cells), in_words(cells)));
+                pair = (first.0 != of(cells)).then(|| [first.1.clone(), in_words(cells)]);
             }
             Ok(())
         })?;
-        let shown = <[String; 2]>::try_from(shown)
-            .map_err(|_fewer| Error::internal("a key that came twice comes no more"))?;
-        Ok(Some(Merged { table: self.table, key: self.key.clone(), shown }))
+        let (table, key, merging) = (self.table, self.key.clone(), self.merging.clone());
+        Ok(pair.map(|shown| Merged { table, key, merging, shown }))
+    }
+
+    /// What SQLite computes for the key: its expressions, and NULL for rows that do not have it.
+    fn computed(&self) -> Vec<String> {
+        let expressions = self.key.expressions.iter().map(|(sql, _)| format!("({sql})"));
+        let predicate =
+            self.key.predicate.iter().map(|sql| format!("CASE WHEN ({sql}) THEN 1 END"));
+        expressions.chain(predicate).collect()
+    }
+
+    /// The cells of the key as they are, each behind its storage class.
+    fn cells(&self) -> Vec<String> {
+        let columns = self.positions();
+        let columns = columns.iter().filter_map(|&at| self.schema.columns.get(at));
+        let columns = columns.map(|column| quoted(&column.source));
+        let expressions = self.key.expressions.iter().map(|(sql, _)| format!("({sql})"));
+        columns.chain(expressions).flat_map(|cell| [format!("typeof({cell})"), cell]).collect()
     }
 
     fn positions(&self) -> Vec<usize> {
         self.key.columns.iter().map(|(position, _)| *position).collect()
     }
 
-    /// The table, and behind its columns those of the key once more, with their cells as they are.
-    fn with_raw_cells(&self) -> TableSchema {
-        let mut wide = self.schema.clone();
-        for position in self.positions() {
-            wide.columns.extend(self.schema.columns.get(position).map(|column| Column {
-                read: CellShape::AnyBytes,
-                recast: Recast::Keep,
-                pg: PgType::Bytea,
-                enum_type: None,
-                fraction: None,
-                witness: None,
-                not_null: false,
-                misfits: Remedy::Reject,
-                default: None,
-                form: Form::Plain,
-                ..column.clone()
-            }));
+    /// Reads all rows as they would be loaded, and gives what becomes of each one's key, and these cells.
+    fn read(
+        &self,
+        reader: &Reader,
+        cells: &[String],
+        setting: Setting<'_>,
+        each: &mut dyn FnMut(Option<Short>, &Values) -> Result<()>,
+    ) -> Result<()> {
+        let computed = self.computed();
+        let own = self.schema.columns.len();
+        let made = own + computed.len();
+        let expressions = [computed.as_slice(), cells].concat();
+        let mut table = self.schema.clone();
+        table.columns.extend(expressions.iter().map(|sql| as_it_is(sql)));
+        let parts =
+            [self.positions(), (own..made).collect(), (made..table.columns.len()).collect()];
+        let transform = Transform::new(&table)?;
+        for &range in &table.chunks {
+            reader.read_with::<Error>(&table, range, &expressions, |batch| {
+                setting.stop.check()?;
+                let rows = transform.apply(&batch.records)?;
+                let [columns, computed, cells] = &parts;
+                let columns = values(&table, &rows, columns)?;
+                let computed = values(&table, &rows, computed)?;
+                let cells = values(&table, &rows, cells)?;
+                let keys = columns.iter().zip(&computed).map(|(row, made)| self.digest(row, made));
+                keys.zip(&cells).try_for_each(|(key, cells)| each(key, cells))
+            })?;
         }
-        wide
+        Ok(())
     }
 
-    /// What becomes of a key; nothing where NULL is part of it, which differs from all others.
-    fn digest(&self, fields: &[Option<Vec<u8>>]) -> Option<Short> {
+    /// What becomes of a key; nothing where NULL is part of it, which differs from all others, and for rows that do not
+    /// have it.
+    fn digest(&self, columns: &Values, computed: &Values) -> Option<Short> {
         let mut hasher = blake3::Hasher::new();
-        for (field, (_, folding)) in fields.iter().zip(&self.key.columns) {
+        let types = self.key.columns.iter().map(|(position, folding)| {
+            (self.schema.columns.get(*position).map(|column| column.pg), *folding)
+        });
+        let expressions = self.key.expressions.iter().map(|(_, folding)| (None, *folding));
+        let predicate = self.key.predicate.iter().map(|_| (None, Folding::Nothing));
+        let fields = columns.iter().zip(types);
+        for (field, (pg, folding)) in
+            fields.chain(computed.iter().zip(expressions.chain(predicate)))
+        {
             let mut field = field.clone()?;
             match folding {
+                Folding::Nothing if pg == Some(PgType::Jsonb) => field = comparable_jsonb(&field),
                 Folding::Nothing => {}
                 Folding::Case => field.make_ascii_lowercase(),
                 Folding::Spaces => {
@@ -125,52 +173,48 @@ impl Job<'_> {
     }
 }
 
+/// A column for what SQLite gives.
+fn as_it_is(sql: &str) -> Column {
+    Column {
+        source: sql.into(),
+        target: String::new(),
+        read: CellShape::AnyBytes,
+        recast: Recast::Keep,
+        pg: PgType::Bytea,
+        enum_type: None,
+        fraction: None,
+        not_null: false,
+        numbers_only: false,
+        misfits: Remedy::Reject,
+        default: None,
+        form: Form::Plain,
+        computed: false,
+        witness: None,
+    }
+}
+
 /// The values of some columns of a row, as they would be loaded.
 type Values = Vec<Option<Vec<u8>>>;
 
-/// Reads all rows of a table as they would be loaded, and gives each one's values of these columns.
-fn read(
-    reader: &Reader,
-    table: &TableSchema,
-    parts: &[&[usize]],
-    setting: Setting<'_>,
-    each: &mut dyn FnMut(&[&Values]) -> Result<()>,
-) -> Result<()> {
-    let transform = Transform::new(table)?;
-    let shapes: Vec<_> = parts.iter().map(|positions| part(table, positions)).collect();
-    for &range in &table.chunks {
-        reader.read::<Error>(table, range, |batch| {
-            setting.stop.check()?;
-            let rows = transform.apply(&batch.records)?;
-            let mut taken = Vec::new();
-            for (shape, positions) in shapes.iter().zip(parts) {
-                let rows = rows.project(positions).map_err(|error| {
-                    Error::internal("a batch lacks columns of its table").because(error)
-                })?;
-                let mut values = Gathered::default();
-                TupleEncoder::new(shape)?.encode(&rows, &mut values)?;
-                taken.push(values.0);
-            }
-            for row in 0..rows.num_rows() {
-                let values: Vec<_> = taken.iter().filter_map(|part| part.get(row)).collect();
-                each(&values)?;
-            }
-            Ok(())
-        })?;
+/// The values of some columns of all rows.
+fn values(table: &TableSchema, rows: &RecordBatch, positions: &[usize]) -> Result<Vec<Values>> {
+    if positions.is_empty() {
+        return Ok(vec![Values::new(); rows.num_rows()]);
     }
-    Ok(())
-}
-
-/// A table with some of its columns only.
-fn part(table: &TableSchema, positions: &[usize]) -> TableSchema {
     let columns = positions.iter().filter_map(|&position| table.columns.get(position).cloned());
-    TableSchema {
+    let part = TableSchema {
         columns: columns.collect(),
         key: Vec::new(),
         partition: Partition::Buckets { count: 1 },
         chunks: Vec::new(),
         ..table.clone()
-    }
+    };
+    let rows = rows
+        .project(positions)
+        .map_err(|error| Error::internal("a batch lacks columns of its table").because(error))?;
+    let mut values = Gathered::default();
+    TupleEncoder::new(&part)?.encode(&rows, &mut values)?;
+    Ok(values.0)
 }
 
 /// Takes tuples apart again.
@@ -205,16 +249,27 @@ fn fields(tuple: &[u8]) -> Option<Values> {
     Some(fields)
 }
 
+/// What tells cells from all others.
+fn of(cells: &Values) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for cell in cells.iter().map(|cell| cell.as_deref().unwrap_or_default()) {
+        hasher.update(&cell.len().to_be_bytes()).update(cell);
+    }
+    hasher.finalize()
+}
+
 /// A key as the source has it.
-fn in_words(cells: &[Option<Vec<u8>>]) -> String {
-    let word = |cell: &Option<Vec<u8>>| match cell {
-        None => "NULL".into(),
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            Ok(_) => RawCell::text(bytes).to_string(),
-            Err(_) => RawCell::blob(bytes).to_string(),
+fn in_words(cells: &Values) -> String {
+    let word = |cell: &[Option<Vec<u8>>]| match cell {
+        [Some(class), Some(bytes)] => match class.as_slice() {
+            b"text" => RawCell::text(bytes).to_string(),
+            b"blob" => RawCell::blob(bytes).to_string(),
+            _ => String::from_utf8_lossy(bytes).into_owned(),
         },
+        [_, None] => "NULL".into(),
+        _ => "…".into(),
     };
-    let words: Vec<String> = cells.iter().map(word).collect();
+    let words: Vec<String> = cells.chunks(2).map(word).collect();
     let words: Vec<_> = words.iter().map(|word| word.trim_start_matches("TEXT ")).collect();
     format!("({})", words.join(", "))
 }

@@ -1,13 +1,15 @@
 //! After the load: keys and indexes table by table, sequences, foreign keys, and a vacuum.
 
-use super::Setting;
+use super::inspect::Inspected;
+use super::{Setting, collide};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, PlannedTable, Sequence, Step, StepKind};
+use crate::plan::{Plan, PlannedTable, Sequence, Step, StepKind, unique};
 use crate::store::postgres::define;
+use crate::store::postgres::failure::key_twice;
 use crate::store::postgres::ledger::{Lease, done_steps};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
@@ -19,6 +21,7 @@ type Done = BTreeMap<String, Option<String>>;
 /// Makes everything that comes after the load, and gives what the user should look at.
 pub(super) fn build(
     plan: &Plan,
+    inspected: &Inspected,
     lease: Lease,
     link: &mut Link<'_>,
     setting: Setting<'_>,
@@ -31,7 +34,8 @@ pub(super) fn build(
     tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
     let notes = workers::over(&tables, links, setting.stop, |link, table| {
-        finish_table(table, keep, lease, link, &done, setting)
+        Finish { table, inspected, keep, lease, done: &done, setting }
+            .all(link)
             .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
@@ -63,25 +67,49 @@ enum Keep {
     Rows,
 }
 
-fn finish_table(
-    table: &PlannedTable,
+/// One table after its load.
+#[derive(Clone, Copy)]
+struct Finish<'a> {
+    table: &'a PlannedTable,
+    inspected: &'a Inspected,
     keep: Keep,
     lease: Lease,
-    link: &mut Link<'_>,
-    done: &Done,
-    setting: Setting<'_>,
-) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
-    for step in &table.steps {
-        setting.stop.check()?;
-        notes.extend(
-            add(step, keep, lease, link, done, setting).map_err(|error| advised(error, table))?,
-        );
-        notes.extend(validate(step, lease, link, done, setting)?);
+    done: &'a Done,
+    setting: Setting<'a>,
+}
+
+impl Finish<'_> {
+    fn all(self, link: &mut Link<'_>) -> Result<Vec<String>> {
+        let Self { table, keep, lease, done, setting, .. } = self;
+        let mut notes = Vec::new();
+        for step in &table.steps {
+            setting.stop.check()?;
+            notes.extend(
+                add(step, keep, lease, link, done, setting)
+                    .map_err(|error| self.explained(error, step))
+                    .map_err(|error| advised(error, table))?,
+            );
+            notes.extend(validate(step, lease, link, done, setting)?);
+        }
+        set_sequence(table, lease, link, done)?;
+        vacuum(table, lease, link, done, setting)?;
+        Ok(notes)
     }
-    set_sequence(table, lease, link, done)?;
-    vacuum(table, lease, link, done, setting)?;
-    Ok(notes)
+
+    /// Names the keys of the source that are one where PostgreSQL cannot make a key.
+    fn explained(self, error: Error, step: &Step) -> Error {
+        let Some(key) = step.key.as_ref().filter(|_| error.class() == Class::Undecided) else {
+            return error;
+        };
+        match collide::explain(self.inspected, self.table, key, self.setting) {
+            Ok(Some(found)) => {
+                unique::not_made(&found, self.table).because(error).at(step.full_name())
+            }
+            Err(stopped) if matches!(stopped.class(), Class::Interrupted(_)) => stopped,
+            // What the server said is what the user must know, whatever is in the way of knowing more.
+            Ok(None) | Err(_) => error,
+        }
+    }
 }
 
 /// A key of a table that exists is the application's: the rows are what must fit.
@@ -202,8 +230,12 @@ fn make(step: &Step, keep: Keep, lease: Lease, link: &mut Link<'_>) -> Result<Op
             make_instead(session, step, keep, error)
         })
     });
-    let noted = noted.map_err(|error| match error.class() {
-        Class::Data => error.reclassified(Class::Undecided).todo(KEY_ADVICE),
+    let noted = noted.map_err(|error| match (error.class(), key_twice(&error)) {
+        (Class::Data, Some(key)) => {
+            let what = format!("two rows have one key in the target: {key}");
+            Error::new(Class::Undecided, what).todo(KEY_ADVICE).because(error)
+        }
+        (Class::Data, None) => error.reclassified(Class::Undecided).todo(KEY_ADVICE),
         _ => error,
     })?;
     reach(committed);
@@ -222,6 +254,13 @@ fn make_instead(session: &Session, step: &Step, keep: Keep, error: Error) -> Res
             Ok(format!("is made in another way, `{}`, because: {why}", step.instead.join("; ")))
         }
         StepKind::PrimaryKey | StepKind::Unique if keep == Keep::Keys => Err(error),
+        StepKind::PrimaryKey | StepKind::Unique if key_twice(&error).is_some() => {
+            let key = key_twice(&error).unwrap_or_default();
+            Ok(format!(
+                "is left out: in the damaged source two rows have one key: {key} Make it when you have repaired them: {}",
+                step.sql
+            ))
+        }
         StepKind::Index | StepKind::ForeignKey | StepKind::PrimaryKey | StepKind::Unique => {
             Ok(format!("is left out: PostgreSQL cannot make it of these rows: {why}"))
         }

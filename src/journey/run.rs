@@ -123,7 +123,7 @@ impl Run<'_> {
         if until == Some(Until::Snapshot) {
             return self.unproved(link, clock, "snapshot", copied);
         }
-        let warnings = index::build(plan, self.lease, link, self.setting)?;
+        let warnings = index::build(plan, self.inspected, self.lease, link, self.setting)?;
         self.reached(link, "indexed")?;
         clock.lap(Phase::Index);
         if until == Some(Until::Indexes) {

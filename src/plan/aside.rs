@@ -1,9 +1,10 @@
 //! What stands in the way of a load into tables that exist: keys, indexes, checks, foreign keys and triggers. Each is
 //! put aside by one statement before the load, and put back by one step after it, as it was.
 
+use super::unique::UniqueKey;
 use super::{Existing, Plan, PlannedTable, Step, StepKind};
 use crate::model::identifier::{Refusal, literal, quoted};
-use crate::model::{ConstraintKind, TargetConstraint, TargetIndex, TargetTable};
+use crate::model::{ConstraintKind, TableSchema, TargetConstraint, TargetIndex, TargetTable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,12 +51,12 @@ pub(super) fn plan(tables: &mut [PlannedTable]) -> Result<Aside, Refusal> {
                 foreign.insert((&key.schema, &key.table, &key.name), key);
                 continue;
             }
-            let step = constraint_step(key)?;
+            let step = with_key(constraint_step(key)?, key.index.as_ref(), &planned.schema);
             others.push(PutAside { step: step.full_name(), sql: drop_constraint(key) });
             planned.steps.push(step);
         }
         for index in found.indexes.iter().filter(|index| !index.pinned) {
-            let step = index_step(found, index)?;
+            let step = with_key(index_step(found, index)?, Some(index), &planned.schema);
             let name = format!("{}.{}", quoted(&found.schema), quoted(&index.name));
             let sql = format!("DROP INDEX IF EXISTS {name}");
             others.push(PutAside { step: step.full_name(), sql });
@@ -71,6 +72,12 @@ pub(super) fn plan(tables: &mut [PlannedTable]) -> Result<Aside, Refusal> {
     }
     aside.away.extend(others);
     Ok(aside)
+}
+
+/// A step with the key that it puts back.
+fn with_key(step: Step, index: Option<&TargetIndex>, schema: &TableSchema) -> Step {
+    let key = index.and_then(|index| UniqueKey::of_target(index, &schema.columns));
+    Step { key, ..step }
 }
 
 fn rank(kind: StepKind) -> u8 {
@@ -109,6 +116,7 @@ fn trigger_step(table: &TargetTable, name: &str, enabled: &str) -> Step {
         offenders: None,
         instead: Vec::new(),
         note: None,
+        key: None,
     }
 }
 
@@ -122,6 +130,7 @@ fn index_step(table: &TargetTable, index: &TargetIndex) -> Result<Step, Refusal>
         offenders: None,
         instead: Vec::new(),
         note: None,
+        key: None,
     })
 }
 
@@ -174,6 +183,7 @@ fn constraint_step(key: &TargetConstraint) -> Result<Step, Refusal> {
         offenders: None,
         instead: Vec::new(),
         note: None,
+        key: None,
     })
 }
 

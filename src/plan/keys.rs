@@ -3,6 +3,7 @@
 use super::expression::{self, ColumnRef, ExprType};
 use super::limits::{self, Content, INDEX_COLUMNS_MAX, KeyPart, Wanted};
 use super::names::Names;
+use super::unique::{Folding, UniqueKey};
 use super::{LeftBehind, Step, StepKind, offenders};
 use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
@@ -77,6 +78,7 @@ impl TableKeys<'_> {
             offenders: None,
             instead: Vec::new(),
             note: None,
+            key: None,
         }
     }
 
@@ -139,7 +141,9 @@ impl TableKeys<'_> {
         let sql =
             format!("ALTER TABLE {table} ADD CONSTRAINT {} {words} ({columns})", quoted(&name));
         let (parts, predicate) = (parts.as_slice(), "");
-        Ok(self.with_instead(self.step(kind, name, sql), parts, predicate, true))
+        let key = Some(UniqueKey::of_columns(positions));
+        let step = Step { key, ..self.step(kind, name, sql) };
+        Ok(self.with_instead(step, parts, predicate, true))
     }
 
     /// The step with what is made instead where keys are too long.
@@ -250,9 +254,25 @@ impl TableKeys<'_> {
             self.target,
             keys.join(", ")
         );
-        let step = self.with_instead(self.step(kind, name, sql), &parts, &predicate, index.unique);
+        let key = index.unique.then(|| self.key(index));
+        let step = Step { key, ..self.step(kind, name, sql) };
+        let step = self.with_instead(step, &parts, &predicate, index.unique);
         let note = joined([foreign, step.note]);
         Ok(Step { note, ..step })
+    }
+
+    /// What must differ by a unique index.
+    fn key(&self, index: &SourceIndex) -> UniqueKey {
+        let mut key = UniqueKey { predicate: index.predicate.clone(), ..UniqueKey::default() };
+        for column in &index.columns {
+            let folding = Folding::of_collation(&column.collation);
+            match &column.key {
+                Ok(at) if self.is_text(*at) => key.columns.push((*at, folding)),
+                Ok(at) => key.columns.push((*at, Folding::Nothing)),
+                Err(sql) => key.expressions.push((sql.clone(), folding)),
+            }
+        }
+        key
     }
 
     /// A column or an expression of an index; `foreign` is told of a collation that the target does not know.

@@ -35,6 +35,7 @@ use crate::model::{
 };
 use serde::{Deserialize, Serialize};
 use types::Hint;
+use unique::UniqueKey;
 
 /// Everything decided about one migration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,6 +166,9 @@ pub struct Step {
     /// What the user should know of it before it is made.
     #[serde(default)]
     pub note: Option<String>,
+    /// What must differ in all rows, where it is made of what the source has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<UniqueKey>,
 }
 
 /// What a step makes.

@@ -119,6 +119,7 @@ fn foreign_key(
         offenders: Some(offenders::of_foreign_key(&reference)),
         instead: Vec::new(),
         note: by_collation(parent_source, parent, &parent_columns),
+        key: None,
     })
 }
 

@@ -134,15 +134,16 @@ pub fn choose(
 ) -> Result<Choice> {
     let nothing = ColumnSection::default();
     let said = said.unwrap_or(&nothing);
-    let choice = match target {
-        Some(target) => fitted::choose(target, evidence, said)?,
-        None if said.is_about_the_type() => said::choose(column, evidence, said)?,
-        None => {
+    let choice = match (target, apart) {
+        (Some(target), _) => fitted::choose(target, evidence, said)?,
+        (None, Some(why)) => {
+            let widened = said.misfits == Some(MisfitPolicy::Widen);
             let choice = by_evidence(Declared::of(column), evidence);
-            match apart {
-                Some(why) => carrying_all(&choice, evidence, why),
-                None => careful::by_sample(choice, column, evidence),
-            }
+            Choice { widened, ..carrying_all(&choice, evidence, why) }
+        }
+        (None, None) if said.is_about_the_type() => said::choose(column, evidence, said)?,
+        (None, None) => {
+            careful::by_sample(by_evidence(Declared::of(column), evidence), column, evidence)
         }
     };
     let choice = careful::any_text(choice, column, evidence);

@@ -2,29 +2,34 @@
 //! said here from the evidence, and what becomes of those that it does befall.
 
 use super::build::undecided;
-use super::{Existing, Plan, PlannedTable, file};
-use crate::config::Pipeline;
+use super::{Plan, PlannedTable, file};
+use crate::config::{ColumnSection, MisfitPolicy, Pipeline};
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    CellShape, Column, ColumnEvidence, PgType, Remedy, SourceIndex, SourceIndexColumn, SourceTable,
-    TableEvidence,
+    CellShape, Column, ColumnEvidence, PgType, Remedy, SourceTable, TableEvidence, TargetIndex,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Columns, by the source's names of table and column, that are to carry every value as it is, each with the reason.
 pub type Apart = BTreeMap<(String, String), String>;
 
 /// A key of a table whose values must differ in the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UniqueKey {
     /// The columns by position, each with how texts of it are compared.
     pub columns: Vec<(usize, Folding)>,
-    /// Those of them whose conversion may make different cells one.
-    pub merging: Vec<usize>,
+    /// Expressions that are part of it too, in SQLite's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expressions: Vec<(String, Folding)>,
+    /// Which rows have it, in SQLite's words; all of them where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
 }
 
 /// How texts of a key are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Folding {
     /// As they are.
     Nothing,
@@ -41,91 +46,101 @@ pub struct Merged {
     pub table: usize,
     /// The key.
     pub key: UniqueKey,
+    /// The positions of its columns whose conversion may make different cells one.
+    pub merging: Vec<usize>,
     /// Both as the source has them.
     pub shown: [String; 2],
 }
 
-/// The keys of a table that conversion may make one; partial ones, and those with expressions, are not among them. Of a
-/// table of which only a sample was looked at nothing is said.
+impl UniqueKey {
+    /// A key of columns as they are.
+    pub(super) fn of_columns(positions: &[usize]) -> Self {
+        let columns = positions.iter().map(|&position| (position, Folding::Nothing));
+        Self { columns: columns.collect(), ..Self::default() }
+    }
+
+    /// The key of an index that the target has, where it is on plain columns that the source has too.
+    pub(super) fn of_target(index: &TargetIndex, columns: &[Column]) -> Option<Self> {
+        let position = |name: &String| columns.iter().position(|column| column.target == *name);
+        let positions: Option<Vec<_>> = index.columns.iter().map(position).collect();
+        let positions = positions.filter(|found| index.unique && !found.is_empty());
+        positions.map(|found| Self::of_columns(&found))
+    }
+}
+
+impl Folding {
+    /// That of a collation of SQLite's own.
+    pub(super) fn of_collation(name: &str) -> Self {
+        match name {
+            "NOCASE" => Self::Case,
+            "RTRIM" => Self::Spaces,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The keys of a table that conversion may make one, each with the positions of the columns whose conversion that is. Of
+/// a table of which only a sample was looked at nothing is said.
 pub fn keys_at_risk(
-    source: &SourceTable,
     table: &PlannedTable,
     evidence: &TableEvidence,
-) -> Vec<UniqueKey> {
+) -> Vec<(UniqueKey, Vec<usize>)> {
     if table.sample.is_some() {
         return Vec::new();
     }
-    let columns = &table.schema.columns;
-    let mut keys = match &table.existing {
-        Some(existing) => keys_of_target(existing, columns),
-        None => keys_of_source(source, columns),
-    };
+    let mut keys: Vec<_> = table.steps.iter().filter_map(|step| step.key.clone()).collect();
+    keys.extend(keys_that_stay(table));
     keys.sort();
     keys.dedup();
-    let at_risk = keys.into_iter().map(|columns_of_key| {
-        let merging = columns_of_key.iter().map(|(position, _)| *position);
-        let merging = merging.filter(|&position| {
-            let seen = evidence.columns.get(position);
-            columns.get(position).zip(seen).is_some_and(|(column, seen)| may_merge(column, seen))
+    let at_risk = keys.into_iter().map(|key| {
+        let mut merging = merging(table, &key);
+        merging.retain(|&position| {
+            let seen = table.schema.columns.get(position).zip(evidence.columns.get(position));
+            seen.is_some_and(|(column, seen)| is_replaced(column) || differs(column, seen))
         });
-        UniqueKey { merging: merging.collect(), columns: columns_of_key }
+        (key, merging)
     });
-    at_risk.filter(|key| !key.merging.is_empty()).collect()
+    at_risk.filter(|(_, merging)| !merging.is_empty()).collect()
 }
 
-type KeyColumns = Vec<(usize, Folding)>;
+/// The positions of a key's columns whose conversion may make different cells one, whatever the cells are.
+pub fn merging(table: &PlannedTable, key: &UniqueKey) -> Vec<usize> {
+    let positions = key.columns.iter().map(|(position, _)| *position);
+    let merging = positions.filter(|&at| table.schema.columns.get(at).is_some_and(merges));
+    merging.collect()
+}
 
-fn keys_of_target(existing: &Existing, columns: &[Column]) -> Vec<KeyColumns> {
-    let constraints = existing.found.constraints.iter();
-    let of_keys = constraints.filter_map(|key| key.index.as_ref());
-    let all = of_keys.chain(&existing.found.indexes);
-    let unique = all.filter(|index| index.unique && !index.columns.is_empty());
-    let position = |name: &String| {
-        let found = columns.iter().position(|column| column.target == *name);
-        found.map(|position| (position, Folding::Nothing))
+/// Those that the target's table has while rows are loaded.
+fn keys_that_stay(table: &PlannedTable) -> impl Iterator<Item = UniqueKey> {
+    let found = table.existing.iter().map(|existing| &existing.found);
+    let indexes = found.flat_map(|found| {
+        let of_keys = found.constraints.iter().filter_map(|key| key.index.as_ref());
+        of_keys.chain(&found.indexes)
+    });
+    indexes.filter_map(|index| UniqueKey::of_target(index, &table.schema.columns))
+}
+
+/// Whether two cells of a column that SQLite tells apart may become one value.
+fn merges(column: &Column) -> bool {
+    let by_type = match column.read {
+        CellShape::Integer | CellShape::Bool(_) | CellShape::Real => false,
+        CellShape::Text | CellShape::Label => matches!(column.pg, PgType::Char(_)),
+        CellShape::Blob | CellShape::Json => column.pg == PgType::Jsonb,
+        _ => true,
     };
-    unique.filter_map(|index| index.columns.iter().map(position).collect()).collect()
+    by_type || is_replaced(column)
 }
 
-fn keys_of_source(source: &SourceTable, columns: &[Column]) -> Vec<KeyColumns> {
-    let primary = source.primary_key.iter().map(|&position| (position, Folding::Nothing));
-    let unique = source.indexes.iter().filter(|index| index.unique);
-    let unique = unique.filter_map(|index| folded(index, columns));
-    std::iter::once(primary.collect()).chain(unique).collect()
+fn is_replaced(column: &Column) -> bool {
+    column.misfits == Remedy::Default
 }
 
-/// The columns of an index, where it is on plain columns of all rows.
-fn folded(index: &SourceIndex, columns: &[Column]) -> Option<KeyColumns> {
-    if index.predicate.is_some() {
-        return None;
-    }
-    let folding = |column: &SourceIndexColumn| {
-        let position = *column.key.as_ref().ok()?;
-        let is_text = columns.get(position)?.pg.is_text();
-        Some((
-            position,
-            match column.collation.as_str() {
-                _ if !is_text => Folding::Nothing,
-                "BINARY" => Folding::Nothing,
-                "NOCASE" => Folding::Case,
-                "RTRIM" => Folding::Spaces,
-                _ => return None,
-            },
-        ))
-    };
-    index.columns.iter().map(folding).collect()
-}
-
-/// Whether two cells of a column that SQLite tells apart may become one value. Where all cells are written in one form,
-/// the value says what the cell was.
-fn may_merge(column: &Column, seen: &ColumnEvidence) -> bool {
+/// Whether cells are written in more than one form: where there is one, the value says what the cell was.
+fn differs(column: &Column, seen: &ColumnEvidence) -> bool {
     let numbers = seen.integers + seen.reals;
     let forms = &seen.forms;
     let in_one_form = |best: Option<u64>| best.unwrap_or_default() == seen.values();
-    let of_class = match &column.read {
-        CellShape::Integer | CellShape::Bool(_) | CellShape::Real => false,
-        CellShape::Text | CellShape::Label => matches!(column.pg, PgType::Char(_)),
-        CellShape::Blob | CellShape::Json if column.pg != PgType::Jsonb => false,
+    match &column.read {
         CellShape::Epoch(_) => seen.reals > 0,
         CellShape::Decimal => {
             seen.texts > 0 && !(numbers == 0 && seen.short_decimals == seen.texts)
@@ -135,7 +150,6 @@ fn may_merge(column: &Column, seen: &ColumnEvidence) -> bool {
             [numbers, seen.texts, seen.blobs].iter().filter(|&&count| count > 0).count() > 1
         }
         CellShape::Uuid => !in_one_form(forms.uuid.best().map(|(_, count)| count)),
-        CellShape::Inet | CellShape::Json | CellShape::Blob => seen.values() > 1,
         CellShape::IsoDate
         | CellShape::IsoTime
         | CellShape::IsoNaive
@@ -144,8 +158,15 @@ fn may_merge(column: &Column, seen: &ColumnEvidence) -> bool {
         | CellShape::IsoEither(_)
         | CellShape::Ordered(_)
         | CellShape::Compact => !in_one_form(forms.iso.best().map(|(_, count)| count)),
-    };
-    of_class || column.misfits == Remedy::Default
+        CellShape::Integer
+        | CellShape::Bool(_)
+        | CellShape::Real
+        | CellShape::Text
+        | CellShape::Label
+        | CellShape::Inet
+        | CellShape::Json
+        | CellShape::Blob => seen.values() > 1,
+    }
 }
 
 /// The columns that become text so that keys stay apart, beside those that are `apart` already.
@@ -163,23 +184,22 @@ pub fn keep_apart(
     let (mut more, mut refusals) = (Apart::new(), Vec::new());
     for found in merged {
         let Some(table) = plan.tables.get(found.table) else { continue };
-        let of_key = found.key.merging.iter();
-        let columns = of_key.filter_map(|&position| table.schema.columns.get(position));
-        let mut free = columns
-            .clone()
-            .filter(|column| !is_wide(column))
-            .map(|column| (table.schema.source.clone(), column.source.clone()))
-            .filter(|name| {
-                table.existing.is_none() && !apart.contains_key(name) && !is_said(pipeline, name)
+        let source = &table.schema.source;
+        let free: Vec<_> = narrow(found, table, apart)
+            .filter(|column| {
+                table.existing.is_none() && !is_said(pipeline.column(source, &column.source))
             })
-            .peekable();
-        if free.peek().is_none() {
-            refusals.push(refusal(found, table, columns, apart));
+            .collect();
+        if free.is_empty() {
+            let todo = advice(found, table, apart, |lines| {
+                format!("say {lines} in the pipeline file: text keeps all texts apart")
+            });
+            refusals.push(refusal(found, table).todo(todo).at(format!("table {source}")));
         }
         let [one, other] = &found.shown;
-        for name in free {
+        for column in free {
             let why = format!("another type would make one key of {one} and {other}");
-            more.entry(name).or_insert(why);
+            more.entry((source.clone(), column.source.clone())).or_insert(why);
         }
     }
     if !refusals.is_empty() {
@@ -191,53 +211,80 @@ pub fn keep_apart(
     Ok(more)
 }
 
-fn is_said(pipeline: &Pipeline, (table, column): &(String, String)) -> bool {
-    pipeline.column(table, column).is_some_and(|said| {
-        said.is_about_the_type() || said.misfits == Some(crate::config::MisfitPolicy::Default)
+/// Whether the user has said what the column becomes, whatever its values are.
+fn is_said(said: Option<&ColumnSection>) -> bool {
+    said.is_some_and(|said| match said.misfits {
+        Some(MisfitPolicy::Widen) => false,
+        Some(MisfitPolicy::Default) => true,
+        _ => said.is_about_the_type(),
     })
 }
 
-fn refusal<'c>(
+/// The columns of a key that became one which could carry more than they do.
+fn narrow<'t>(
+    found: &'t Merged,
+    table: &'t PlannedTable,
+    apart: &'t Apart,
+) -> impl Iterator<Item = &'t Column> {
+    let columns = found.merging.iter().filter_map(|&at| table.schema.columns.get(at));
+    let name = |column: &Column| (table.schema.source.clone(), column.source.clone());
+    columns.filter(move |column| !is_wide(column) && !apart.contains_key(&name(column)))
+}
+
+/// That PostgreSQL cannot make a key of rows that are loaded; what a user can do now.
+pub fn not_made(found: &Merged, table: &PlannedTable) -> Error {
+    let todo = advice(found, table, &Apart::new(), |lines| {
+        format!("say {lines} in the pipeline file, {BEGIN_AGAIN}: text keeps all texts apart")
+    });
+    refusal(found, table).todo(todo)
+}
+
+const BEGIN_AGAIN: &str =
+    "drop what was created with the SQL that `liteferry plan` prints, and begin again";
+
+fn refusal(found: &Merged, table: &PlannedTable) -> Error {
+    let column = |at: &usize| table.schema.columns.get(*at);
+    let columns = found.key.columns.iter().filter_map(|(at, _)| column(at));
+    let mut parts: Vec<_> = columns.map(|column| column.source.as_str()).collect();
+    parts.extend(found.key.expressions.iter().map(|(sql, _)| sql.as_str()));
+    let rows = found.key.predicate.as_ref().map(|sql| format!(" WHERE {sql}")).unwrap_or_default();
+    let types = found.merging.iter().filter_map(column);
+    let types: Vec<_> = types.map(|column| format!("{} is {}", column.source, column.pg)).collect();
+    let [one, other] = &found.shown;
+    let mut what =
+        format!("the key ({}){rows} has {one} and {other}, which would be one", parts.join(", "));
+    if !types.is_empty() {
+        what.push_str(&format!(": {}", types.join(", ")));
+    }
+    Error::new(Class::Undecided, what)
+}
+
+/// What a user can do; `say` is given the lines that make text of columns.
+fn advice(
     found: &Merged,
     table: &PlannedTable,
-    columns: impl Iterator<Item = &'c Column> + Clone,
     apart: &Apart,
-) -> Error {
-    let key = found.key.columns.iter();
-    let key = key.filter_map(|(position, _)| table.schema.columns.get(*position));
-    let names: Vec<_> = key.map(|column| column.source.as_str()).collect();
-    let types: Vec<_> =
-        columns.clone().map(|column| format!("{} is {}", column.source, column.pg)).collect();
-    let [one, other] = &found.shown;
-    // A number and the text of its digits look alike.
-    let classes = if one == other { ", of two storage classes" } else { "" };
-    let what = format!(
-        "the key ({}) has {one} and {other}{classes}, which would be one: {}",
-        names.join(", "),
-        types.join(", ")
-    );
-    let source = &table.schema.source;
-    let name = |column: &Column| (source.clone(), column.source.clone());
-    let todo = if table.existing.is_some() {
-        "change the key, or the type of its column, in the target's table, or repair the rows in the source".into()
-    } else if let Some(column) = columns.clone().find(|column| column.misfits == Remedy::Default) {
-        format!(
+    say: impl FnOnce(&str) -> String,
+) -> String {
+    let mut columns = found.merging.iter().filter_map(|&at| table.schema.columns.get(at));
+    if table.existing.is_some() {
+        return "change the key, or the type of its column, in the target's table, or repair the rows in the source"
+            .into();
+    }
+    if let Some(column) = columns.find(|column| is_replaced(column)) {
+        return format!(
             "a default that stands in several rows is no key: say another `misfits` for {} in the pipeline file",
             column.source
-        )
-    } else if columns.clone().all(|column| apart.contains_key(&name(column)) || is_wide(column)) {
-        "no type tells them apart: repair the rows in the source".into()
-    } else {
-        let lines: Vec<_> = columns
-            .map(|column| format!("{} = {{ type = \"text\" }}", file::key(&column.source)))
-            .collect();
-        format!(
-            "say `{}` under [tables.{}.columns] in the pipeline file: text keeps all texts apart",
-            lines.join("` and `"),
-            file::key(source)
-        )
-    };
-    Error::new(Class::Undecided, what).todo(todo).at(format!("table {source}"))
+        );
+    }
+    let lines: Vec<_> = narrow(found, table, apart)
+        .map(|column| format!("`{} = {{ type = \"text\" }}`", file::key(&column.source)))
+        .collect();
+    if lines.is_empty() {
+        return "no type tells them apart: repair the rows in the source".into();
+    }
+    let section = file::key(&table.schema.source);
+    say(&format!("{} under [tables.{section}.columns]", lines.join(" and ")))
 }
 
 fn is_wide(column: &Column) -> bool {
@@ -274,7 +321,7 @@ fn linked(
                 let free = |name: &(String, String), table: &PlannedTable| {
                     !more.contains_key(name)
                         && !apart.contains_key(name)
-                        && !is_said(pipeline, name)
+                        && !is_said(pipeline.column(&name.0, &name.1))
                         && table.existing.is_none()
                 };
                 let why = |(table, column): &(String, String)| {

@@ -48,12 +48,12 @@ impl Repeats {
         if self.held.len() >= self.held_max { self.put_aside() } else { Ok(()) }
     }
 
-    /// The least digest that came more than once, if there is one.
+    /// The least digests that came more than once: so many at most, in order.
     ///
     /// # Errors
     ///
     /// A file that cannot be read.
-    pub fn first(mut self) -> Result<Option<Short>> {
+    pub fn least(mut self, most: usize) -> Result<Vec<Short>> {
         self.held.sort_unstable();
         let mut runs = Vec::new();
         let mut begin = 0;
@@ -67,16 +67,18 @@ impl Repeats {
         for (number, run) in runs.iter_mut().enumerate() {
             heads.extend(run.next()?.map(|digest| Reverse((digest, number))));
         }
-        let mut last = None;
-        while let Some(Reverse((digest, number))) = heads.pop() {
-            if last == Some(digest) {
-                return Ok(last);
+        let (mut last, mut found) = (None, Vec::new());
+        while let Some(Reverse((digest, number))) = heads.pop()
+            && found.len() < most
+        {
+            if last == Some(digest) && found.last() != Some(&digest) {
+                found.push(digest);
             }
             last = Some(digest);
             let next = runs.get_mut(number).map_or(Ok(None), Run::next)?;
             heads.extend(next.map(|digest| Reverse((digest, number))));
         }
-        Ok(None)
+        Ok(found)
     }
 
     fn put_aside(&mut self) -> Result<()> {
@@ -139,22 +141,26 @@ mod tests {
         digest
     }
 
-    fn first(held_max: usize, numbers: impl Iterator<Item = u32>) -> Option<Short> {
+    fn least(held_max: usize, numbers: impl Iterator<Item = u32>) -> Vec<Short> {
         let mut repeats = Repeats::holding(held_max);
         numbers.for_each(|number| repeats.add(digest(number)).unwrap());
-        repeats.first().unwrap()
+        repeats.least(2).unwrap()
     }
 
     #[test]
     fn what_comes_twice_is_found_wherever_it_comes_and_nothing_else() {
         for held_max in [1, 7, 600, 5000, 100_000] {
-            assert_eq!(first(held_max, 0..5000), None, "{held_max}");
+            assert_eq!(least(held_max, 0..5000), Vec::<Short>::new(), "{held_max}");
             for again in [0, 1, 6, 2500, 4999] {
-                let found = first(held_max, (0..5000).chain([again]));
-                assert_eq!(found, Some(digest(again)), "{held_max}");
+                let found = least(held_max, (0..5000).chain([again]));
+                assert_eq!(found, [digest(again)], "{held_max}");
             }
-            assert_eq!(first(held_max, [3, 3].into_iter()), Some(digest(3)));
-            assert_eq!(first(held_max, std::iter::empty()), None);
+            assert_eq!(least(held_max, [3, 3, 3].into_iter()), [digest(3)]);
+            assert_eq!(least(held_max, std::iter::empty()), Vec::<Short>::new());
+            let found = least(held_max, (0..5000).chain([7, 8, 9, 9]));
+            let mut twice = [7, 8, 9].map(digest);
+            twice.sort_unstable();
+            assert_eq!(found, twice[..2], "{held_max}");
         }
     }
 }

@@ -9,12 +9,14 @@
 //! million members of one array or object, or content near the server's own limit of 256 MiB.
 
 mod canonical;
+mod equal;
 mod form;
 mod grammar;
 mod number;
 
 pub use canonical::canonical_jsonb;
 pub(super) use canonical::push_canonical;
+pub use equal::comparable_jsonb;
 pub use form::JsonForm;
 pub use grammar::DEPTH_MAX;
 

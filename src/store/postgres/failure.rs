@@ -209,9 +209,18 @@ pub(super) fn is_identity_refused(error: &tokio_postgres::Error) -> bool {
     )
 }
 
+/// The key that a server found in two rows when it made an index, in its words: what is left out elsewhere.
+pub fn key_twice(error: &Error) -> Option<&str> {
+    error.source()?.downcast_ref::<Refusal>()?.key.as_deref()
+}
+
 /// What the server said, without the rows that it quotes, and without control characters.
 #[derive(Debug)]
-struct Refusal(String);
+struct Refusal {
+    text: String,
+    /// Its DETAIL where that is about a key.
+    key: Option<String>,
+}
 
 impl From<&DbError> for Refusal {
     fn from(refusal: &DbError) -> Self {
@@ -237,7 +246,9 @@ impl From<&DbError> for Refusal {
             };
             text.extend(["; ", name, ": ", value]);
         }
-        Self(printable(&text))
+        let of_key = ["23505", "23P01"].contains(&code);
+        let key = refusal.detail().filter(|_| of_key).map(printable);
+        Self { text: printable(&text), key }
     }
 }
 
@@ -255,7 +266,7 @@ fn printable(text: &str) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -271,6 +282,7 @@ mod tests {
 
     use super::{
         Moment, classify, classify_connect, failed, is_connection_lost, is_password_missing,
+        key_twice,
     };
     use crate::error::Class;
 
@@ -403,5 +415,6 @@ mod tests {
             cause,
             "ERROR 23505: duplicate\\u{1b}[2Jkey; table: cards; constraint: cards_pkey"
         );
+        assert_eq!(key_twice(&error), Some("Key (card)=(4111) already exists."));
     }
 }

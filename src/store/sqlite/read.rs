@@ -43,7 +43,22 @@ impl Reader {
         range: RowRange,
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.read_rows(table, range, None, emit)
+        self.read_rows(table, range, Wanted::default(), emit)
+    }
+
+    /// Reads a table whose last columns are none of the source's: these expressions stand there, in SQLite's words.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_with<E: From<Error>>(
+        &self,
+        table: &TableSchema,
+        range: RowRange,
+        expressions: &[String],
+        emit: impl FnMut(ReadBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.read_rows(table, range, Wanted { expressions, names: None }, emit)
     }
 
     /// Reads those rows of a range that `names` has, in this order, by their [`RowName`](crate::model::RowName) as bytes.
@@ -60,20 +75,20 @@ impl Reader {
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(names) = Names::of(names)? else { return Ok(()) };
-        self.read_rows(table, range, Some(names), emit)
+        self.read_rows(table, range, Wanted { expressions: &[], names: Some(names) }, emit)
     }
 
     fn read_rows<E: From<Error>>(
         &self,
         table: &TableSchema,
         range: RowRange,
-        names: Option<Names<'_>>,
+        wanted: Wanted<'_>,
         mut emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         // An error of `emit` is passed on as it is; ours gets its place.
         let mut emitted = Ok(());
         let read = self.in_one_state(|connection| {
-            read_range(connection, table, range, names, &mut |batch| {
+            read_range(connection, table, range, wanted, &mut |batch| {
                 emitted = emit(batch);
                 emitted.is_ok()
             })
@@ -108,6 +123,15 @@ impl Reader {
     }
 }
 
+/// What is read of the rows of a range, where that is not all columns of all rows.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// What stands in the place of the last columns.
+    expressions: &'a [String],
+    /// Which rows.
+    names: Option<Names<'a>>,
+}
+
 /// Bytes of the database, its write-ahead log included.
 pub(super) fn file_bytes(connection: &Connection) -> Result<u64> {
     let ask = |name| {
@@ -126,11 +150,11 @@ fn read_range(
     connection: &Connection,
     table: &TableSchema,
     range: RowRange,
-    mut names: Option<Names<'_>>,
+    mut wanted: Wanted<'_>,
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
     let encoding = Encoding::of(connection).refused(|| range.to_string())?;
-    let sql = select(table, range, encoding);
+    let sql = select(table, range, wanted.expressions, encoding);
     let mut statement = connection.prepare(&sql).refused(|| range.to_string())?;
     let mut rows = match range {
         RowRange::Rowids { first, last } => statement.query(params![first, last]),
@@ -142,7 +166,7 @@ fn read_range(
     while let Some(row) = rows.next().refused(|| range.to_string())? {
         let row = cells.of(row).refused(|| range.to_string())?;
         let mut is_last = false;
-        if let Some(names) = &mut names {
+        if let Some(names) = &mut wanted.names {
             if row_name(table, &row)?.to_bytes() != names.next {
                 continue;
             }
@@ -184,8 +208,15 @@ impl<'n> Names<'n> {
 }
 
 /// The columns in order, then the rowid (which names the row), by a scan of the table itself.
-fn select(table: &TableSchema, range: RowRange, encoding: Encoding) -> String {
-    let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.source)).collect();
+fn select(
+    table: &TableSchema,
+    range: RowRange,
+    expressions: &[String],
+    encoding: Encoding,
+) -> String {
+    let names = table.columns.iter().map(|column| quoted(&column.source));
+    let own = table.columns.len().saturating_sub(expressions.len());
+    let columns: Vec<_> = names.take(own).chain(expressions.iter().cloned()).collect();
     let columns = encoding.select(&columns, table.rowid_name.as_deref());
     let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.source));
     match (range, &table.rowid_name) {

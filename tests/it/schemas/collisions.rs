@@ -63,7 +63,7 @@ fn a_key_that_the_user_s_or_the_target_s_type_makes_one_is_told_by_the_plan_with
     let words = [
         "table t: the key (at) has ('2025-01-31 12:00:00') and ('2025-01-31T12:00:00'), which would be one: at is timestamp",
         "say `at = { type = \"text\" }` under [tables.t.columns]",
-        "table u: the key (the value) has ('1') and ('1'), of two storage classes, which would be one",
+        "table u: the key (the value) has (1) and ('1'), which would be one: the value is text",
     ];
     for command in ["plan", "run"] {
         env.liteferry(&arguments(&env, command, said)).expect(78).saying(&words);
@@ -86,4 +86,43 @@ fn a_key_that_the_user_s_or_the_target_s_type_makes_one_is_told_by_the_plan_with
     env.query("CREATE TABLE t (at timestamp UNIQUE, n bigint)");
     let done = env.liteferry(&arguments(&env, "plan", "")).expect(78);
     done.saying(&["table t", "which would be one: at is timestamp", "in the target's table"]);
+}
+
+#[test]
+fn keys_of_expressions_and_of_some_rows_only_stay_apart_too() {
+    let moved = Moved::new(
+        "CREATE TABLE some (at TIMESTAMP, live INTEGER); CREATE UNIQUE INDEX some_live ON some (at) WHERE live = 1;
+         INSERT INTO some VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 1), ('2025-01-31 12:00:00', 0);
+         CREATE TABLE none (at TIMESTAMP, live INTEGER); CREATE UNIQUE INDEX none_live ON none (at) WHERE live = 1;
+         INSERT INTO none VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 0), ('2025-01-31 12:00:00', NULL);
+         CREATE TABLE made (name TEXT, at TIMESTAMP); CREATE UNIQUE INDEX made_key ON made (lower(name), at);
+         INSERT INTO made VALUES ('A', '2025-01-31 12:00:00'), ('a', '2025-01-31T12:00:00');
+         CREATE TABLE apart (name TEXT, at TIMESTAMP); CREATE UNIQUE INDEX apart_key ON apart (lower(name), at);
+         INSERT INTO apart VALUES ('A', '2025-01-31 12:00:00'), ('b', '2025-01-31T12:00:00');",
+    );
+    for (table, types) in [
+        ("some", ["text", "bigint"]),
+        ("none", ["timestamp without time zone", "bigint"]),
+        ("made", ["text", "text"]),
+        ("apart", ["text", "timestamp without time zone"]),
+    ] {
+        assert_eq!(moved.types(table), types, "{table}");
+    }
+}
+
+#[test]
+fn documents_that_the_server_holds_equal_are_told_before_the_load() {
+    let env = Environment::new();
+    env.sqlite(
+        r#"CREATE TABLE j (doc TEXT UNIQUE); INSERT INTO j VALUES ('{"a": 1}'), ('{ "a": 1.0 }'), ('{"a": 2}')"#,
+    );
+    let said = "[tables.j.columns]\ndoc = { type = 'jsonb' }";
+    for command in ["plan", "run"] {
+        env.liteferry(&arguments(&env, command, said)).expect(78).saying(&[
+            "table j",
+            "which would be one: doc is jsonb",
+            "say `doc = { type = \"text\" }` under [tables.j.columns]",
+        ]);
+    }
+    assert_eq!(env.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
 }
