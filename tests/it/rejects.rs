@@ -405,3 +405,28 @@ fn a_decision_that_the_target_refused_does_not_make_a_touched_source_a_changed_o
     run(&env, &said(", misfits = 'default', default = 99")).expect(0);
     assert_eq!(env.column("SELECT v FROM k ORDER BY id"), ["1", "99"]);
 }
+
+#[test]
+fn a_table_in_utf_16_arrives_however_many_columns_it_has() {
+    for columns in [999, 1000, 1599] {
+        let env = Environment::new();
+        let list =
+            |each: &dyn Fn(usize) -> String| (1..columns).map(each).collect::<Vec<_>>().join(", ");
+        env.sqlite(&format!(
+            "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (id INTEGER PRIMARY KEY, {});
+             INSERT INTO t VALUES (1, {}); INSERT INTO t (id, c1, c998) VALUES (2, CAST(x'00d84100' AS TEXT), 5);
+             INSERT INTO t (id, c1, c998) VALUES (3, 'fine', CAST(x'410000d8' AS TEXT)), (4, '', x'');",
+            list(&|number| format!("c{number}")),
+            list(&|number| if number % 5 == 0 { format!("'ä{number}'") } else { "NULL".into() }),
+        ));
+        let texts = "[tables.t.columns]\nc1 = { type = 'text' }\nc998 = { type = 'text' }";
+        let done = run(&env, texts).expect(65);
+        assert_eq!(done.json()["tables"][0]["rejected"], 3, "{done}");
+        let rejects = "SELECT concat_ws(' ', row_name, column_name, encode(value, 'hex')) FROM liteferry.reject ORDER BY 1";
+        assert_eq!(
+            env.column(rejects),
+            ["rowid 2 c1 eda08041", "rowid 3 c998 41eda080", "rowid 4 c998 "]
+        );
+        assert_eq!(env.value("SELECT concat_ws(' ', id, c5, c995) FROM t"), "1 ä5 ä995");
+    }
+}

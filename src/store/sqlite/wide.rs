@@ -4,9 +4,13 @@
 //! no text at all would arrive as another one. So here each column is read a second time as bytes, and a text that does
 //! not say the same is given in a form that no UTF-8 has and that differs for all that differs: such a surrogate as its
 //! three bytes, half a unit at the end behind the byte FF. A database in UTF-8 is read as it is.
+//!
+//! A statement gives 2,000 columns at most: where a table has so many that they cannot come twice, the bytes of several
+//! come together, as hexadecimal digits.
 
 use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, Result, Row};
+use std::borrow::Cow;
 
 /// How a database holds texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +40,23 @@ impl Encoding {
     pub(super) fn select(self, columns: &[String], rowid: Option<&str>) -> String {
         let mut all = columns.to_vec();
         all.extend(rowid.map(Into::into));
-        if self != Self::Utf8 {
-            all.extend(columns.iter().map(|column| format!("CAST({column} AS BLOB)")));
+        let stored = columns.iter().map(|column| format!("CAST({column} AS BLOB)"));
+        match self {
+            Self::Utf8 => {}
+            Self::Utf16(_) if columns.len() <= COLUMNS_TWICE => all.extend(stored),
+            Self::Utf16(_) => {
+                let digits: Vec<_> = stored.map(|stored| format!("hex({stored})")).collect();
+                all.extend(digits.chunks(TOGETHER).map(|digits| digits.join(" || ',' || ")));
+            }
         }
         all.join(", ")
     }
 }
+
+/// Columns that a statement can give twice, and a rowid.
+const COLUMNS_TWICE: usize = 999;
+/// Columns whose bytes come together where there are more.
+const TOGETHER: usize = 8;
 
 /// Sees through the rows of a statement, one after the other.
 #[derive(Debug)]
@@ -72,15 +87,23 @@ impl Cells {
         if let Encoding::Utf16(order) = self.encoding {
             self.odd.clear();
             for position in 0..self.columns {
-                if let ValueRef::Text(text) = row.get_ref(position)?
-                    && let ValueRef::Blob(stored) = row.get_ref(self.stored + position)?
-                    && !is_same(text, stored, order)
-                {
-                    self.odd.push((position, in_bytes(stored, order)));
+                let ValueRef::Text(text) = row.get_ref(position)? else { continue };
+                let stored = self.stored_bytes(row, position)?;
+                if !is_same(text, &stored, order) {
+                    self.odd.push((position, in_bytes(&stored, order)));
                 }
             }
         }
         Ok(Seen { row, odd: &self.odd })
+    }
+
+    /// The bytes of a text as the file holds them.
+    fn stored_bytes<'s>(&self, row: &'s Row<'_>, position: usize) -> Result<Cow<'s, [u8]>> {
+        if self.columns <= COLUMNS_TWICE {
+            return Ok(Cow::Borrowed(row.get_ref(self.stored + position)?.as_blob()?));
+        }
+        let digits = row.get_ref(self.stored + position / TOGETHER)?.as_str()?;
+        Ok(Cow::Owned(bytes_of(digits.split(',').nth(position % TOGETHER).unwrap_or_default())))
     }
 }
 
@@ -96,6 +119,14 @@ impl<'r> Seen<'r, '_> {
     pub(super) fn get<T: FromSql>(&self, position: usize) -> Result<T> {
         self.row.get(position)
     }
+}
+
+/// What SQLite's function `hex` was given.
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let value =
+        |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
+    pairs.filter_map(|&[high, low]| Some(value(high)? << 4 | value(low)?)).collect()
 }
 
 /// Whether a text in UTF-8 is exactly one in UTF-16.
