@@ -22,7 +22,7 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::parameters::Parameters;
+use super::conninfo::Parameters;
 use crate::error::{Class, Error, Result};
 
 /// How encryption is used, by libpq's names.

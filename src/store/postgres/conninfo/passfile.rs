@@ -8,14 +8,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::secret::Secret;
-
-/// The folders that servers put their Unix sockets in unless told otherwise.
-pub const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+use super::Secret;
+use super::host::SOCKET_FOLDERS;
 
 /// What a line of the file must match.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     /// The host's name as given, or the folder of the Unix socket.
     pub host: &'a str,
     /// The port, also for a Unix socket.
@@ -28,7 +26,7 @@ pub struct Wanted<'a> {
 
 /// What came of looking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
+pub(super) enum Lookup {
     /// The password of the first line that matches.
     Found(Secret),
     /// There is no such file, or no line in it that matches; the reason, for people.
@@ -38,7 +36,7 @@ pub enum Lookup {
 }
 
 /// Looks for the password in `file`.
-pub fn look_up(file: &Path, wanted: Wanted<'_>) -> Lookup {
+pub(super) fn look_up(file: &Path, wanted: Wanted<'_>) -> Lookup {
     let shown = file.display();
     let metadata = match std::fs::metadata(file) {
         Ok(metadata) => metadata,
