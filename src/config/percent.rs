@@ -3,9 +3,10 @@
 use crate::error::{Class, Error, Result};
 
 /// Encodes everything but ASCII letters, digits, `-`, `.`, `_`, `~` and the characters of `keep`.
-pub fn encode(text: &str, keep: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
+pub fn encode(bytes: impl AsRef<[u8]>, keep: &str) -> String {
+    let bytes = bytes.as_ref();
+    let mut encoded = String::with_capacity(bytes.len());
+    for &byte in bytes {
         let character = char::from(byte);
         if character.is_ascii_alphanumeric()
             || "-._~".contains(character)

@@ -75,7 +75,7 @@ impl Account {
                 return Err(Error::new(Class::Server, what).todo(format!(
                     "choose a folder that is not under {}, such as {}, or run liteferry as another user than root",
                     folder.display(),
-                    super::ROOT_DIR
+                    super::options::ROOT_DIR
                 )));
             }
         }

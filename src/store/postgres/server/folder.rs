@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 /// The file that is locked, and by which a folder is known to be liteferry's.
 const LOCK: &str = "liteferry.lock";
 
+/// `dir` from the root and without symlinks, as far as it exists.
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf> {
+    let whole = std::path::absolute(dir).map_err(failed("look at", dir))?;
+    let there = whole.ancestors().find(|folder| folder.exists()).unwrap_or(&whole);
+    let mut real = there.canonicalize().map_err(failed("look at", dir))?;
+    real.extend(whole.strip_prefix(there).unwrap_or_else(|_same| Path::new("")));
+    Ok(real)
+}
+
 /// Makes `dir` and what is missing above it; root makes folders that other accounts can pass through.
 pub(super) fn make(dir: &Path) -> Result<()> {
     let mode = if rustix::process::geteuid().is_root() { 0o755 } else { 0o777 };
