@@ -17,6 +17,7 @@ pub mod run;
 mod snapshot;
 pub mod target;
 mod touched;
+mod undecided;
 pub mod verify;
 
 use crate::model::TableSchema;

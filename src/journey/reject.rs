@@ -72,24 +72,6 @@ pub(super) fn decided_anew(
     Ok((plan != *begun).then_some(plan))
 }
 
-/// The plan as it was when the rows were set aside that still are: what was decided since is not done to them.
-pub(super) fn undecided(plan: &Plan, misfits: &[Misfits]) -> Plan {
-    let mut plan = plan.clone();
-    for table in plan.tables.iter_mut().map(|table| &mut table.schema) {
-        for column in &mut table.columns {
-            let is_aside = |misfit: &Misfits| {
-                misfit.table == table.source
-                    && misfit.column == column.source
-                    && misfit.policy == Remedy::Reject.name()
-            };
-            if misfits.iter().any(is_aside) {
-                column.misfits = Remedy::Reject;
-            }
-        }
-    }
-    plan
-}
-
 /// Takes over what is said now; `handled` where values were handled as it was said before.
 fn decide(column: &mut Column, said: Option<&ColumnSection>, handled: bool) -> Result<()> {
     let (misfits, default) = said.map_or_else(Default::default, types::remedy);

@@ -2,6 +2,7 @@
 
 use super::begin::Migrated;
 use super::inspect::Inspected;
+use super::undecided::Undecided;
 use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
@@ -173,9 +174,8 @@ impl Run<'_> {
         loaded: &[LoadedChunk],
         link: &mut Link<'_>,
     ) -> Result<()> {
-        let misfits = reject::misfits(plan, link, self.lease.migration)?;
-        let undecided = reject::undecided(plan, &misfits);
-        touched::check_unchanged(self.inspected, [plan, &undecided], loaded, self.setting)
+        let undecided = Undecided::find(link, self.lease.migration)?;
+        touched::check_unchanged(self.inspected, plan, &undecided, loaded, self.setting)
     }
 
     fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
@@ -276,7 +276,9 @@ impl Run<'_> {
         let source = prove::sums_of_ledger(plan, &loaded)?;
         let target = prove::sums_of_target(plan, link, self.setting)?;
         let proofs = verify::compare_all(plan, &source, &target);
-        let differences = verify::narrow_all(self.inspected, plan, &proofs, link, self.setting)?;
+        let undecided = Undecided::find(link, self.lease.migration)?;
+        let differences =
+            verify::narrow_all(self.inspected, plan, &undecided, &proofs, link, self.setting)?;
         let ok = differences.is_empty();
         let tables = proofs.iter().zip(&plan.tables).map(|(proof, table)| {
             TableReport::proved(proof, rejected(&loaded, &table.schema.target))

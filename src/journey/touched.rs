@@ -1,6 +1,6 @@
 //! Whether a source that was touched has changed: a checkpoint, a copy or a VACUUM changes the file and not its content.
 
-use super::{Setting, inspect::Inspected, snapshot};
+use super::{Setting, inspect::Inspected, snapshot, undecided::Undecided};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, DigestSum, SourceTable, Stretch};
 use crate::pipeline::{Event, workers};
@@ -13,8 +13,6 @@ use crate::store::sqlite::read::Reader;
 /// Reads the whole source again: it must be what the census saw, and what was loaded since. Tables of which the census
 /// was a sample may be anything while no row of them is loaded.
 ///
-/// `undecided` is the plan as it was when rows were set aside: chunks with such rows may be as either plan has them.
-///
 /// Both are asked, because a change that was undone meanwhile may have been loaded in between.
 ///
 /// # Errors
@@ -22,7 +20,8 @@ use crate::store::sqlite::read::Reader;
 /// [`Class::SourceChanged`] with the table and the rows that changed, or with one of which that cannot be told.
 pub(super) fn check_unchanged(
     inspected: &Inspected,
-    [plan, undecided]: [&Plan; 2],
+    plan: &Plan,
+    undecided: &Undecided,
     loaded: &[LoadedChunk],
     setting: Setting<'_>,
 ) -> Result<()> {
@@ -31,7 +30,7 @@ pub(super) fn check_unchanged(
         "the source file was touched: it is compared with what the census saw".into(),
     ));
     compare_stretches(inspected, plan, setting)?;
-    compare_chunks(inspected, [plan, undecided], loaded, setting)
+    compare_chunks(inspected, plan, undecided, loaded, setting)
 }
 
 /// That the source changed, and what to do.
@@ -81,19 +80,17 @@ fn compare_stretches(inspected: &Inspected, plan: &Plan, setting: Setting<'_>) -
 
 fn compare_chunks(
     inspected: &Inspected,
-    plans @ [begun, _]: [&Plan; 2],
+    plan: &Plan,
+    undecided: &Undecided,
     loaded: &[LoadedChunk],
     setting: Setting<'_>,
 ) -> Result<()> {
     let readers = inspected.readers(setting.workers)?;
     workers::over(loaded, readers, setting.stop, |reader, loaded| {
-        let plans = plans.iter().take(if loaded.rejected > 0 { 2 } else { 1 });
-        for plan in plans {
-            if sum_now(reader, plan, loaded, setting)? == loaded.sum {
-                return Ok(());
-            }
+        if sum_now(reader, plan, undecided, loaded, setting)? == loaded.sum {
+            return Ok(());
         }
-        let mut tables = begun.tables.iter().map(|table| &table.schema);
+        let mut tables = plan.tables.iter().map(|table| &table.schema);
         let table = tables.find(|table| table.target == loaded.table);
         Err(changed())
             .at(|| format!("chunk {}", loaded.chunk))
@@ -102,15 +99,17 @@ fn compare_chunks(
     .map(drop)
 }
 
-/// The sum of a chunk as this plan reads it from the source as it is.
+/// The sum of a chunk as it is read from the source as that is now.
 fn sum_now(
     reader: &Reader,
     plan: &Plan,
+    undecided: &Undecided,
     loaded: &LoadedChunk,
     setting: Setting<'_>,
 ) -> Result<DigestSum> {
     let number = plan.tables.iter().position(|table| table.schema.target == loaded.table);
     let table = snapshot::table_of(plan, number.unwrap_or(usize::MAX))?;
+    let table = &*undecided.table(table, loaded.chunk);
     let range = table
         .chunks
         .get(loaded.chunk)

@@ -6,6 +6,7 @@ use super::inspect::Inspected;
 use super::prove::{self, Counting, over_target};
 use super::reject;
 use super::snapshot::{self, table_of};
+use super::undecided::Undecided;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Chunk, Partition, RowRange, TableSchema};
@@ -46,10 +47,11 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     setting.progress.tell(Event::Phase(Phase::Proof));
     let loaded = link.with(|session| ledger::loaded_chunks(session, migrated.id))?;
     prove::expect(plan, &loaded, 2, setting);
-    let (source, rejected) = sums_of_source(&inspected, plan, setting)?;
+    let undecided = Undecided::find(&mut link, migrated.id)?;
+    let (source, rejected) = sums_of_source(&inspected, plan, &undecided, setting)?;
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
-    let differences = narrow_all(&inspected, plan, &proofs, &mut link, setting)?;
+    let differences = narrow_all(&inspected, plan, &undecided, &proofs, &mut link, setting)?;
     let misfits = reject::misfits(plan, &mut link, migrated.id)?;
     let advice = plan.sample_advice().filter(|_| rejected.iter().any(|&rows| rows > 0));
     let tables = proofs.iter().zip(rejected);
@@ -104,12 +106,13 @@ pub(super) fn compare_all(
 fn sums_of_source(
     inspected: &Inspected,
     plan: &Plan,
+    undecided: &Undecided,
     setting: Setting<'_>,
 ) -> Result<(Vec<GroupSums>, Vec<u64>)> {
     let chunks = chunks_of(plan, |_, _| true);
     let readers = inspected.readers(setting.workers)?;
     let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
-        let table = table_of(plan, chunk.table)?;
+        let table = &*undecided.table(table_of(plan, chunk.table)?, chunk.number);
         let mut counting = Counting::new(Summing::new(table), &table.source, setting);
         let mut rejected = 0;
         let read = snapshot::read_source(reader, table, chunk, &mut counting, setting)
@@ -142,6 +145,7 @@ fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
 pub(super) fn narrow_all(
     inspected: &Inspected,
     plan: &Plan,
+    undecided: &Undecided,
     proofs: &[TableProof],
     link: &mut Link<'_>,
     setting: Setting<'_>,
@@ -151,7 +155,7 @@ pub(super) fn narrow_all(
         setting
             .progress
             .tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));
-        found.push(Narrowing { inspected, plan, number, setting }.narrow(proof, link)?);
+        found.push(Narrowing { inspected, plan, undecided, number, setting }.narrow(proof, link)?);
     }
     Ok(found)
 }
@@ -161,6 +165,7 @@ pub(super) fn narrow_all(
 struct Narrowing<'a> {
     inspected: &'a Inspected,
     plan: &'a Plan,
+    undecided: &'a Undecided,
     number: usize,
     setting: Setting<'a>,
 }
@@ -217,7 +222,8 @@ impl Narrowing<'_> {
         let readers = self.inspected.readers(self.setting.workers)?;
         let parts = workers::over(&chunks, readers, self.setting.stop, |reader, chunk| {
             let mut visitor = visitor();
-            snapshot::read_source(reader, table, chunk, &mut visitor, self.setting)?;
+            let table = self.undecided.table(table, chunk.number);
+            snapshot::read_source(reader, &table, chunk, &mut visitor, self.setting)?;
             Ok(visitor)
         })?;
         Ok(merged(visitor(), parts, merge))

@@ -26,10 +26,13 @@ fn run(env: &Environment, settings: &str) -> Done {
     env.liteferry(&arguments(env, "run", settings))
 }
 
-/// A run that dies at a step.
+/// A run of one worker that dies at a step.
 fn dies(env: &Environment, settings: &str, step: &str) {
     let mut command = env.command();
-    command.args(arguments(env, "run", settings)).env("LITEFERRY_FAIL", format!("{step}=kill"));
+    command
+        .args(arguments(env, "run", settings))
+        .args(["--workers", "1"])
+        .env("LITEFERRY_FAIL", format!("{step}=kill"));
     let status = command.output().unwrap().status;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{step}");
 }
@@ -342,4 +345,37 @@ fn late_rows_without_any_name_of_their_own_come_as_often_as_they_are_there() {
         env.column(rows),
         ["1 a", "1 a", "1 a", "1 d", "1 d", "2 b", "2 b fits", "2 b fits"]
     );
+}
+
+#[test]
+fn a_touched_source_beside_decisions_that_chunks_have_taken_in_different_ways_is_not_a_changed_one()
+{
+    let env = prepared(
+        "CREATE TABLE k (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER UNIQUE);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         INSERT INTO k SELECT i, i, i FROM n;
+         UPDATE k SET a = x'0a' WHERE id IN (10, 990); UPDATE k SET b = CAST(char(id / 20) AS BLOB) WHERE id IN (20, 980);",
+    );
+    let said = |a: &str, b: &str| format!("[tables.k.columns]\na = {a}\nb = {b}");
+    let (reject, null) = ("{ misfits = 'reject' }", "{ misfits = 'null' }");
+    run(&env, &said(reject, reject)).expect(65);
+    // The first chunk is done, the last is not.
+    dies(&env, &said(null, reject), "rejects-loaded:2");
+    assert_eq!(env.column("SELECT id FROM k WHERE id IN (10, 20, 980, 990)"), ["10"]);
+    // The target refuses what is said next.
+    run(&env, &said(null, "{ misfits = 'default', default = 1 }")).expect(78);
+    env.liteferry(&arguments(&env, "verify", &said(null, null))).expect(65);
+    env.sqlite("VACUUM");
+    run(&env, &said(null, null)).expect(0);
+    assert_eq!(
+        env.value("SELECT count(*) || ' ' || count(a) || ' ' || count(b) FROM k"),
+        "1000 998 998"
+    );
+    // What did change is told as ever.
+    let env = prepared(
+        "CREATE TABLE k (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO k VALUES (1, 1, 1), (2, 2, 2), (3, x'0a', 3)",
+    );
+    run(&env, &said(reject, reject)).expect(65);
+    env.sqlite("UPDATE k SET b = 4 WHERE id = 1");
+    run(&env, &said(null, null)).expect(66).saying(&["table k", "the source changed"]);
 }

@@ -82,8 +82,7 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
                 digest.try_into().map_err(|_other_length| damaged("a digest of a wrong length"))?;
             Ok(LoadedChunk {
                 table: column(row, 0)?,
-                chunk: usize::try_from(column::<i32>(row, 1)?)
-                    .map_err(|_out_of_range| damaged("a negative chunk"))?,
+                chunk: position(column(row, 1)?)?,
                 sum: DigestSum::from_parts(
                     u64::try_from(column::<i64>(row, 2)?)
                         .map_err(|_out_of_range| damaged("negative rows"))?,
@@ -104,6 +103,11 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
 pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()> {
     let sql = "DELETE FROM liteferry.chunk WHERE migration = $1 AND table_name = $2";
     session.execute("load a table again", sql, &[&lease.migration, &table]).map(drop)
+}
+
+/// A chunk's number as the ledger has it.
+pub(super) fn position(number: i32) -> Result<usize> {
+    usize::try_from(number).map_err(|_out_of_range| damaged("a negative chunk"))
 }
 
 pub(super) fn number(chunk: usize) -> Result<i32> {

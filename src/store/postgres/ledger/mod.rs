@@ -15,12 +15,12 @@ mod runs;
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
-pub use rejects::{MisfitCount, misfit_counts, note_misfits, take_rejected};
+pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use runs::{Run, begin_run, end_run, runs};
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
-use chunks::number;
+use chunks::{number, position};
 use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 

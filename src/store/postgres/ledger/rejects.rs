@@ -1,7 +1,7 @@
 //! Cells that their columns cannot hold, each with its exact bytes, its reason and what was done about it.
 
 use super::super::session::Session;
-use super::{Lease, column, number};
+use super::{Lease, column, number, position};
 use crate::error::Result;
 use crate::model::{Misfit, RowName, TableSchema};
 use crate::pipeline::Spool;
@@ -124,6 +124,26 @@ pub fn misfit_counts(session: &Session, migration: i32) -> Result<Vec<MisfitCoun
                 cells: column::<i64>(row, 4)?.unsigned_abs(),
                 example_row: column(row, 5)?,
             })
+        })
+        .collect()
+}
+
+/// The columns whose misfits keep rows aside, by table and chunk.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn columns_aside(session: &Session, migration: i32) -> Result<Vec<(String, usize, String)>> {
+    let rows = session.query(
+        "read the ledger",
+        "SELECT DISTINCT table_name, chunk, column_name FROM liteferry.reject
+         WHERE migration = $1 AND policy = 'reject'",
+        &[&migration],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let row = Some(row);
+            Ok((column(row, 0)?, position(column(row, 1)?)?, column(row, 2)?))
         })
         .collect()
 }
