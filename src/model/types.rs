@@ -1,5 +1,6 @@
 //! The PostgreSQL types that liteferry writes: a closed map, each with its SQL, its OID and its Arrow type.
 
+use super::DecimalSize;
 use arrow_schema::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -92,6 +93,12 @@ impl NumericSize {
         let legal =
             (1..=Self::PRECISION_MAX).contains(&size.precision) && size.scale <= size.precision;
         legal.then_some(size)
+    }
+
+    /// Whether so many digits fit without rounding.
+    pub fn holds(self, needed: DecimalSize) -> bool {
+        let whole = needed.integer_digits.saturating_add(self.scale.into());
+        needed.scale <= u32::from(self.scale) && whole <= u32::from(self.precision)
     }
 
     /// Whether values of this size travel as 128-bit decimals; larger ones travel as decimal text.

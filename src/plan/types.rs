@@ -382,7 +382,7 @@ fn by_decimals(size: Option<NumericSize>, evidence: &ColumnEvidence) -> Choice {
     let needed = evidence.decimal_size();
     match size {
         None => Choice::new(CellShape::Decimal, PgType::Numeric(None), "decimals"),
-        Some(size) if fits(size, evidence) => Choice::new(
+        Some(size) if size.holds(needed) => Choice::new(
             CellShape::Decimal,
             PgType::Numeric(Some(size)),
             format!(
@@ -400,12 +400,6 @@ fn by_decimals(size: Option<NumericSize>, evidence: &ColumnEvidence) -> Choice {
         )
         .warn(),
     }
-}
-
-fn fits(size: NumericSize, evidence: &ColumnEvidence) -> bool {
-    let needed = evidence.decimal_size();
-    needed.scale <= u32::from(size.scale)
-        && needed.integer_digits <= u32::from(size.precision - size.scale)
 }
 
 /// The type that holds integers and floats exactly.

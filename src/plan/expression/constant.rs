@@ -6,7 +6,6 @@
 use super::Untranslatable;
 use crate::model::identifier::literal;
 use crate::sql::unquoted;
-use jiff::civil;
 use sqlite3_parser::ast::Literal;
 
 /// A value that stands in the text.
@@ -92,17 +91,6 @@ pub(super) fn quoted(text: &str) -> Result<String, Untranslatable> {
     literal(text).map_err(|refusal| Untranslatable::new(refusal.reason))
 }
 
-/// A day written as `2025-01-31`, and as nothing else.
-pub(super) fn iso_date(text: &str) -> Option<civil::Date> {
-    let shaped = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    // PostgreSQL has no year 0.
-    text.parse::<civil::Date>().ok().filter(|date| shaped && date.year() > 0)
-}
-
 fn bytes(hex: &str) -> Result<Vec<u8>, Untranslatable> {
     let pairs = (0..hex.len()).step_by(2).map(|at| hex.get(at..at + 2));
     let byte = |pair: Option<&str>| u8::from_str_radix(pair?, 16).ok();
@@ -119,7 +107,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Constant, iso_date};
+    use super::Constant;
 
     #[test]
     fn numbers_read_as_sqlite_reads_them_and_print_as_postgresql_reads_them() {
@@ -141,21 +129,5 @@ mod tests {
         }
         assert!(Constant::number("1e999", false).is_err());
         assert!(Constant::number("0x10000000000000000", false).is_err());
-    }
-
-    #[test]
-    fn a_date_has_one_form_and_exists() {
-        assert!(iso_date("2024-02-29").is_some());
-        for text in [
-            "2025-02-29",
-            "20250131",
-            "2025-1-31",
-            "+02025-01-31",
-            "0000-01-01",
-            "2025-01-31T",
-            "2025-01-31 ",
-        ] {
-            assert!(iso_date(text).is_none(), "{text}");
-        }
     }
 }

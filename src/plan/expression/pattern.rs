@@ -28,7 +28,7 @@ pub(super) fn matching(
     };
     let not = if not { "NOT " } else { "" };
     let (text, pattern) = (text.only(ExprType::Text)?, quoted(&written)?);
-    Ok(Typed::new(format!("({text} COLLATE \"C\" {not}{symbol} {pattern})"), ExprType::Boolean))
+    Ok(Typed::condition(format!("({text} COLLATE \"C\" {not}{symbol} {pattern})")))
 }
 
 fn constant(pattern: &Typed) -> Result<&str, Untranslatable> {

@@ -4,7 +4,8 @@
 //! another. The rules by which two pieces may meet are here.
 
 use super::Untranslatable;
-use super::constant::{Constant, iso_date, quoted};
+use super::constant::{Constant, quoted};
+use super::iso;
 use crate::model::PgType;
 use std::fmt;
 
@@ -142,6 +143,10 @@ impl Typed {
         Self { sql: sql.into(), kind, constant: None, collated: Collated::No, as_stored: true }
     }
 
+    pub(super) fn condition(sql: impl Into<String>) -> Self {
+        Self::new(sql, ExprType::Boolean)
+    }
+
     pub(super) fn constant(constant: Constant) -> Result<Self, Untranslatable> {
         let kind = match constant {
             Constant::Null => ExprType::Null,
@@ -230,7 +235,7 @@ impl Typed {
                 _ => None,
             },
             (Some(Constant::Text(text)), ExprType::Date) => {
-                iso_date(text).map(|_date| Ok(format!("{}::date", quoted(text)?)))
+                iso::date(text).map(|_date| Ok(format!("{}::date", quoted(text)?)))
             }
             _ => None,
         }

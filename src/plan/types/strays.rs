@@ -1,6 +1,6 @@
 //! How many of the cells that the census saw a column cannot hold.
 
-use super::{Choice, fits, is_zero_one};
+use super::{Choice, is_zero_one};
 use crate::model::{BoolForm, CellShape, ColumnEvidence, PgType};
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn of_shape(choice: &Choice, evidence: &ColumnEvidence) -> u64 {
         }
         CellShape::Real => texts + blobs + evidence.integers_beyond_double,
         CellShape::Decimal => {
-            let long = matches!(choice.pg, PgType::Numeric(Some(size)) if !fits(size, evidence));
+            let long = matches!(choice.pg, PgType::Numeric(Some(size)) if !size.holds(evidence.decimal_size()));
             blobs + evidence.beyond_decimal + evidence.not_decimal + some(long)
         }
         CellShape::Text => {
