@@ -7,7 +7,8 @@
 //! Where arithmetic overflows, PostgreSQL fails instead of going on with another type.
 //!
 //! `translator` walks through the tree and hands each node to the file of its kind (`operator`, with `comparison`
-//! and `arithmetic`, `cast`, `pattern`, `function`, `constant`); `typed` is what they give and the rules by which two of them may meet.
+//! and `arithmetic`, `cast`, `pattern`, `function`, `constant`); `typed` is what they give, and by which rules two of
+//! them may meet.
 
 mod arithmetic;
 mod cast;
