@@ -8,6 +8,7 @@ use super::inspect::Inspected;
 use super::{Setting, reject, touched};
 use crate::config::{Census, MisfitPolicy, Pipeline, SourceSection};
 use crate::error::{Class, Error, Place, Result};
+use crate::model::Column;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable, anew};
 use crate::status::Misfits;
@@ -16,6 +17,37 @@ use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use std::collections::BTreeSet;
+
+/// How far a migration has come.
+pub(super) struct Standing {
+    /// Values that do not fit.
+    misfits: Vec<Misfits>,
+    /// Keys that are not made yet, though all rows are loaded: the rows may not allow them.
+    unmade: BTreeSet<String>,
+}
+
+impl Standing {
+    /// That of a migration which began with this plan and is in this phase.
+    pub(super) fn of(begun: &Plan, id: i32, phase: &str, link: &mut Link<'_>) -> Result<Self> {
+        let misfits = reject::misfits(begun, link, id)?;
+        let done = link.with(|session| ledger::done_steps(session, id))?;
+        let keys = begun.steps().filter(|step| step.key.is_some() && phase == "snapshotted");
+        let mut unmade: BTreeSet<_> = keys.map(crate::plan::Step::full_name).collect();
+        unmade.retain(|name| done.iter().all(|(step, _)| step != name));
+        Ok(Self { misfits, unmade })
+    }
+
+    /// Whether a column has values that do not fit, or is part of a key that is not made.
+    fn is_open(&self, table: &PlannedTable, position: usize, column: &Column) -> bool {
+        let name = &table.schema.source;
+        let found = |misfit: &Misfits| misfit.table == *name && misfit.column == column.source;
+        let holds = |step: &crate::plan::Step| {
+            let key = step.key.as_ref().filter(|_| self.unmade.contains(&step.full_name()));
+            key.is_some_and(|key| key.columns.iter().any(|(at, _)| *at == position))
+        };
+        self.misfits.iter().any(found) || table.steps.iter().any(holds)
+    }
+}
 
 /// The plan with what the user says now about misfits; none where that is what it says already.
 ///
@@ -26,13 +58,13 @@ pub(super) fn plan(
     begun: &Plan,
     inspected: &Inspected,
     pipeline: &Pipeline,
-    misfits: &[Misfits],
+    standing: &Standing,
     setting: Setting<'_>,
 ) -> Result<Option<Plan>> {
-    let widened = widened(begun, inspected, pipeline, misfits, setting)?;
+    let widened = widened(begun, inspected, pipeline, standing, setting)?;
     // What is said of the other tables may have changed at the same time.
     let before = widened.as_ref().unwrap_or(begun);
-    Ok(reject::decided_anew(before, inspected, pipeline, misfits)?.or(widened))
+    Ok(reject::decided_anew(before, inspected, pipeline, &standing.misfits)?.or(widened))
 }
 
 /// The plan in which the columns are wide that the user wants widened now; none where there are no others than before.
@@ -44,10 +76,10 @@ fn widened(
     begun: &Plan,
     inspected: &Inspected,
     pipeline: &Pipeline,
-    misfits: &[Misfits],
+    standing: &Standing,
     setting: Setting<'_>,
 ) -> Result<Option<Plan>> {
-    let wanted = wanted(begun, pipeline, misfits)?;
+    let mut wanted = wanted(begun, pipeline, standing)?;
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -67,15 +99,19 @@ fn widened(
             return Err(touched::changed().at(format!("table {name}")));
         }
     }
+    // What foreign keys compare with a key that becomes text does so too.
+    wanted.extend(begun.retyped(&fresh).map(|table| table.schema.source.clone()));
     begun.with_anew(fresh, &wanted).map(Some)
 }
 
-/// The tables with columns to be widened: those that do not hold what the census saw, or the load.
-fn wanted(begun: &Plan, pipeline: &Pipeline, misfits: &[Misfits]) -> Result<BTreeSet<String>> {
+/// The tables with columns to be widened: those that do not hold what the census saw, or the load, or whose key could not
+/// be made.
+fn wanted(begun: &Plan, pipeline: &Pipeline, standing: &Standing) -> Result<BTreeSet<String>> {
     let mut wanted = BTreeSet::new();
     for table in &begun.tables {
         let name = &table.schema.source;
-        for (column, report) in table.schema.columns.iter().zip(&table.columns) {
+        let columns = table.schema.columns.iter().zip(&table.columns).enumerate();
+        for (position, (column, report)) in columns {
             let said = pipeline.column(name, &column.source).and_then(|said| said.misfits);
             let widen = said == Some(MisfitPolicy::Widen);
             let refuse = |what: &str, todo: &str| {
@@ -90,8 +126,7 @@ fn wanted(begun: &Plan, pipeline: &Pipeline, misfits: &[Misfits]) -> Result<BTre
                      `liteferry plan` prints and begin again",
                 );
             }
-            let found = |misfit: &Misfits| misfit.table == *name && misfit.column == column.source;
-            let fits = report.strays == 0 && !misfits.iter().any(found);
+            let fits = report.strays == 0 && !standing.is_open(table, position, column);
             if !widen || report.widened || fits {
                 continue;
             }
@@ -110,8 +145,11 @@ fn wanted(begun: &Plan, pipeline: &Pipeline, misfits: &[Misfits]) -> Result<BTre
 /// What becomes of tables that are there, one line each.
 pub(super) fn announced(begun: &Plan, plan: &Plan) -> Vec<String> {
     let again = plan.anew(begun).into_iter().map(|(old, new)| {
-        let columns = old.columns.iter().zip(new.schema.columns.iter().zip(&new.columns));
-        let widened = columns.filter(|(old, (_, new))| new.widened && !old.widened);
+        let before = old.schema.columns.iter().zip(&old.columns);
+        let columns = before.zip(new.schema.columns.iter().zip(&new.columns));
+        let widened = columns.filter(|((before, old), (column, new))| {
+            (new.widened && !old.widened) || before.pg != column.pg
+        });
         let widened: Vec<_> = widened
             .map(|(_, (column, _))| format!("{} becomes {}", column.source, column.pg))
             .collect();

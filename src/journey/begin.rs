@@ -1,7 +1,8 @@
 //! Where a run begins, or goes on: the migration in the ledger with its plan, and what the user has decided since.
 
+use super::anew::Standing;
 use super::inspect::Inspected;
-use super::{Setting, anew, aside, reject};
+use super::{Setting, anew, aside};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
@@ -95,8 +96,8 @@ impl Migrated {
         link: &mut Link<'_>,
         setting: Setting<'_>,
     ) -> Result<Self> {
-        let misfits = reject::misfits(&self.plan, link, self.id)?;
-        let Some(plan) = anew::plan(&self.plan, inspected, pipeline, &misfits, setting)? else {
+        let standing = Standing::of(&self.plan, self.id, &self.phase, link)?;
+        let Some(plan) = anew::plan(&self.plan, inspected, pipeline, &standing, setting)? else {
             return Ok(self);
         };
         let tell = |line| setting.progress.tell(Event::Warning(line));

@@ -28,6 +28,8 @@ struct Job<'p> {
     schema: &'p TableSchema,
     key: UniqueKey,
     merging: Vec<usize>,
+    /// Whether numbers that are computed lose what doubles do not hold, as they may in the target.
+    rounded: bool,
 }
 
 /// The keys that would be one; of each key a pair that the source tells apart.
@@ -40,7 +42,13 @@ pub(super) fn find(
     let mut jobs = Vec::new();
     for (table, (planned, seen)) in plan.tables.iter().zip(evidence).enumerate() {
         let (keys, schema) = (keys_at_risk(planned, seen), &planned.schema);
-        jobs.extend(keys.into_iter().map(|(key, merging)| Job { table, schema, key, merging }));
+        jobs.extend(keys.into_iter().map(|(key, merging)| Job {
+            table,
+            schema,
+            key,
+            merging,
+            rounded: false,
+        }));
     }
     if jobs.is_empty() {
         return Ok(Vec::new());
@@ -63,7 +71,7 @@ pub(super) fn explain(
     setting: Setting<'_>,
 ) -> Result<Option<Merged>> {
     let (schema, merging) = (&table.schema, merging(table, key));
-    let job = Job { table: 0, schema, key: key.clone(), merging };
+    let job = Job { table: 0, schema, key: key.clone(), merging, rounded: true };
     let _permit = setting.reserve(schema);
     inspected.readers(1)?.first().map_or(Ok(None), |reader| job.merged(reader, setting))
 }
@@ -93,7 +101,15 @@ impl Job<'_> {
 
     /// What SQLite computes for the key: its expressions, and NULL for rows that do not have it.
     fn computed(&self) -> Vec<String> {
-        let expressions = self.key.expressions.iter().map(|(sql, _)| format!("({sql})"));
+        let expressions = self.key.expressions.iter().map(|(sql, _)| {
+            if self.rounded {
+                format!(
+                    "CASE typeof({sql}) WHEN 'integer' THEN CAST(({sql}) AS REAL) ELSE ({sql}) END"
+                )
+            } else {
+                format!("({sql})")
+            }
+        });
         let predicate =
             self.key.predicate.iter().map(|sql| format!("CASE WHEN ({sql}) THEN 1 END"));
         expressions.chain(predicate).collect()

@@ -1,10 +1,11 @@
 //! The plan without the deed: what would be done, what drops it again, what both ends are like, and what the
 //! application must change.
 
+use super::anew::Standing;
 use super::begin::{check_target_free, drop_sql};
 use super::check::{Checks, check};
 use super::inspect::Inspected;
-use super::{Setting, anew, aside, reject};
+use super::{Setting, anew, aside};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::progress::Phase;
@@ -97,8 +98,8 @@ fn anew(
     if !same {
         return Ok((begun, Vec::new()));
     }
-    let misfits = reject::misfits(&begun, link, migration.id)?;
-    Ok(match anew::plan(&begun, inspected, pipeline, &misfits, setting)? {
+    let standing = Standing::of(&begun, migration.id, &migration.phase, link)?;
+    Ok(match anew::plan(&begun, inspected, pipeline, &standing, setting)? {
         Some(plan) => {
             let announced = anew::announced(&begun, &plan);
             (plan, announced)

@@ -39,6 +39,16 @@ impl Plan {
         pairs.filter(|(old, new)| !is_made_alike(old, new)).collect()
     }
 
+    /// The tables that do not exist and of which a column has another type in the plan `later`.
+    pub fn retyped<'p>(&'p self, later: &'p Self) -> impl Iterator<Item = &'p PlannedTable> {
+        self.created().filter(|old| {
+            let mut tables = later.tables.iter();
+            let new = tables.find(|table| table.schema.source == old.schema.source);
+            let new = new.iter().flat_map(|table| &table.schema.columns);
+            old.schema.columns.iter().zip(new).any(|(old, new)| old.pg != new.pg)
+        })
+    }
+
     /// The columns of tables that stay, which are NOT NULL in `begun`, the plan before, and are not in this one.
     pub fn let_null_since<'p>(
         &'p self,

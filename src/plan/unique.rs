@@ -191,9 +191,7 @@ pub fn keep_apart(
             })
             .collect();
         if free.is_empty() {
-            let todo = advice(found, table, apart, |lines| {
-                format!("say {lines} in the pipeline file: text keeps all texts apart")
-            });
+            let todo = advice(found, table, apart, false);
             refusals.push(refusal(found, table).todo(todo).at(format!("table {source}")));
         }
         let [one, other] = &found.shown;
@@ -233,14 +231,8 @@ fn narrow<'t>(
 
 /// That PostgreSQL cannot make a key of rows that are loaded; what a user can do now.
 pub fn not_made(found: &Merged, table: &PlannedTable) -> Error {
-    let todo = advice(found, table, &Apart::new(), |lines| {
-        format!("say {lines} in the pipeline file, {BEGIN_AGAIN}: text keeps all texts apart")
-    });
-    refusal(found, table).todo(todo)
+    refusal(found, table).todo(advice(found, table, &Apart::new(), true))
 }
-
-const BEGIN_AGAIN: &str =
-    "drop what was created with the SQL that `liteferry plan` prints, and begin again";
 
 fn refusal(found: &Merged, table: &PlannedTable) -> Error {
     let column = |at: &usize| table.schema.columns.get(*at);
@@ -259,32 +251,43 @@ fn refusal(found: &Merged, table: &PlannedTable) -> Error {
     Error::new(Class::Undecided, what)
 }
 
-/// What a user can do; `say` is given the lines that make text of columns.
-fn advice(
-    found: &Merged,
-    table: &PlannedTable,
-    apart: &Apart,
-    say: impl FnOnce(&str) -> String,
-) -> String {
+/// What a user can do before the rows are `loaded`, or after that.
+fn advice(found: &Merged, table: &PlannedTable, apart: &Apart, loaded: bool) -> String {
     let mut columns = found.merging.iter().filter_map(|&at| table.schema.columns.get(at));
+    let begin_again = if loaded {
+        ", drop what was created with the SQL that `liteferry plan` prints, and begin again"
+    } else {
+        ""
+    };
     if table.existing.is_some() {
         return "change the key, or the type of its column, in the target's table, or repair the rows in the source"
             .into();
     }
     if let Some(column) = columns.find(|column| is_replaced(column)) {
         return format!(
-            "a default that stands in several rows is no key: say another `misfits` for {} in the pipeline file",
+            "a default that stands in several rows is no key: say another `misfits` for {} in the pipeline \
+             file{begin_again}",
             column.source
         );
     }
+    // By a full census the columns are text from the first.
+    let anew = loaded && table.sample.is_some();
+    let setting = if anew { "misfits = \"widen\"" } else { "type = \"text\"" };
     let lines: Vec<_> = narrow(found, table, apart)
-        .map(|column| format!("`{} = {{ type = \"text\" }}`", file::key(&column.source)))
+        .map(|column| format!("`{} = {{ {setting} }}`", file::key(&column.source)))
         .collect();
-    if lines.is_empty() {
-        return "no type tells them apart: repair the rows in the source".into();
-    }
     let section = file::key(&table.schema.source);
-    say(&format!("{} under [tables.{section}.columns]", lines.join(" and ")))
+    let said = format!(
+        "say {} under [tables.{section}.columns] in the pipeline file",
+        lines.join(" and ")
+    );
+    match lines.is_empty() {
+        true => format!("no type tells them apart: repair the rows in the source{begin_again}"),
+        false if anew => format!(
+            "{said} and run this again: the table is then loaded anew, with text, which keeps all texts apart"
+        ),
+        false => format!("{said}{begin_again}: text keeps all texts apart"),
+    }
 }
 
 fn is_wide(column: &Column) -> bool {

@@ -198,9 +198,54 @@ fn a_key_that_the_damage_has_broken_is_left_out_and_told() {
     });
     is_refused(&env, 65, &["is damaged"]);
     let done = env.run(ACCEPT).expect(65);
-    assert!(done.says("left out") && done.says("one_v_key"), "{done}");
+    done.saying(&[
+        "unique key one_v_key is left out: in the damaged source two rows have one key: Key (v)=(the value of row 701) is duplicated.",
+        "Make it when you have repaired them: ALTER TABLE \"public\".\"one\" ADD CONSTRAINT \"one_v_key\" UNIQUE (\"v\")",
+    ]);
     assert_eq!(env.value("SELECT count(*) FROM one"), "1000");
     assert_eq!(env.value("SELECT count(*) FROM one WHERE v = 'the value of row 701'"), "2");
+}
+
+#[test]
+fn a_key_that_conversion_would_break_beside_damage_becomes_text_and_a_broken_one_does_not() {
+    let env = with_rows();
+    let times = |table: &str, from: i64| {
+        format!(
+            "CREATE TABLE {table} (id INTEGER PRIMARY KEY, at DATETIME UNIQUE);
+             INSERT INTO {table} SELECT id, strftime(CASE id % 2 WHEN 0 THEN '%Y-%m-%d %H:%M:%S' ELSE '%Y-%m-%dT%H:%M:%S' END,
+                                                    {from} + id * 60, 'unixepoch') FROM one;"
+        )
+    };
+    env.sqlite(&format!(
+        "{} {} UPDATE merging SET at = '2025-01-01T00:02:00' WHERE id = 1;",
+        times("merging", 1_735_689_600),
+        times("broken", 1_767_225_600)
+    ));
+    edit(&env, |file| {
+        // The rows 2 and 4 of each table, and their index entries.
+        for (from, to) in [
+            ("2025-01-01 00:08:00", "2025-01-01 00:10:00"),
+            ("2026-01-01 00:08:00", "2026-01-01 00:10:00"),
+        ] {
+            let places: Vec<_> = (0..file.len() - from.len())
+                .filter(|&at| file[at..].starts_with(from.as_bytes()))
+                .collect();
+            assert_eq!(places.len(), 2, "{from}");
+            places
+                .into_iter()
+                .for_each(|at| file[at..at + to.len()].copy_from_slice(to.as_bytes()));
+        }
+    });
+    is_refused(&env, 65, &["is damaged"]);
+    let done = env.run(ACCEPT).expect(65).saying(&[
+        "table merging: column at: declared DATETIME, becomes text: another type would make one key of \
+         ('2025-01-01T00:02:00') and ('2025-01-01 00:02:00')",
+        "merging_at_key is left out",
+        "broken_at_key is left out: in the damaged source two rows have one key: Key (at)=(2026-01-01 00:10:00) is duplicated.",
+    ]);
+    let types = "SELECT string_agg(data_type, ', ' ORDER BY table_name) FROM information_schema.columns WHERE column_name = 'at'
+                 AND table_schema = 'public'";
+    assert_eq!(env.value(types), "timestamp without time zone, text", "{done}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{check, decoded, encoded, literal, load, read_back};
 use crate::environment::{Environment, Session};
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use liteferry::model::{CellShape, Column, Partition, PgType, Recast, RowRange, TableSchema};
-use liteferry::row::json::{self, DEPTH_MAX, JsonForm, canonical_jsonb};
+use liteferry::row::json::{self, DEPTH_MAX, JsonForm, canonical_jsonb, comparable_jsonb};
 use liteferry::row::split_fields;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -223,4 +223,38 @@ fn a_document_larger_than_a_piece_arrives_whole() {
     let shown = session.query("SELECT json, jsonb FROM sent WHERE position = 1");
     assert!(shown[0][0].as_ref() == Some(&texts[1]));
     assert!(shown[0][1] == canonical_jsonb(&texts[1]));
+}
+
+#[test]
+fn the_server_holds_equal_what_is_comparable_alike_and_nothing_else() {
+    let env = Environment::new();
+    let session = judge(&env);
+    let small = "(-?(0|1|10)(\\.0{0,2}1?0{1,2})?(e[01])?|\"-?1(\\.0)?\"|true|null)";
+    let value = prop_oneof![
+        2 => small,
+        1 => (small, small).prop_map(|(one, other)| format!("[{one},{other}]")),
+        1 => ("[ab\\\\]?1?\\.?0?", small).prop_map(|(key, one)| format!("{}", serde_json::json!({ key: "@" })).replace("\"@\"", &one)),
+    ];
+    check(&proptest::collection::vec(value, 40), |texts| {
+        let texts: Vec<_> = texts.into_iter().filter(|text| json::check(text)).collect();
+        let alike = |text: &String| comparable_jsonb(canonical_jsonb(text).unwrap().as_bytes());
+        let literals: Vec<_> = texts.iter().map(|text| literal(text)).collect();
+        let sql = format!(
+            "WITH texts AS (SELECT t::jsonb AS d, n FROM unnest(ARRAY[{}]::text[]) WITH ORDINALITY AS texts (t, n))
+             SELECT a.n - 1, b.n - 1, a.d = b.d FROM texts a JOIN texts b ON a.n < b.n",
+            literals.join(", ")
+        );
+        for row in session.query(&sql) {
+            let text = |at: usize| &texts[row[at].as_ref().unwrap().parse::<usize>().unwrap()];
+            let (one, other) = (text(0), text(1));
+            prop_assert_eq!(
+                alike(one) == alike(other),
+                row[2].as_deref() == Some("t"),
+                "{} {}",
+                one,
+                other
+            );
+        }
+        Ok(())
+    });
 }

@@ -89,25 +89,111 @@ fn a_key_that_the_user_s_or_the_target_s_type_makes_one_is_told_by_the_plan_with
 }
 
 #[test]
-fn keys_of_expressions_and_of_some_rows_only_stay_apart_too() {
+fn a_partial_or_computed_key_that_would_collide_becomes_text_and_only_rows_that_have_it_count() {
     let moved = Moved::new(
-        "CREATE TABLE some (at TIMESTAMP, live INTEGER); CREATE UNIQUE INDEX some_live ON some (at) WHERE live = 1;
-         INSERT INTO some VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 1), ('2025-01-31 12:00:00', 0);
-         CREATE TABLE none (at TIMESTAMP, live INTEGER); CREATE UNIQUE INDEX none_live ON none (at) WHERE live = 1;
-         INSERT INTO none VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 0), ('2025-01-31 12:00:00', NULL);
-         CREATE TABLE made (name TEXT, at TIMESTAMP); CREATE UNIQUE INDEX made_key ON made (lower(name), at);
-         INSERT INTO made VALUES ('A', '2025-01-31 12:00:00'), ('a', '2025-01-31T12:00:00');
-         CREATE TABLE apart (name TEXT, at TIMESTAMP); CREATE UNIQUE INDEX apart_key ON apart (lower(name), at);
-         INSERT INTO apart VALUES ('A', '2025-01-31 12:00:00'), ('b', '2025-01-31T12:00:00');",
+        "CREATE TABLE partial (id INTEGER PRIMARY KEY, at DATETIME, live BOOLEAN);
+         INSERT INTO partial VALUES (1, '2025-01-31 12:00:00', 1), (2, '2025-01-31T12:00:00', 1), (3, '2025-01-31T12:00:00', 0);
+         CREATE UNIQUE INDEX one_live ON partial (at) WHERE live;
+         CREATE TABLE computed (id INTEGER PRIMARY KEY, name TEXT, at DATETIME);
+         INSERT INTO computed VALUES (1, 'Ann', '2025-01-31 12:00:00'), (2, 'ANN', '2025-01-31T12:00:00');
+         CREATE UNIQUE INDEX by_lower ON computed (at, lower(name));
+         CREATE TABLE folded (id INTEGER PRIMARY KEY, name TEXT, at DATETIME);
+         INSERT INTO folded VALUES (1, 'Ann', '2025-01-31 12:00:00'), (2, 'nn', '2025-01-31T12:00:00');
+         CREATE UNIQUE INDEX by_trim ON folded (ltrim(name, 'Aa') COLLATE NOCASE, at) WHERE id > 0;
+         -- No two rows that have the key are one.
+         CREATE TABLE outside (id INTEGER PRIMARY KEY, at DATETIME, live BOOLEAN);
+         INSERT INTO outside VALUES (1, '2025-01-31 12:00:00', 1), (2, '2025-01-31T12:00:00', 0), (3, '2025-01-31 12:00:00', NULL);
+         CREATE UNIQUE INDEX outside_live ON outside (at) WHERE live -- a comment
+         ;
+         CREATE TABLE others (id INTEGER PRIMARY KEY, name TEXT, at DATETIME);
+         INSERT INTO others VALUES (1, 'Ann', '2025-01-31 12:00:00'), (2, 'Bob', '2025-01-31T12:00:00'), (3, NULL, '2025-01-31T12:00:00');
+         CREATE UNIQUE INDEX by_others ON others (at, lower(name));
+         -- A key that is not made keeps nothing apart.
+         CREATE TABLE untold (id INTEGER PRIMARY KEY, at DATETIME);
+         INSERT INTO untold VALUES (1, '2025-01-31 12:00:00'), (2, '2025-01-31T12:00:00');
+         CREATE UNIQUE INDEX by_type ON untold (at) WHERE typeof(at) = 'text';",
     );
-    for (table, types) in [
-        ("some", ["text", "bigint"]),
-        ("none", ["timestamp without time zone", "bigint"]),
-        ("made", ["text", "text"]),
-        ("apart", ["text", "timestamp without time zone"]),
+    moved.says(&[
+        "table partial: column at: declared DATETIME, becomes text: another type would make one key of \
+         ('2025-01-31 12:00:00') and ('2025-01-31T12:00:00')",
+        "('2025-01-31 12:00:00', 'ann') and ('2025-01-31T12:00:00', 'ann')",
+        "('2025-01-31 12:00:00', 'nn') and ('2025-01-31T12:00:00', 'nn')",
+        "index by_type is not carried over",
+    ]);
+    for (table, at) in [
+        ("partial", "text"),
+        ("computed", "text"),
+        ("folded", "text"),
+        ("outside", "timestamp without time zone"),
+        ("others", "timestamp without time zone"),
+        ("untold", "timestamp without time zone"),
     ] {
-        assert_eq!(moved.types(table), types, "{table}");
+        assert!(moved.types(table).contains(&at.to_owned()), "{table}: {:?}", moved.types(table));
     }
+    let both = moved.both();
+    both.refuse(&[
+        "INSERT INTO partial VALUES (9, '2025-01-31 12:00:00', true)",
+        "INSERT INTO computed VALUES (9, 'aNN', '2025-01-31T12:00:00')",
+        "INSERT INTO folded VALUES (9, 'aNN', '2025-01-31T12:00:00')",
+        "INSERT INTO outside VALUES (9, '2025-01-31 12:00:00', true)",
+    ]);
+}
+
+#[test]
+fn a_partial_key_of_a_type_that_the_user_chose_is_told_by_the_plan_with_the_line_that_decides() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE t (at TEXT, live INTEGER);
+         INSERT INTO t VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 1);
+         CREATE UNIQUE INDEX one_live ON t (at) WHERE live = 1;",
+    );
+    let said = |more: &str| format!("[tables.t.columns]\nat = {{ type = 'timestamp'{more} }}");
+    for command in ["plan", "run"] {
+        env.liteferry(&arguments(&env, command, &said(""))).expect(78).saying(&[
+            "table t: the key (at) WHERE live = 1 has ('2025-01-31 12:00:00') and ('2025-01-31T12:00:00'), which would be \
+             one: at is timestamp",
+            "say `at = { type = \"text\" }` under [tables.t.columns]",
+        ]);
+    }
+    assert_eq!(env.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
+    // To widen is to carry what the type would not keep apart.
+    env.liteferry(&arguments(&env, "run", &said(", misfits = 'widen'"))).expect(0);
+    assert_eq!(
+        env.value("SELECT string_agg(at, ' ' ORDER BY at) FROM t"),
+        "2025-01-31 12:00:00 2025-01-31T12:00:00"
+    );
+}
+
+#[test]
+fn documents_that_are_equal_are_one_key_and_others_are_not() {
+    let moved = Moved::new(
+        r#"CREATE TABLE scale (id INTEGER PRIMARY KEY, doc JSONB UNIQUE);
+         INSERT INTO scale VALUES (1, '{"a":[1,"x"]}'), (2, '{"a":[1.00,"x"]}'), (3, '{}');
+         CREATE TABLE blanks (doc JSONB, n INTEGER, UNIQUE (n, doc));
+         INSERT INTO blanks VALUES ('{"a":1,"b":2}', 1), ('{"b": 2, "a": 1}', 1), ('{}', 2);
+         CREATE TABLE apart (doc JSONB UNIQUE);
+         INSERT INTO apart VALUES ('"1"'), ('"1.0"'), ('[1]'), ('[10]'), ('[1.01]'), ('["1.0"]'), ('{"1.0": 1}'), ('{"1": 1}'), ('true'), ('[1, 1]');
+         CREATE TABLE live (doc JSONB, live INTEGER);
+         INSERT INTO live VALUES ('[1]', 1), ('[1.0]', 0); CREATE UNIQUE INDEX one_live ON live (doc) WHERE live = 1;"#,
+    );
+    moved.says(&["table scale: column doc", "table blanks: column doc"]);
+    for (table, doc) in
+        [("scale", "text"), ("blanks", "text"), ("apart", "jsonb"), ("live", "jsonb")]
+    {
+        assert!(moved.types(table).contains(&doc.to_owned()), "{table}: {:?}", moved.types(table));
+    }
+}
+
+#[test]
+fn a_key_that_would_collide_becomes_text_also_where_damage_would_be_accepted() {
+    let env = Environment::new();
+    env.sqlite(
+        "CREATE TABLE t (at TIMESTAMP PRIMARY KEY, n INTEGER);
+         INSERT INTO t VALUES ('2025-01-31 12:00:00', 1), ('2025-01-31T12:00:00', 2);",
+    );
+    let moved = Moved::of(env, &["--accept-corrupt"]);
+    assert_eq!(moved.types("t"), ["text", "bigint"]);
+    assert_eq!(moved.constraints("t", 'p'), ["PRIMARY KEY (at)"]);
 }
 
 #[test]

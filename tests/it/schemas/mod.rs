@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL is the judge: the same statements are taken or refused by both stores, and leave the same rows behind.
 
+mod collided;
 mod collisions;
 mod converted;
 mod defaults;
