@@ -54,7 +54,7 @@ pub(super) struct Cells {
     flags: usize,
     /// The texts of the current row.
     texts: Vec<u8>,
-    /// Where they are, by column.
+    /// Where they are, by column; nothing in a database in UTF-8.
     places: Vec<Option<Range<usize>>>,
 }
 
@@ -62,7 +62,10 @@ pub(super) struct Cells {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'r, 's> {
     row: &'r Row<'s>,
-    cells: &'r Cells,
+    encoding: TextEncoding,
+    texts: &'r [u8],
+    /// Nothing in a database in UTF-8.
+    places: &'r [Option<Range<usize>>],
 }
 
 impl Cells {
@@ -74,6 +77,14 @@ impl Cells {
     }
 
     pub(super) fn of<'r, 's>(&'r mut self, row: &'r Row<'s>) -> Result<Seen<'r, 's>> {
+        if !self.places.is_empty() {
+            self.take_texts(row)?;
+        }
+        let Self { encoding, texts, places, .. } = self;
+        Ok(Seen { row, encoding: *encoding, texts, places })
+    }
+
+    fn take_texts(&mut self, row: &Row<'_>) -> Result<()> {
         self.texts.clear();
         self.texts.shrink_to(KEPT_BYTES);
         for (number, places) in self.places.chunks_mut(FLAGS).enumerate() {
@@ -88,16 +99,16 @@ impl Cells {
                 }
             }
         }
-        Ok(Seen { row, cells: self })
+        Ok(())
     }
 }
 
 impl<'r> Seen<'r, '_> {
     #[inline]
     pub(super) fn get_ref(&self, position: usize) -> Result<ValueRef<'r>> {
-        match self.cells.places.get(position) {
+        match self.places.get(position) {
             Some(Some(place)) => {
-                Ok(ValueRef::Text(self.cells.texts.get(place.clone()).unwrap_or_default()))
+                Ok(ValueRef::Text(self.texts.get(place.clone()).unwrap_or_default()))
             }
             _ => self.row.get_ref(position),
         }
@@ -110,10 +121,10 @@ impl<'r> Seen<'r, '_> {
     /// The cell with its exact bytes, and how those of a text are to be read: UTF-8 wherever that can say the same.
     pub(super) fn raw(&self, position: usize) -> Result<(RawCell, TextEncoding)> {
         let cell = raw(self.get_ref(position)?);
-        match self.cells.places.get(position) {
+        match self.places.get(position) {
             Some(Some(_)) if std::str::from_utf8(&cell.bytes).is_err() => {
                 let stored = self.row.get_ref(position)?.as_blob()?;
-                Ok((RawCell::text(stored), self.cells.encoding))
+                Ok((RawCell::text(stored), self.encoding))
             }
             _ => Ok((cell, TextEncoding::Utf8)),
         }
