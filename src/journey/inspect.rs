@@ -137,7 +137,7 @@ impl Inspected {
             let facts = Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart };
             let plan = plan::build(&facts)?;
             plan.tables.iter().try_for_each(check_remedies)?;
-            let merged = collide::find(self, &plan, evidence, setting)?;
+            let merged = collide::find(self, &plan, &schema.tables, evidence, setting)?;
             let more = unique::keep_apart(&merged, &plan, &schema.tables, pipeline, &apart)?;
             if more.is_empty() {
                 return Ok(plan);
