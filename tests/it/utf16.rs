@@ -65,6 +65,22 @@ fn bytes_of_a_text_that_is_no_utf_8_have_the_encoding_of_their_database() {
 }
 
 #[test]
+fn a_ledger_that_has_no_place_for_encodings_is_left_alone() {
+    let env = made("UTF-8", "CREATE TABLE t (v TEXT); INSERT INTO t VALUES (CAST(x'ff' AS TEXT))");
+    env.run(&[]).expect(65);
+    env.query(
+        "ALTER TABLE liteferry.reject DROP COLUMN encoding; UPDATE liteferry.format SET version = 4",
+    );
+    let looked = ["plan", "status"].map(|command| env.liteferry(&env.ends(command, &[])));
+    for done in [env.run(&[]), env.verify()].into_iter().chain(looked) {
+        done.expect(78).saying(&[
+            "the ledger has format 4",
+            "go on with the version of liteferry that began this migration",
+        ]);
+    }
+}
+
+#[test]
 fn half_a_pair_is_not_joined_with_what_follows() {
     for (encoding, hex) in ENCODINGS {
         let (alone, pair) = (hex(&[HALF, 0x41]), hex(&[HALF, 0xDC41]));
