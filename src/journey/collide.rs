@@ -6,10 +6,11 @@ use super::inspect::Inspected;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    CellShape, Column, Form, Partition, PgType, RawCell, Recast, Remedy, TableEvidence, TableSchema,
+    CellShape, Column, Form, Partition, PgType, RawCell, Recast, Remedy, SourceTable,
+    TableEvidence, TableSchema,
 };
 use crate::pipeline::{Event, workers};
-use crate::plan::unique::{Folding, Merged, UniqueKey, keys_at_risk, merging};
+use crate::plan::unique::{AtRisk, Folding, Merged, UniqueKey, keys_at_risk, merging};
 use crate::plan::{Plan, PlannedTable};
 use crate::proof::{Repeats, Short};
 use crate::row::json::comparable_jsonb;
@@ -28,6 +29,8 @@ struct Job<'p> {
     schema: &'p TableSchema,
     key: UniqueKey,
     merging: Vec<usize>,
+    /// Whether the source has no such key.
+    foreign: bool,
     /// Whether numbers that are computed lose what doubles do not hold, as they may in the target.
     rounded: bool,
 }
@@ -36,19 +39,20 @@ struct Job<'p> {
 pub(super) fn find(
     inspected: &Inspected,
     plan: &Plan,
+    tables: &[SourceTable],
     evidence: &[TableEvidence],
     setting: Setting<'_>,
 ) -> Result<Vec<Merged>> {
     let mut jobs = Vec::new();
-    for (table, (planned, seen)) in plan.tables.iter().zip(evidence).enumerate() {
-        let (keys, schema) = (keys_at_risk(planned, seen), &planned.schema);
-        jobs.extend(keys.into_iter().map(|(key, merging)| Job {
-            table,
-            schema,
-            key,
-            merging,
-            rounded: false,
-        }));
+    for (number, planned) in plan.tables.iter().enumerate() {
+        let (Some(source), Some(seen)) = (tables.get(number), evidence.get(number)) else {
+            continue;
+        };
+        let jobs_of_table = keys_at_risk(planned, source, seen).into_iter().map(|found| {
+            let AtRisk { key, merging, foreign } = found;
+            Job { table: number, schema: &planned.schema, key, merging, foreign, rounded: false }
+        });
+        jobs.extend(jobs_of_table);
     }
     if jobs.is_empty() {
         return Ok(Vec::new());
@@ -71,7 +75,8 @@ pub(super) fn explain(
     setting: Setting<'_>,
 ) -> Result<Option<Merged>> {
     let (schema, merging) = (&table.schema, merging(table, key));
-    let job = Job { table: 0, schema, key: key.clone(), merging, rounded: true };
+    let (key, foreign) = (key.clone(), table.existing.is_some());
+    let job = Job { table: 0, schema, key, merging, foreign, rounded: true };
     let _permit = setting.reserve(schema);
     inspected.readers(1)?.first().map_or(Ok(None), |reader| job.merged(reader, setting))
 }
@@ -90,13 +95,17 @@ impl Job<'_> {
         self.read(reader, &self.cells(), setting, &mut |digest, cells| {
             let digest = digest.filter(|digest| repeated.binary_search(digest).is_ok());
             if let (Some(digest), None) = (digest, &pair) {
-                let first = firsts.entry(digest).or_insert_with(|| (of(cells), in_words(cells)));
-                pair = (first.0 != of(cells)).then(|| [first.1.clone(), in_words(cells)]);
+                let (is, shown) = (of(cells), in_words(cells));
+                match firsts.get(&digest) {
+                    None => _ = firsts.insert(digest, (is, shown)),
+                    Some((first, _)) if *first == is && !self.foreign => {}
+                    Some((first, words)) => pair = Some(([words.clone(), shown], *first == is)),
+                }
             }
             Ok(())
         })?;
         let (table, key, merging) = (self.table, self.key.clone(), self.merging.clone());
-        Ok(pair.map(|shown| Merged { table, key, merging, shown }))
+        Ok(pair.map(|(shown, equal)| Merged { table, key, merging, shown, equal }))
     }
 
     /// What SQLite computes for the key: its expressions, and NULL for rows that do not have it.
@@ -160,8 +169,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What becomes of a key; nothing where NULL is part of it, which differs from all others, and for rows that do not
-    /// have it.
+    /// What becomes of a key; nothing for rows that do not have it, and where NULL is part of it and differs from all
+    /// others.
     fn digest(&self, columns: &Values, computed: &Values) -> Option<Short> {
         let mut hasher = blake3::Hasher::new();
         let types = self.key.columns.iter().map(|(position, folding)| {
@@ -173,20 +182,32 @@ impl Job<'_> {
         for (field, (pg, folding)) in
             fields.chain(computed.iter().zip(expressions.chain(predicate)))
         {
-            let mut field = field.clone()?;
-            match folding {
-                Folding::Nothing if pg == Some(PgType::Jsonb) => field = comparable_jsonb(&field),
-                Folding::Nothing => {}
-                Folding::Case => field.make_ascii_lowercase(),
-                Folding::Spaces => {
-                    let end = field.iter().rposition(|&byte| byte != b' ');
-                    field.truncate(end.map_or(0, |last| last + 1));
+            match field.clone() {
+                Some(field) => {
+                    let field = folded(field, pg, folding);
+                    hasher.update(&field.len().to_be_bytes()).update(&field);
                 }
+                // The length of no field.
+                None if self.key.nulls_are_one => _ = hasher.update(&usize::MAX.to_be_bytes()),
+                None => return None,
             }
-            hasher.update(&field.len().to_be_bytes()).update(&field);
         }
         hasher.finalize().as_bytes().first_chunk().copied()
     }
+}
+
+/// What of a field its key compares.
+fn folded(mut field: Vec<u8>, pg: Option<PgType>, folding: Folding) -> Vec<u8> {
+    match folding {
+        Folding::Nothing if pg == Some(PgType::Jsonb) => return comparable_jsonb(&field),
+        Folding::Nothing => {}
+        Folding::Case => field.make_ascii_lowercase(),
+        Folding::Spaces => {
+            let end = field.iter().rposition(|&byte| byte != b' ');
+            field.truncate(end.map_or(0, |last| last + 1));
+        }
+    }
+    field
 }
 
 /// A column for what SQLite gives.

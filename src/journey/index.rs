@@ -115,7 +115,7 @@ impl Finish<'_> {
 /// A key of a table that exists is the application's: the rows are what must fit.
 fn advised(error: Error, table: &PlannedTable) -> Error {
     if table.existing.is_some() && error.class() == Class::Undecided {
-        error.todo("rows of the source break a key that the target's table has: repair them in the source, or take everything back with the SQL that `liteferry plan` prints, change the key, and begin again")
+        error.todo(unique::KEY_OF_TARGET)
     } else {
         error
     }

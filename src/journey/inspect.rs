@@ -137,7 +137,7 @@ impl Inspected {
             let facts = Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart };
             let plan = plan::build(&facts)?;
             plan.tables.iter().try_for_each(check_remedies)?;
-            let merged = collide::find(self, &plan, evidence, setting)?;
+            let merged = collide::find(self, &plan, &schema.tables, evidence, setting)?;
             let more = unique::keep_apart(&merged, &plan, &schema.tables, pipeline, &apart)?;
             if more.is_empty() {
                 return Ok(plan);
@@ -231,6 +231,8 @@ impl Inspected {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
+        // As many columns as SQLite's tables may have leave no place in a result for the rowid.
+        tables.iter().try_for_each(plan::check_columns)?;
         let probes = tables
             .iter()
             .map(|table| probes(table, pipeline, target))

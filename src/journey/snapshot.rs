@@ -10,10 +10,11 @@ use crate::pipeline::progress::Phase;
 use crate::pipeline::spool::{Record, Spool};
 use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
-use crate::plan::Plan;
+use crate::plan::{Plan, unique};
 use crate::proof::Summing;
 use crate::row::{Row, RowVisitor, TupleEncoder};
 use crate::store::postgres::define;
+use crate::store::postgres::failure::key_twice;
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
@@ -63,7 +64,7 @@ pub(super) fn copy(
     .map(drop)
 }
 
-/// What a user can do where the server takes no rows of a table of which it computes columns.
+/// What a user can do where the server does not take rows as they are.
 fn with_advice(error: Error, table: &TableSchema) -> Error {
     let computes = table.columns.iter().any(|column| column.computed);
     if error.class() == Class::Data && define::breaks_check(&error) {
@@ -71,6 +72,14 @@ fn with_advice(error: Error, table: &TableSchema) -> Error {
             "a CHECK of the target's, as a domain has it, does not allow the value of a row: repair it in the source, or \
              change the CHECK and run again",
         );
+    }
+    if error.class() == Class::Data
+        && let Some(key) = key_twice(&error)
+    {
+        let what = format!(
+            "two rows have one key that the target's table keeps while rows are loaded: {key}"
+        );
+        return Error::new(Class::Undecided, what).todo(unique::KEY_OF_TARGET).because(error);
     }
     if error.class() != Class::Data || !computes {
         return error;

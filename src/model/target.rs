@@ -155,6 +155,9 @@ pub struct TargetIndex {
     pub unique: bool,
     /// The columns that are unique together; empty where it is partial, or over expressions.
     pub columns: Vec<String>,
+    /// Whether NULL is as one more value of these, instead of differing from all others.
+    #[serde(default)]
+    pub nulls_are_one: bool,
     /// Its COMMENT.
     pub comment: Option<String>,
     /// Whether it must stay: something else hangs on it, or its SQL does not say all that it is.

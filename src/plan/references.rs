@@ -192,7 +192,8 @@ fn is_unique(source: &SourceTable, planned: &PlannedTable, columns: &[usize]) ->
 fn is_unique_there(existing: &Existing, planned: &PlannedTable, columns: &[usize]) -> bool {
     let columns = columns.iter().filter_map(|&position| planned.schema.columns.get(position));
     let wanted: BTreeSet<_> = columns.map(|column| column.target.as_str()).collect();
-    let keys = existing.found.constraints.iter().filter_map(|key| key.index.as_ref());
+    let at_once = existing.found.constraints.iter().filter(|key| key.deferral.is_empty());
+    let keys = at_once.filter_map(|key| key.index.as_ref());
     keys.chain(&existing.found.indexes)
         .any(|index| index.unique && wanted == index.columns.iter().map(String::as_str).collect())
 }

@@ -25,6 +25,9 @@ pub struct UniqueKey {
     /// Which rows have it, in SQLite's words; all of them where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
+    /// Whether NULL is as one more value, instead of differing from all others, as a key of the target may have it.
+    #[serde(default)]
+    pub nulls_are_one: bool,
 }
 
 /// How texts of a key are compared.
@@ -50,6 +53,8 @@ pub struct Merged {
     pub merging: Vec<usize>,
     /// Both as the source has them.
     pub shown: [String; 2],
+    /// Whether they are one in the source as well.
+    pub equal: bool,
 }
 
 impl UniqueKey {
@@ -64,7 +69,8 @@ impl UniqueKey {
         let position = |name: &String| columns.iter().position(|column| column.target == *name);
         let positions: Option<Vec<_>> = index.columns.iter().map(position).collect();
         let positions = positions.filter(|found| index.unique && !found.is_empty());
-        positions.map(|found| Self::of_columns(&found))
+        let nulls_are_one = index.nulls_are_one;
+        positions.map(|found| Self { nulls_are_one, ..Self::of_columns(&found) })
     }
 }
 
@@ -79,12 +85,24 @@ impl Folding {
     }
 }
 
-/// The keys of a table that conversion may make one, each with the positions of the columns whose conversion that is. Of
+/// A key that may not hold in the target.
+#[derive(Debug, Clone)]
+pub struct AtRisk {
+    /// The key.
+    pub key: UniqueKey,
+    /// The positions of its columns whose conversion may make different cells one.
+    pub merging: Vec<usize>,
+    /// Whether the source has no such key, so that even equal cells may come twice.
+    pub foreign: bool,
+}
+
+/// The keys of a table that may not hold in the target: conversion may make two one, or only the target has such a key. Of
 /// a table of which only a sample was looked at nothing is said.
 pub fn keys_at_risk(
     table: &PlannedTable,
+    source: &SourceTable,
     evidence: &TableEvidence,
-) -> Vec<(UniqueKey, Vec<usize>)> {
+) -> Vec<AtRisk> {
     if table.sample.is_some() {
         return Vec::new();
     }
@@ -98,9 +116,28 @@ pub fn keys_at_risk(
             let seen = table.schema.columns.get(position).zip(evidence.columns.get(position));
             seen.is_some_and(|(column, seen)| is_replaced(column) || differs(column, seen))
         });
-        (key, merging)
+        let foreign = table.existing.is_some() && !is_kept(source, &key);
+        AtRisk { key, merging, foreign }
     });
-    at_risk.filter(|(_, merging)| !merging.is_empty()).collect()
+    at_risk.filter(|found| found.foreign || !found.merging.is_empty()).collect()
+}
+
+/// Whether the source lets no two rows have one such key; NULL it may let them have.
+fn is_kept(source: &SourceTable, key: &UniqueKey) -> bool {
+    if key.nulls_are_one {
+        return false;
+    }
+    let within = |positions: &[usize]| {
+        let mut all = positions.iter();
+        !positions.is_empty() && all.all(|at| key.columns.iter().any(|(column, _)| column == at))
+    };
+    let unique = source.indexes.iter().filter(|index| index.unique && index.predicate.is_none());
+    within(&source.primary_key)
+        || unique
+            .filter_map(|index| {
+                index.columns.iter().map(|column| column.key.clone().ok()).collect()
+            })
+            .any(|positions: Vec<_>| within(&positions))
 }
 
 /// The positions of a key's columns whose conversion may make different cells one, whatever the cells are.
@@ -229,6 +266,10 @@ fn narrow<'t>(
     columns.filter(move |column| !is_wide(column) && !apart.contains_key(&name(column)))
 }
 
+/// What a user can do where rows that are loaded break a key of the application's.
+pub const KEY_OF_TARGET: &str = "rows of the source break a key that the target's table has: repair them in the source, or take everything back with \
+     the SQL that `liteferry plan` prints, change the key, and begin again";
+
 /// That PostgreSQL cannot make a key of rows that are loaded; what a user can do now.
 pub fn not_made(found: &Merged, table: &PlannedTable) -> Error {
     refusal(found, table).todo(advice(found, table, &Apart::new(), true))
@@ -243,8 +284,12 @@ fn refusal(found: &Merged, table: &PlannedTable) -> Error {
     let types = found.merging.iter().filter_map(column);
     let types: Vec<_> = types.map(|column| format!("{} is {}", column.source, column.pg)).collect();
     let [one, other] = &found.shown;
-    let mut what =
-        format!("the key ({}){rows} has {one} and {other}, which would be one", parts.join(", "));
+    let parts = parts.join(", ");
+    if found.equal {
+        let what = format!("the key ({parts}){rows} has {one} in more than one row of the source");
+        return Error::new(Class::Undecided, what);
+    }
+    let mut what = format!("the key ({parts}){rows} has {one} and {other}, which would be one");
     if !types.is_empty() {
         what.push_str(&format!(": {}", types.join(", ")));
     }

@@ -1,7 +1,7 @@
 //! Keys, indexes, checks, foreign keys and triggers of tables that exist: out of the way of the load, and back as they
 //! were.
 
-use super::{assert_seen, made, prepared, run};
+use super::{arguments, assert_seen, made, plan, prepared, run};
 use crate::comparison::Comparison;
 
 /// Every kind of thing that stands in the way of a load, around a cycle of foreign keys.
@@ -76,7 +76,7 @@ fn everything_in_the_way_of_the_load_is_put_aside_and_put_back_as_it_was() {
 #[test]
 fn nothing_of_it_is_there_while_rows_are_loaded() {
     let env = prepared(SOURCE, TARGET);
-    let mut words = super::arguments(&env, "run", "");
+    let mut words = arguments(&env, "run", "");
     words.extend(["--until".into(), "snapshot".into()]);
     env.liteferry(&words).expect(0);
     let left = env.column(
@@ -114,21 +114,99 @@ fn rows_that_break_a_check_or_a_foreign_key_are_told_and_kept() {
 }
 
 #[test]
-fn rows_that_break_a_key_end_the_run_with_its_name() {
+fn rows_that_break_a_key_of_the_target_are_told_before_anything_is_loaded() {
     let env = prepared(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'a')",
-        "CREATE TABLE t (id bigint PRIMARY KEY, name text UNIQUE)",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, part INTEGER); INSERT INTO t VALUES (1, 'a', 1), (2, 'a', 2), (3, NULL, 3), (4, NULL, 3);
+         CREATE TABLE kept (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO kept VALUES (1, 'a'), (2, 'b');",
+        "CREATE TABLE t (id bigint PRIMARY KEY, name text UNIQUE, part bigint, UNIQUE (name, part));
+         CREATE TABLE kept (id bigint, name text NOT NULL, UNIQUE (id, name));
+         CREATE UNIQUE INDEX identity ON kept (name); ALTER TABLE kept REPLICA IDENTITY USING INDEX identity;",
+    );
+    let told = [
+        "table t: the key (name) has ('a') in more than one row of the source",
+        "change the key, or the type of its column, in the target's table, or repair the rows in the source",
+    ];
+    plan(&env, "").expect(78).saying(&told);
+    run(&env, "").expect(78).saying(&told);
+    assert_eq!(env.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
+    env.query("ALTER TABLE t DROP CONSTRAINT t_name_key");
+    run(&env, "").expect(0);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "4");
+}
+
+/// That a key of the target's is told which rows of the source break, and does not end a run without them.
+fn assert_looked_at(key: &str, rows: &str, told: &str) {
+    let env = prepared(
+        &format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, part INTEGER);
+             INSERT INTO t VALUES {rows}"
+        ),
+        "CREATE TABLE t (id bigint, name text, part bigint)",
+    );
+    // Older servers have no such words.
+    let since_15 = env.value("SELECT current_setting('server_version_num')::int >= 150000");
+    if key.contains("NULLS NOT DISTINCT") && since_15 == "f" {
+        return;
+    }
+    env.query(&format!("ALTER TABLE t ADD {key}"));
+    let told = format!("table t: the key {told} in more than one row of the source");
+    run(&env, "").expect(78).saying(&[&told]);
+    env.sqlite("DELETE FROM t WHERE id = 2");
+    run(&env, "").expect(0);
+}
+
+#[test]
+fn a_key_that_is_deferred_is_looked_at_as_well() {
+    let key = "UNIQUE (part) DEFERRABLE INITIALLY DEFERRED";
+    assert_looked_at(key, "(1, 'a', 7), (2, 'b', 7)", "(part) has (7)");
+}
+
+#[test]
+fn a_key_for_which_null_is_one_value_is_looked_at_with_its_nulls() {
+    let key = "UNIQUE NULLS NOT DISTINCT (name, part)";
+    let rows = "(1, NULL, 7), (2, NULL, 7), (3, NULL, 8), (4, 'a', 7)";
+    assert_looked_at(key, rows, "(name, part) has (NULL, 7)");
+}
+
+#[test]
+fn rows_that_break_a_key_that_only_the_target_can_judge_end_the_run_with_its_name() {
+    let env = prepared(
+        "CREATE TABLE t (id INTEGER, name TEXT); INSERT INTO t VALUES (1, 'Ann'), (2, 'ann')",
+        "CREATE TABLE t (id bigint, name text); CREATE UNIQUE INDEX by_lower ON t (lower(name))",
     );
     run(&env, "").expect(78).saying(&[
-        "table t",
-        "unique key t_name_key of public.t",
-        "repair them in the source",
+        "table t: unique key by_lower of public.t: two rows have one key in the target: Key (lower(name))=(ann) is duplicated.",
+        "repair them in the source, or take everything back with the SQL that `liteferry plan` prints",
     ]);
     // The rest is one command away once the key is gone from the way.
     env.query(&env.value("SELECT drop_sql FROM liteferry.migration"));
     assert_eq!(env.value("SELECT count(*) FROM t"), "0");
-    env.query("ALTER TABLE t DROP CONSTRAINT t_name_key");
+    env.query("DROP INDEX by_lower");
     run(&env, "").expect(0);
+}
+
+#[test]
+fn rows_that_break_a_key_that_a_sample_did_not_show_and_that_stays_end_the_load_with_both_named() {
+    let env = prepared(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+             INSERT INTO t SELECT i, 'name ' || i FROM n;
+         UPDATE t SET name = 'name 7' WHERE id = 30001;",
+        "CREATE TABLE t (id bigint, name text NOT NULL); CREATE UNIQUE INDEX identity ON t (name);
+         ALTER TABLE t REPLICA IDENTITY USING INDEX identity;",
+    );
+    let mut sampled = arguments(&env, "run", "");
+    sampled.extend(["--census".into(), "sample".into()]);
+    env.liteferry(&sampled).expect(78).saying(&[
+        "table t: chunk",
+        "two rows have one key that the target's table keeps while rows are loaded: Key (name)=(name 7) already exists.",
+        "\"identity\"",
+        "take everything back with the SQL that `liteferry plan` prints",
+    ]);
+    env.query(&env.value("SELECT drop_sql FROM liteferry.migration"));
+    env.query("ALTER TABLE t REPLICA IDENTITY NOTHING; DROP INDEX identity");
+    env.liteferry(&sampled).expect(0);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "40000");
 }
 
 #[test]

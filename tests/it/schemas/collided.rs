@@ -114,18 +114,3 @@ fn a_key_that_no_type_keeps_apart_is_told_with_both_values() {
         assert_eq!(env.value("SELECT count(*) FROM t"), "3");
     }
 }
-
-#[test]
-fn a_key_that_only_the_target_computes_is_told_in_the_server_s_words() {
-    let env = Environment::new();
-    env.sqlite(
-        "CREATE TABLE t (id INTEGER, name TEXT); INSERT INTO t VALUES (1, 'Ann'), (2, 'ann')",
-    );
-    env.query(
-        "CREATE TABLE t (id bigint, name text); CREATE UNIQUE INDEX by_lower ON t (lower(name))",
-    );
-    env.run(&[]).expect(78).saying(&[
-        "table t: unique key by_lower of public.t: two rows have one key in the target: Key (lower(name))=(ann) is duplicated.",
-        "rows of the source break a key that the target's table has: repair them in the source, or take everything back",
-    ]);
-}

@@ -56,12 +56,13 @@ LEFT JOIN LATERAL (
     ORDER BY 1 LIMIT 1) s ON true
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-/// What an index says of itself, as `i` and `x` (its pg_class row).
+/// What an index says of itself, as `i` and `x` (its pg_class row). Before PostgreSQL 15 there is no `indnullsnotdistinct`.
 const INDEX: &str = "x.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique,
-       CASE WHEN i.indpred IS NULL AND i.indexprs IS NULL AND i.indimmediate THEN
+       CASE WHEN i.indpred IS NULL AND i.indexprs IS NULL THEN
            ARRAY(SELECT a.attname::text FROM pg_attribute a
                  WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]) ORDER BY a.attnum)
        ELSE '{}' END,
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
        obj_description(i.indexrelid, 'pg_class'),
        i.indisreplident OR i.indisclustered OR NOT i.indisvalid
        OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND coalesce(a.attstattarget, -1) <> -1)
@@ -235,8 +236,9 @@ fn index(row: &Row, at: usize) -> Result<TargetIndex> {
         definition: column(row, at + 1)?,
         unique: column(row, at + 2)?,
         columns: column(row, at + 3)?,
-        comment: column(row, at + 4)?,
-        pinned: column(row, at + 5)?,
+        nulls_are_one: column(row, at + 4)?,
+        comment: column(row, at + 5)?,
+        pinned: column(row, at + 6)?,
     })
 }
 

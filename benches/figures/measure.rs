@@ -1,12 +1,13 @@
-//! A process and what it took: seconds, processor time, peak memory. The latter two come from /proc, on Linux only.
+//! A process and what it took: seconds, processor time, peak memory, and what it said meanwhile. Processor time and
+//! memory come from /proc, on Linux only.
 
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use std::io::Read as _;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Result as Io};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often the peak is looked at; it only ever grows.
 const LOOK: Duration = Duration::from_millis(10);
@@ -26,54 +27,81 @@ pub(crate) struct Measured {
     pub(crate) peak_bytes: u64,
     /// What it printed.
     pub(crate) stdout: String,
+    /// What it said meanwhile, on stderr.
+    pub(crate) said: Vec<Said>,
+    /// When it began, by the wall clock.
+    pub(crate) began: SystemTime,
+}
+
+impl Measured {
+    /// Processor seconds, the kernel's included.
+    pub(crate) fn processor(&self) -> f64 {
+        self.user + self.system
+    }
+}
+
+/// A line that a process said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Processor seconds that it had taken by then, the kernel's included.
+    pub(crate) processor: f64,
+    /// The words.
+    pub(crate) line: String,
 }
 
 /// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) -> Result<Measured> {
-    let began = Instant::now();
+    let (began, start) = (SystemTime::now(), Instant::now());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
     let pid = child.id();
-    let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+    let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("a process without output")
     };
     let (open, ended) = bounded::<()>(0);
-    let (said, complaint, peak_bytes) = thread::scope(|scope| {
-        let said = scope.spawn(move || {
+    let (printed, said, peak_bytes) = thread::scope(|scope| {
+        let printed = scope.spawn(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).map(|_bytes| text)
         });
-        let complaint = scope.spawn(move || {
-            let mut text = String::new();
-            let read = stderr.read_to_string(&mut text).map(|_bytes| text);
+        let said = scope.spawn(move || {
+            let said = listen(stderr, pid);
             drop(open);
-            read
+            said
         });
         let peak_bytes = watch(pid, &ended);
-        (said.join(), complaint.join(), peak_bytes)
+        (printed.join(), said.join(), peak_bytes)
     });
     let (user, system) = processor_seconds(&child)?;
     let status = child.wait()?;
-    let seconds = began.elapsed().as_secs_f64();
-    let text = |read: thread::Result<std::io::Result<String>>| match read {
-        Ok(read) => read.context("cannot read what a process said"),
-        Err(_panic) => bail!("a reader panicked"),
+    let seconds = start.elapsed().as_secs_f64();
+    let (Ok(printed), Ok(said)) = (printed, said) else { bail!("a reader panicked") };
+    let said = said.context("cannot read what a process said")?;
+    let words = || said.iter().map(|said| said.line.as_str()).collect::<Vec<_>>().join("\n");
+    ensure!(status.success(), "{command:?} failed ({status}): {}", words());
+    let stdout = printed.context("cannot read what a process printed")?;
+    Ok(Measured { seconds, user, system, peak_bytes, stdout, said, began })
+}
+
+/// Notes each line, and what the process had taken when it came.
+fn listen(stderr: ChildStderr, pid: u32) -> Io<Vec<Said>> {
+    let heard = |line: Io<String>| {
+        let processor = ticks(pid).map_or(f64::NAN, |(user, system)| user + system);
+        Ok(Said { processor, line: line? })
     };
-    let complaint = text(complaint)?;
-    ensure!(status.success(), "{command:?} failed ({status}): {complaint}");
-    Ok(Measured { seconds, user, system, peak_bytes, stdout: text(said)? })
+    BufReader::new(stderr).lines().map(heard).collect()
 }
 
 /// Runs two commands at once, to the end of the later one.
 pub(crate) fn run_both(mut commands: [Command; 2]) -> Result<Measured> {
-    let began = Instant::now();
+    let start = Instant::now();
     let [first, second] = &mut commands;
     let (first, second) = thread::scope(|scope| {
         let first = scope.spawn(|| run(first));
         let second = run(second);
         (first.join(), second)
     });
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     let Ok(first) = first else { bail!("a reader panicked") };
     let (first, second) = (first?, second?);
     Ok(Measured {
@@ -82,6 +110,8 @@ pub(crate) fn run_both(mut commands: [Command; 2]) -> Result<Measured> {
         system: first.system + second.system,
         peak_bytes: first.peak_bytes.max(second.peak_bytes),
         stdout: String::new(),
+        said: Vec::new(),
+        began: first.began,
     })
 }
 
@@ -108,16 +138,17 @@ fn watch(pid: u32, ended: &Receiver<()>) -> u64 {
 fn processor_seconds(child: &Child) -> Result<(f64, f64)> {
     let pid = Pid::from_child(child);
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return Ok((f64::NAN, f64::NAN));
-    };
+    Ok(ticks(child.id()).unwrap_or((f64::NAN, f64::NAN)))
+}
+
+/// Processor seconds of a process, its own and the kernel's; none where there is no /proc.
+fn ticks(pid: u32) -> Option<(f64, f64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The program's name stands in brackets and may hold anything. Ticks are fields 14 to 17: its own, and those of the
     // processes that it waited for.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks: Vec<f64> =
         fields.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse().ok()).collect();
-    let [user, system, user_below, system_below] = ticks[..] else {
-        bail!("no processor time in {stat}")
-    };
-    Ok(((user + user_below) / TICKS_PER_SECOND, (system + system_below) / TICKS_PER_SECOND))
+    let [user, system, user_below, system_below] = ticks[..] else { return None };
+    Some(((user + user_below) / TICKS_PER_SECOND, (system + system_below) / TICKS_PER_SECOND))
 }
