@@ -231,6 +231,8 @@ impl Inspected {
         setting.progress.tell(Event::Phase(Phase::Census));
         let readers = self.readers(setting.workers)?;
         let tables = &self.schema.tables;
+        // As many columns as SQLite's tables may have leave no place in a result for the rowid.
+        tables.iter().try_for_each(plan::check_columns)?;
         let probes = tables
             .iter()
             .map(|table| probes(table, pipeline, target))

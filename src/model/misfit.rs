@@ -30,8 +30,10 @@ pub struct Misfit {
     pub row: RowName,
     /// Its column's position in the table's schema.
     pub column: usize,
-    /// The cell.
+    /// The cell; a text that has no UTF-8 as it is stored.
     pub cell: RawCell,
+    /// How the bytes of a text are to be read.
+    pub encoding: TextEncoding,
     /// Why the column cannot hold it.
     pub reason: String,
     /// What was done about it.
@@ -47,6 +49,35 @@ pub struct FormException {
     pub column: usize,
     /// The cell.
     pub cell: RawCell,
+}
+
+/// How bytes are a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextEncoding {
+    /// As most databases have their texts.
+    #[default]
+    Utf8,
+    /// Units of two bytes, the lower one first.
+    Utf16le,
+    /// Units of two bytes, the higher one first.
+    Utf16be,
+}
+
+impl TextEncoding {
+    /// SQLite's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf16le => "UTF-16le",
+            Self::Utf16be => "UTF-16be",
+        }
+    }
+
+    /// The encoding that has this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let all = [Self::Utf8, Self::Utf16le, Self::Utf16be];
+        all.into_iter().find(|encoding| encoding.name() == name)
+    }
 }
 
 /// What is done about a cell that its column cannot hold.

@@ -26,7 +26,7 @@ pub use form::{
     JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
     Separator, UtcName, UuidForm, UuidShape,
 };
-pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName};
+pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName, TextEncoding};
 pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{

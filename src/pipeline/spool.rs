@@ -2,7 +2,7 @@
 //! while they are few, and else in one unnamed file, so that memory does not grow with their number.
 
 use crate::error::{Class, Error, Result};
-use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, StorageClass};
+use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, StorageClass, TextEncoding};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::marker::PhantomData;
 use tempfile::{SpooledTempFile, spooled_tempfile};
@@ -154,15 +154,17 @@ impl Record for Misfit {
 
     fn pack(&self, out: &mut impl Write) -> io::Result<()> {
         pack_place(&self.row, self.column, &self.cell, out)?;
+        pack_bytes(self.encoding.name().as_bytes(), out)?;
         pack_bytes(self.reason.as_bytes(), out)?;
         pack_bytes(self.remedy.name().as_bytes(), out)
     }
 
     fn unpack(packed: &mut impl Read) -> io::Result<Self> {
         let (row, column, cell) = unpack_place(packed)?;
+        let encoding = TextEncoding::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
         let reason = unpack_text(packed)?;
         let remedy = Remedy::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
-        Ok(Self { row, column, cell, reason, remedy })
+        Ok(Self { row, column, cell, encoding, reason, remedy })
     }
 }
 
@@ -256,7 +258,7 @@ fn broken() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::{HELD_MAX, Spool};
-    use crate::model::{FormException, Misfit, RawCell, Remedy, RowName};
+    use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, TextEncoding};
 
     fn cells() -> [RawCell; 5] {
         let text = RawCell::text(b"a\0\xff");
@@ -275,7 +277,9 @@ mod tests {
                 };
                 let remedy = [Remedy::Reject, Remedy::Null, Remedy::Default, Remedy::Fail];
                 let (reason, remedy) = (format!("not {number}"), remedy[number % 4]);
-                records.push(Misfit { row, column: number % 7, cell, reason, remedy });
+                let encoding = [TextEncoding::Utf8, TextEncoding::Utf16le, TextEncoding::Utf16be];
+                let (column, encoding) = (number % 7, encoding[number % 3]);
+                records.push(Misfit { row, column, cell, encoding, reason, remedy });
             }
             let mut spool = Spool::default();
             records.iter().for_each(|record| spool.add(record).unwrap());

@@ -157,9 +157,6 @@ fn plan_table(
         }
     }
     refusals.extend(limits::too_large(source, evidence).map(at));
-    if source.columns.len() > COLUMNS_MAX {
-        refusals.push(at(Error::new(Class::Undecided, format!("more than {COLUMNS_MAX} columns"))));
-    }
     if !refusals.is_empty() {
         return Err(refusals);
     }
@@ -248,9 +245,6 @@ fn name_enums(schema: &mut TableSchema, choices: &[Choice], names: &mut Names) {
         }
     }
 }
-
-/// PostgreSQL's own limit.
-const COLUMNS_MAX: usize = 1600;
 
 pub(super) fn table_schema(
     facts: &Facts<'_>,

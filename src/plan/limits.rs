@@ -8,6 +8,8 @@
 use crate::error::{Class, Error, Result};
 use crate::model::{Column, PgType, SourceTable, TableEvidence, TableSchema};
 
+/// Columns that a table can have.
+const COLUMNS_MAX: usize = 1600;
 /// Columns that an index can have.
 pub(super) const INDEX_COLUMNS_MAX: usize = 32;
 /// Bytes of the longest key of a B-tree, after compression.
@@ -16,6 +18,22 @@ const KEY_BYTES_MAX: u64 = 2704;
 const KEY_OVERHEAD: u64 = 16 + 8 * INDEX_COLUMNS_MAX as u64;
 /// Above so many bytes a column of a key is worth a digest, which has 32.
 const DIGESTED_BYTES: u64 = 64;
+
+/// Refuses a table that PostgreSQL cannot have, whatever its rows hold.
+///
+/// # Errors
+///
+/// [`Class::Undecided`].
+pub fn check_columns(table: &SourceTable) -> Result<()> {
+    let columns = table.columns.len();
+    if columns <= COLUMNS_MAX {
+        return Ok(());
+    }
+    let what = format!("it has {columns} columns, and PostgreSQL's tables {COLUMNS_MAX} at most");
+    Err(Error::new(Class::Undecided, what)
+        .todo("split it in the source, or drop columns that nobody needs")
+        .at(format!("table {}", table.name)))
+}
 
 /// One column or expression of an index.
 #[derive(Debug, Clone)]

@@ -27,6 +27,7 @@ pub mod unique;
 
 pub use aside::PutAside;
 pub use build::{Facts, build};
+pub use limits::check_columns;
 
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;

@@ -54,6 +54,8 @@ mod temporal;
 #[cfg(test)]
 mod types;
 #[cfg(test)]
+mod utf16;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod zoo;

@@ -78,11 +78,19 @@ fn as_many_columns_as_postgresql_has_are_moved() {
 
 #[test]
 fn more_columns_than_postgresql_has_are_refused_before_anything_is_created() {
-    let env = Environment::new();
-    env.sqlite(&wide(1601, |_, _| "1".into()));
-    env.liteferry(&env.ends("plan", &[])).expect(78).saying(&["table wide", "1600"]);
-    env.run(&[]).expect(78).saying(&["table wide", "1600"]);
-    assert_eq!(env.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"), "0");
+    for (columns, encoding) in
+        [(1601, "UTF-8"), (1999, "UTF-8"), (2000, "UTF-8"), (2000, "UTF-16le")]
+    {
+        let env = Environment::new();
+        env.sqlite(&format!(
+            "PRAGMA encoding = '{encoding}'; {}",
+            wide(columns, |_, _| "1".into())
+        ));
+        env.liteferry(&env.ends("plan", &[])).expect(78).saying(&["table wide", "1600"]);
+        env.run(&[]).expect(78).saying(&["table wide", "1600"]);
+        let began = "SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'";
+        assert_eq!(env.value(began), "0");
+    }
 }
 
 #[test]

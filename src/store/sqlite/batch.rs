@@ -141,7 +141,6 @@ impl<'t> BatchBuilder<'t> {
         let Some(Slot { column, builder, .. }) = self.columns.get_mut(position) else {
             return Ok(());
         };
-        let cell = raw(cell);
         match column.misfits {
             Remedy::Null => builder.append_null(),
             Remedy::Default => {
@@ -155,14 +154,15 @@ impl<'t> BatchBuilder<'t> {
                 }
             }
             Remedy::Fail => {
-                return Err(Error::new(Class::Data, format!("{cell}: {reason}"))
+                return Err(Error::new(Class::Data, format!("{}: {reason}", raw(cell)))
                     .todo("repair the value, or name another `misfits` for this column in the pipeline file")
                     .at(format!("column {}", column.source))
                     .at(name.to_string()));
             }
         }
+        let (cell, encoding) = row.raw(position).refused(|| format!("column {}", column.source))?;
         let (column, remedy) = (position, column.misfits);
-        let misfit = Misfit { row: name, column, cell, reason: reason.into(), remedy };
+        let misfit = Misfit { row: name, column, cell, encoding, reason: reason.into(), remedy };
         self.bytes += misfit.size();
         self.misfits.push(misfit);
         Ok(())

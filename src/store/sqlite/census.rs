@@ -9,13 +9,13 @@ use super::content::ContentHasher;
 use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
-use super::wide::{Cells, Encoding};
+use super::wide::Cells;
 use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
     BoolWords, ColumnEvidence, IsoForm, JsonForm, LABELS_MAX, NumberForm, Probe, RowRange,
-    SourceTable, Stretch, TableEvidence, TextProbe,
+    SourceTable, Stretch, TableEvidence, TextEncoding, TextProbe,
 };
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
 use crate::row::temporal::{IsoText, Refusal};
@@ -124,7 +124,7 @@ pub(super) fn scan(
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<(TableEvidence, Option<i64>)> {
     let mut cutter = Cutter::new(range, limits.stretch_bytes);
-    let encoding = Encoding::of(connection).map_err(refused)?;
+    let encoding = TextEncoding::of(connection).map_err(refused)?;
     let mut statement = connection.prepare(&select(table, range, encoding)).map_err(refused)?;
     let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);
     let mut rows = match range {
@@ -172,7 +172,7 @@ pub(super) fn scan(
 }
 
 /// The columns in order, then the rowid where there is one, by a scan of the table itself.
-pub(super) fn select(table: &SourceTable, range: RowRange, encoding: Encoding) -> String {
+pub(super) fn select(table: &SourceTable, range: RowRange, encoding: TextEncoding) -> String {
     let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
     let columns = encoding.select(&columns, table.rowid_name);
     let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.name));

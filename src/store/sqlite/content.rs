@@ -6,9 +6,9 @@
 
 use super::connection::refused;
 use super::read::Reader;
-use super::wide::{Cells, Encoding};
+use super::wide::Cells;
 use crate::error::{Place, Result};
-use crate::model::{RowRange, SourceTable};
+use crate::model::{RowRange, SourceTable, TextEncoding};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
@@ -91,7 +91,7 @@ fn scan(
     range: RowRange,
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<String> {
-    let encoding = Encoding::of(connection).map_err(refused)?;
+    let encoding = TextEncoding::of(connection).map_err(refused)?;
     let sql = super::census::select(table, range, encoding);
     let mut statement = connection.prepare(&sql).map_err(refused)?;
     let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);

@@ -2,10 +2,10 @@
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
 use super::connection::Refused;
-use super::wide::{Cells, Encoding};
+use super::wide::Cells;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
-use crate::model::{RowRange, TableSchema};
+use crate::model::{RowRange, TableSchema, TextEncoding};
 use rusqlite::{Connection, params};
 
 /// One connection that reads; all its reads see the same content, or fail.
@@ -153,7 +153,7 @@ fn read_range(
     mut wanted: Wanted<'_>,
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
-    let encoding = Encoding::of(connection).refused(|| range.to_string())?;
+    let encoding = TextEncoding::of(connection).refused(|| range.to_string())?;
     let sql = select(table, range, wanted.expressions, encoding);
     let mut statement = connection.prepare(&sql).refused(|| range.to_string())?;
     let mut rows = match range {
@@ -212,7 +212,7 @@ fn select(
     table: &TableSchema,
     range: RowRange,
     expressions: &[String],
-    encoding: Encoding,
+    encoding: TextEncoding,
 ) -> String {
     let names = table.columns.iter().map(|column| quoted(&column.source));
     let own = table.columns.len().saturating_sub(expressions.len());

@@ -15,9 +15,8 @@ use super::census::select;
 use super::connection::refused;
 pub use super::failure::Unreadable;
 use super::read::{Reader, file_bytes};
-use super::wide::Encoding;
 use crate::error::{Error, Place, Result};
-use crate::model::{RowRange, SourceTable};
+use crate::model::{RowRange, SourceTable, TextEncoding};
 use rusqlite::{Connection, params};
 use std::collections::VecDeque;
 
@@ -266,7 +265,7 @@ impl Search<'_> {
         (self.tick)()?;
         let mut reached = Reached::Nothing;
         let mut read = || -> Result<bool> {
-            let mut sql = select(self.table, span.range(), Encoding::Utf8);
+            let mut sql = select(self.table, span.range(), TextEncoding::Utf8);
             if way == Way::Down {
                 sql.push_str(" DESC");
             }
@@ -313,7 +312,7 @@ impl Search<'_> {
 
     fn read_all(&mut self) -> Result<bool> {
         let bytes = file_bytes(self.connection)?;
-        let sql = select(self.table, RowRange::All, Encoding::Utf8);
+        let sql = select(self.table, RowRange::All, TextEncoding::Utf8);
         let mut statement = self.connection.prepare(&sql).map_err(refused)?;
         let mut rows = statement.query([]).map_err(refused)?;
         let mut seen: u64 = 0;

@@ -25,7 +25,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 4;
+const FORMAT: i32 = 5;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
@@ -143,22 +143,28 @@ pub fn install(session: &Session) -> Result<()> {
         )?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
         session.batch("create the schema liteferry", exceptions::TABLES)?;
+        // Another liteferry may have been the first.
+        check_format(session)?;
     }
-    check_format(session)
+    Ok(())
 }
 
 /// Whether there is a ledger in this database.
 ///
 /// # Errors
 ///
-/// What the server says.
+/// A ledger of another liteferry: what it says is not understood, and nothing may be added to it.
 pub fn exists(session: &Session) -> Result<bool> {
     let rows = session.query(
         "look for the ledger",
         "SELECT to_regclass('liteferry.step') IS NOT NULL",
         &[],
     )?;
-    column(rows.first(), 0)
+    let exists = column(rows.first(), 0)?;
+    if exists {
+        check_format(session)?;
+    }
+    Ok(exists)
 }
 
 fn check_format(session: &Session) -> Result<()> {

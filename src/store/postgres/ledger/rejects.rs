@@ -3,7 +3,7 @@
 use super::super::session::Session;
 use super::{Lease, column, number, position};
 use crate::error::Result;
-use crate::model::{Misfit, RowName, TableSchema};
+use crate::model::{Misfit, RowName, StorageClass, TableSchema};
 use crate::pipeline::Spool;
 
 pub(super) const TABLES: &str = "
@@ -16,13 +16,21 @@ CREATE TABLE IF NOT EXISTS liteferry.reject (
     column_name text NOT NULL,
     storage_class text NOT NULL,
     value bytea NOT NULL,
+    encoding text,
     reason text NOT NULL,
     policy text NOT NULL,
     position bigint GENERATED ALWAYS AS IDENTITY,
     noted_at timestamptz NOT NULL DEFAULT now(),
     FOREIGN KEY (migration, table_name, chunk) REFERENCES liteferry.chunk ON DELETE CASCADE
 );
-CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_name, chunk)";
+CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_name, chunk);
+COMMENT ON TABLE liteferry.reject IS
+    'Values that their columns cannot hold: one row for each, whatever was done about it (policy).';
+COMMENT ON COLUMN liteferry.reject.row_name IS 'The rowid, else the key, else all cells of the row.';
+COMMENT ON COLUMN liteferry.reject.value IS
+    'The exact bytes: a text in its encoding, an integer or a real as eight bytes, the highest first.';
+COMMENT ON COLUMN liteferry.reject.encoding IS
+    'How to read the bytes of a text: as UTF-8, or as the source has it where that says what UTF-8 cannot.'";
 
 /// The misfits of one column that have one reason and one remedy.
 #[derive(Debug, Clone)]
@@ -66,14 +74,15 @@ pub fn note_misfits(
             some.iter().map(|misfit| column(misfit).unwrap_or_default()).collect();
         let classes: Vec<_> = some.iter().map(|misfit| misfit.cell.class.name()).collect();
         let values: Vec<_> = some.iter().map(|misfit| misfit.cell.bytes.as_slice()).collect();
+        let encodings: Vec<_> = some.iter().map(encoding).collect();
         let reasons: Vec<_> = some.iter().map(|misfit| misfit.reason.as_str()).collect();
         let policies: Vec<_> = some.iter().map(|misfit| misfit.remedy.name()).collect();
         session.execute(
             "note values that do not fit",
             "INSERT INTO liteferry.reject
-                (migration, table_name, chunk, row_key, row_name, column_name, storage_class, value, reason, policy)
+                (migration, table_name, chunk, row_key, row_name, column_name, storage_class, value, encoding, reason, policy)
              SELECT $1, $2, $3, * FROM unnest
-                ($4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[])",
+                ($4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[], $11::text[])",
             &[
                 &lease.migration,
                 &table.target,
@@ -83,6 +92,7 @@ pub fn note_misfits(
                 &columns,
                 &classes,
                 &values,
+                &encodings,
                 &reasons,
                 &policies,
             ],
@@ -93,6 +103,11 @@ pub fn note_misfits(
 /// Misfits in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 1000;
 const BYTES_AT_ONCE: u64 = 1024 * 1024;
+
+/// How to read the bytes of a text; nothing of all else.
+fn encoding(misfit: &Misfit) -> Option<&'static str> {
+    (misfit.cell.class == StorageClass::Text).then(|| misfit.encoding.name())
+}
 
 /// A row's name as text that the server can hold.
 fn shown(row: &RowName) -> String {

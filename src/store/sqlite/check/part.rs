@@ -3,12 +3,11 @@
 use super::index::{self, Sum};
 use super::{Findings, file, table};
 use crate::error::Result;
-use crate::model::{RowRange, SourceIndex, SourceTable};
+use crate::model::{RowRange, SourceIndex, SourceTable, TextEncoding};
 use crate::store::sqlite::census;
 use crate::store::sqlite::connection::refused;
 use crate::store::sqlite::failure::Unreadable;
 use crate::store::sqlite::read::Reader;
-use crate::store::sqlite::wide::Encoding;
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 
@@ -70,8 +69,8 @@ impl Part<'_> {
 /// Only what has nothing to do with the file's state, such as a stop.
 pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part<'a>>> {
     // Texts of UTF-16 are ordered by other bytes than those that are seen of them.
-    let encoding = readable(Encoding::of(reader.connection()).map_err(refused))?;
-    let utf_8 = encoding == Some(Encoding::Utf8);
+    let encoding = readable(TextEncoding::of(reader.connection()).map_err(refused))?;
+    let utf_8 = encoding == Some(TextEncoding::Utf8);
     let (plain, others): (Vec<_>, Vec<_>) =
         tables.iter().partition(|table| utf_8 && index::is_plain(table));
     let mut parts = vec![Part::File];
