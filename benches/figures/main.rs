@@ -81,7 +81,7 @@ enum What {
     Growth,
     /// The proof beside COPY TO
     Proof,
-    /// Everything beside pgloader, once
+    /// Everything beside pgloader
     Everything,
 }
 
