@@ -92,6 +92,19 @@ impl<'a> Cells<'a> {
         })
     }
 
+    /// Whether there is a value of more than so many bytes that is written as it is, whatever it is.
+    pub(super) fn has_plain_above(&self, bytes: usize) -> bool {
+        let above = |offsets: &[i32]| {
+            let lengths = offsets.iter().zip(offsets.iter().skip(1)).map(|(from, to)| to - from);
+            lengths.max().and_then(|longest| usize::try_from(longest).ok()) > Some(bytes)
+        };
+        match self {
+            Self::Text(array) => above(array.value_offsets()),
+            Self::Bytea(array) => above(array.value_offsets()),
+            _ => false,
+        }
+    }
+
     /// The value's bytes, where they are written as they are whatever they are.
     pub(super) fn plain_bytes(&self, row: usize) -> Option<&'a [u8]> {
         match self {

@@ -152,9 +152,13 @@ fn hash_many<const BYTES: usize>(platform: Platform, tuples: &[u8], digests: &mu
     const CHUNK_END: u8 = 1 << 1;
     const ROOT: u8 = 1 << 3;
 
-    let inputs: Vec<&[u8; BYTES]> = tuples.as_chunks::<BYTES>().0.iter().collect();
+    let tuples = tuples.as_chunks::<BYTES>().0;
+    let mut inputs = [&[0; BYTES]; LANES];
+    for (input, tuple) in inputs.iter_mut().zip(tuples) {
+        *input = tuple;
+    }
     platform.hash_many(
-        &inputs,
+        inputs.get(..tuples.len()).unwrap_or_default(),
         &START,
         0,
         IncrementCounter::No,

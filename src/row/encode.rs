@@ -60,7 +60,9 @@ impl<'t> TupleEncoder<'t> {
             .zip(batch.columns())
             .zip(&self.in_key)
             .map(|((column, array), &in_key)| {
-                Ok(Field { column, in_key, cells: Cells::of(column, array)? })
+                let cells = Cells::of(column, array)?;
+                let has_large = cells.has_plain_above(PIECE_BYTES);
+                Ok(Field { column, in_key, has_large, cells })
             })
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
@@ -89,7 +91,7 @@ impl<'t> TupleEncoder<'t> {
         self.piece.extend_from_slice(&self.field_count);
         for field in fields {
             let start = self.piece.len();
-            let sliced = field.cells.plain_bytes(row).filter(|value| value.len() > PIECE_BYTES);
+            let sliced = field.large(row);
             if let Some(value) = sliced {
                 self.encode_slices(value, &mut tuple, visitor)?;
             } else {
@@ -156,5 +158,18 @@ struct Tuple {
 struct Field<'a> {
     column: &'a Column,
     in_key: bool,
+    /// Whether some value of the batch is passed on in slices.
+    has_large: bool,
     cells: Cells<'a>,
+}
+
+impl<'a> Field<'a> {
+    /// The value's bytes, where they are larger than a piece.
+    #[inline]
+    fn large(&self, row: usize) -> Option<&'a [u8]> {
+        if !self.has_large {
+            return None;
+        }
+        self.cells.plain_bytes(row).filter(|value| value.len() > PIECE_BYTES)
+    }
 }

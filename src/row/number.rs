@@ -38,7 +38,12 @@ impl NumberForm {
 
     /// Whether this form writes this very REAL for its shortest decimal.
     pub fn writes_real(self, value: f64) -> bool {
-        let Some(decimal) = ShortDecimal::of_double(value) else { return false };
+        ShortDecimal::of_double(value).is_some_and(|decimal| self.writes_real_of(decimal))
+    }
+
+    /// The same of the double whose shortest decimal this is.
+    #[inline]
+    pub fn writes_real_of(self, decimal: ShortDecimal) -> bool {
         match self {
             Self::Stored(NumberClass::Real) => true,
             Self::Stored(NumberClass::Integer) => !decimal.is_integer(),

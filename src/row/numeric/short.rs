@@ -1,6 +1,6 @@
 //! The shortest decimal that reads back as a double: what numeric holds of a REAL.
 
-use super::of_precision;
+use super::{of_precision, power_of_ten};
 use crate::model::DecimalSize;
 use std::iter::repeat_n;
 
@@ -14,6 +14,7 @@ pub struct ShortDecimal {
 
 impl ShortDecimal {
     /// The shortest decimal that reads back as the same double; none for NaN, the infinities and -0.0.
+    #[inline]
     pub fn of_double(value: f64) -> Option<Self> {
         if !value.is_finite() || value.to_bits() == (-0.0_f64).to_bits() {
             return None;
@@ -27,6 +28,7 @@ impl ShortDecimal {
     }
 
     /// Whether the value is an integer of 64 bits.
+    #[inline]
     pub fn is_integer(self) -> bool {
         let shift = u32::try_from(self.exponent).ok();
         let magnitude = shift.and_then(|shift| self.digits.checked_mul(10_u64.checked_pow(shift)?));
@@ -46,9 +48,10 @@ impl ShortDecimal {
     }
 
     /// The value times 10^scale, if it is whole and has at most `precision` digits.
+    #[inline]
     pub fn scaled(self, precision: u8, scale: i8) -> Option<i128> {
         let shift = u32::try_from(self.exponent.checked_add(i32::from(scale))?).ok()?;
-        let magnitude = i128::from(self.digits).checked_mul(10_i128.checked_pow(shift)?)?;
+        let magnitude = i128::from(self.digits).checked_mul(power_of_ten(shift)?)?;
         of_precision(precision, magnitude, self.negative)
     }
 
@@ -74,18 +77,23 @@ impl ShortDecimal {
     /// Of a double that is a decimal of at most 15 digits, four of them behind the point, as amounts of money are.
     ///
     /// No two decimals of so few digits are the same double, so one that reads back as the double is the shortest.
+    #[inline]
     fn of_few_digits(value: f64) -> Option<Self> {
         const SHIFT: f64 = 1e4;
-        let shifted = (value * SHIFT).round();
-        if shifted.abs() >= 1e15 || (shifted / SHIFT).to_bits() != value.to_bits() {
+        let shifted = value * SHIFT;
+        // Where this is not the nearest whole number, it does not read back either.
+        #[expect(clippy::cast_possible_truncation, reason = "the way back is compared")]
+        let whole = (shifted + 0.5_f64.copysign(shifted)) as i64;
+        #[expect(clippy::cast_precision_loss, reason = "below 10^15")]
+        let back = whole as f64 / SHIFT;
+        if whole.unsigned_abs() >= 1_000_000_000_000_000 || back.to_bits() != value.to_bits() {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 10^15")]
-        let whole = shifted as i64;
         let digits = whole.unsigned_abs();
         Some(Self { negative: whole < 0, digits, exponent: -4 }.trimmed())
     }
 
+    #[inline(never)]
     fn of_any_digits(value: f64) -> Self {
         let mut buffer = ryu::Buffer::new();
         let mut decimal = Self { negative: false, digits: 0, exponent: 0 };
@@ -108,6 +116,7 @@ impl ShortDecimal {
         decimal.trimmed()
     }
 
+    #[inline]
     fn trimmed(mut self) -> Self {
         if self.digits == 0 {
             return Self { negative: false, digits: 0, exponent: 0 };

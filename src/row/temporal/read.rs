@@ -18,18 +18,80 @@ impl IsoText {
     /// # Errors
     ///
     /// What keeps everything else from being stored as it is.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     pub fn parse(text: impl AsRef<[u8]>) -> Result<(Self, IsoForm), Refusal> {
-        match text.as_ref() {
-            text @ [_, _, _, _, b'-' | b'/', ..] => dated(text, DateOrder::Ymd),
-            text @ [_, _, b':', ..] => match clock(text, true)? {
-                (micros, form, []) => Ok((Self::Time(micros), IsoForm::Time(form))),
-                _ => Err(Refusal::Shape),
-            },
-            text if text.trim_ascii().is_empty() => Err(Refusal::Empty),
-            _ => Err(Refusal::Shape),
-        }
+        let text = text.as_ref();
+        usual(text).map_or_else(|| unusual(text), Ok)
     }
+}
+
+/// Reads what is not written as most dates are, part by part.
+#[inline(never)]
+fn unusual(text: &[u8]) -> Result<(IsoText, IsoForm), Refusal> {
+    match text {
+        [_, _, _, _, b'-' | b'/', ..] => dated(text, DateOrder::Ymd),
+        [_, _, b':', ..] => match clock(text, true)? {
+            (micros, form, []) => Ok((IsoText::Time(micros), IsoForm::Time(form))),
+            _ => Err(Refusal::Shape),
+        },
+        _ if text.trim_ascii().is_empty() => Err(Refusal::Empty),
+        _ => Err(Refusal::Shape),
+    }
+}
+
+/// Reads the shape that most dates of most applications have, `YYYY-MM-DD HH:MM:SS` (or with `T`), with no or six digits
+/// of a second and nothing behind them, eight bytes at a time. All else is read part by part.
+#[expect(clippy::inline_always, reason = "called for each date")]
+#[inline(always)]
+fn usual(text: &[u8]) -> Option<(IsoText, IsoForm)> {
+    let (seconds_and_before, rest) = text.split_first_chunk::<19>()?;
+    let [y0, y1, y2, y3, d0, o0, o1, d1, a0, a1, mark, h0, h1, c0, m0, m1, c1, s0, s1] =
+        *seconds_and_before;
+    let separator = match mark {
+        b' ' => Separator::Blank,
+        b'T' => Separator::T,
+        _ => return None,
+    };
+    let date = pairs([y0, y1, y2, y3, d0, o0, o1, d1], *b"0000-00-")?;
+    let day = pairs([a0, a1, b' ', h0, h1, c0, m0, m1], *b"00 00:00")?;
+    let time = pairs([h0, h1, c0, m0, m1, c1, s0, s1], *b"00:00:00")?;
+    let (micros, clock) = match rest {
+        [] => (0, ClockForm::Seconds),
+        [point, f0, f1, f2, f3, f4, f5] => {
+            let digits = pairs([s1, *point, *f0, *f1, *f2, *f3, *f4, *f5], *b"0.000000")?;
+            let [_, _, tens, _, hundreds, _, ones, _] = digits.map(i64::from);
+            (tens * 10_000 + hundreds * 100 + ones, ClockForm::Fixed(6))
+        }
+        _ => return None,
+    };
+    let [century, _, year, _, _, month, ..] = date;
+    let ([day, ..], [hour, _, _, minute, _, _, second, _]) = (day, time);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = calendar::days(i32::from(century) * 100 + i32::from(year), month, day)?;
+    let seconds = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
+    let wall = i64::from(days) * MICROS_A_DAY + seconds * MICROS_A_SECOND + micros;
+    let date = DateForm { order: DateOrder::Ymd, mark: Mark::Dash, padding: Padding::All };
+    Some((IsoText::Naive(wall), IsoForm::DateTime { date, separator, clock, offset: None }))
+}
+
+/// What each digit and the one behind it say together, where digits stand wherever the pattern has a 0, and all else is
+/// as there; what a mark and its neighbours give means nothing.
+#[inline]
+fn pairs(text: [u8; 8], pattern: [u8; 8]) -> Option<[u8; 8]> {
+    const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+
+    // Digits become their values, marks become 0. Whatever is more than that reaches the highest bit of its byte.
+    let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(pattern);
+    let room = pattern.map(|least| if least == b'0' { 0x7f - 9 } else { 0x7f });
+    let over = values | values.wrapping_add(u64::from_le_bytes(room));
+    if over & HIGHEST != 0 {
+        return None;
+    }
+    // No byte of this is more than 99.
+    Some((values * 10 + (values >> 8)).to_le_bytes())
 }
 
 /// Reads ten bytes of a date in this order, and what may follow it.
