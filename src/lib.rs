@@ -77,6 +77,8 @@
 //!   the processor time of a copy, and of many rows side by side takes a thirtieth.
 //! - SQLite's `integrity_check` is only asked about tables whose rows and indexes differ in count, sum or order, which
 //!   reads each of them once instead of searching every row in every index.
+//! - Rows of SQLite are read by its own functions, in the only file with unsafe code: rusqlite's checks of every cell took
+//!   longer than SQLite itself.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
 //!   out from the ledger.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

@@ -4,7 +4,8 @@
 //! and a row larger than that travels alone.
 
 use super::cell::{CellBuilder, Fit};
-use super::connection::Refused;
+use super::connection::{Refused, refused};
+use super::statement::OutOfMemory;
 use super::wide::Seen;
 use crate::error::{Class, Error, Result};
 use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
@@ -86,19 +87,22 @@ impl<'t> BatchBuilder<'t> {
     }
 
     /// Appends a row of the columns in order, and the rowid where there is one.
-    pub(super) fn append(&mut self, row: &Seen<'_, '_>) -> Result<()> {
+    pub(super) fn append(&mut self, row: &Seen<'_>) -> Result<()> {
         self.row_exceptions = self.exceptions.len();
         for position in 0..self.columns.len() {
             let Some(Slot { column, builder, beside }) = self.columns.get_mut(position) else {
                 continue;
             };
-            let cell_of =
-                |position| row.get_ref(position).refused(|| format!("column {}", column.source));
-            let cell = cell_of(position)?;
-            let appended = if column.not_null && cell == ValueRef::Null {
+            let cell = row.cell(position).map_err(|none| no_memory(none, column))?;
+            if let Some(bytes) = builder.append_as_is(cell) {
+                self.bytes += bytes;
+                continue;
+            }
+            let appended = if column.not_null && matches!(cell, ValueRef::Null) {
                 Err("it is NULL, and the column is NOT NULL".into())
             } else if let Some(beside) = *beside {
-                builder.append_beside(cell, cell_of(beside)?)
+                builder
+                    .append_beside(cell, row.cell(beside).map_err(|none| no_memory(none, column))?)
             } else {
                 builder.append(cell).map_err(Cow::Borrowed)
             };
@@ -120,7 +124,7 @@ impl<'t> BatchBuilder<'t> {
     }
 
     #[cold]
-    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Seen<'_, '_>) -> Result<()> {
+    fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Seen<'_>) -> Result<()> {
         let (row, cell) = (row_name(self.table, row)?, raw(cell));
         let exception = FormException { row, column, cell };
         self.bytes += exception.size();
@@ -135,7 +139,7 @@ impl<'t> BatchBuilder<'t> {
         position: usize,
         cell: ValueRef<'_>,
         reason: Cow<'static, str>,
-        row: &Seen<'_, '_>,
+        row: &Seen<'_>,
     ) -> Result<()> {
         let name = row_name(self.table, row)?;
         let Some(Slot { column, builder, .. }) = self.columns.get_mut(position) else {
@@ -207,19 +211,24 @@ pub fn holds_default(column: &Column) -> Result<bool> {
     Ok(column.default.as_ref().is_some_and(|default| builder.append(value_of(default)).is_ok()))
 }
 
+#[cold]
+fn no_memory(none: OutOfMemory, column: &Column) -> Error {
+    refused(none).at(format!("column {}", column.source))
+}
+
 fn no_default() -> Error {
     Error::internal("a default that its column cannot hold")
 }
 
 /// The rowid where there is one, else the cells of the key, else all cells.
-pub(super) fn row_name(table: &TableSchema, row: &Seen<'_, '_>) -> Result<RowName> {
+pub(super) fn row_name(table: &TableSchema, row: &Seen<'_>) -> Result<RowName> {
     let count = table.columns.len();
     if table.rowid_name.is_some() {
-        return row.get(count).map(RowName::Rowid).refused(|| "rowid".into());
+        return row.rowid(count).map(RowName::Rowid).refused(|| "rowid".into());
     }
     let all: Vec<_> = (0..count).collect();
     let key = if table.key.is_empty() { &all } else { &table.key };
-    let cells = key.iter().map(|&position| row.get_ref(position).map(raw));
+    let cells = key.iter().map(|&position| row.cell(position).map(raw));
     cells.collect::<Result<_, _>>().map(RowName::Cells).refused(|| "key".into())
 }
 

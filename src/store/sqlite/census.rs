@@ -9,7 +9,7 @@ use super::content::ContentHasher;
 use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
-use super::wide::Cells;
+use super::wide::Rows;
 use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
@@ -22,8 +22,8 @@ use crate::row::temporal::{IsoText, Refusal};
 use crate::row::zone::{self, Meaning};
 use crate::row::{inet, json, uuid};
 use jiff::tz::TimeZone;
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 
 /// Rows after which the caller hears that the census is alive.
@@ -125,22 +125,17 @@ pub(super) fn scan(
 ) -> Result<(TableEvidence, Option<i64>)> {
     let mut cutter = Cutter::new(range, limits.stretch_bytes);
     let encoding = TextEncoding::of(connection).map_err(refused)?;
-    let mut statement = connection.prepare(&select(table, range, encoding)).map_err(refused)?;
-    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);
-    let mut rows = match range {
-        RowRange::Rowids { first, last } => statement.query(params![first, last]),
-        RowRange::All => statement.query([]),
-    }
-    .map_err(refused)?;
+    let (sql, shape) =
+        (select(table, range, encoding), (encoding, table.columns.len(), table.rowid_name));
+    let mut rows = Rows::query(connection, &sql, range, shape).map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
     let mut witnessed = Witnessed::all(table, probes)?;
     let mut pairs = Pair::all(table, probes);
     let (mut told_bytes, mut ended_after) = (0, None);
     while let Some(row) = rows.next().map_err(refused)? {
-        let row = cells.of(row).map_err(refused)?;
         let mut row_bytes = 0;
         for (position, (column, probe)) in evidence.columns.iter_mut().zip(probes).enumerate() {
-            let cell = row.get_ref(position).map_err(refused)?;
+            let cell = row.cell(position).map_err(refused)?;
             cutter.content.cell(cell);
             row_bytes += look_at(column, cell, probe);
         }
@@ -153,7 +148,7 @@ pub(super) fn scan(
         evidence.rows += 1;
         evidence.bytes += row_bytes;
         evidence.largest_row_bytes = evidence.largest_row_bytes.max(row_bytes);
-        if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.get(table.columns.len())) {
+        if let Some(rowid) = cutter.wants_cut(row_bytes).then(|| row.rowid(table.columns.len())) {
             cutter.cut_after(rowid.map_err(refused)?);
         }
         if evidence.rows.is_multiple_of(TICK_ROWS) {
@@ -161,7 +156,7 @@ pub(super) fn scan(
             told_bytes = evidence.bytes;
         }
         if evidence.rows >= limits.rows || evidence.bytes >= limits.bytes {
-            ended_after = Some(row.get(table.columns.len()).map_err(refused)?);
+            ended_after = Some(row.rowid(table.columns.len()).map_err(refused)?);
             break;
         }
     }

@@ -6,11 +6,11 @@
 
 use super::connection::refused;
 use super::read::Reader;
-use super::wide::Cells;
+use super::wide::Rows;
 use crate::error::{Place, Result};
 use crate::model::{RowRange, SourceTable, TextEncoding};
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
 
 /// Bytes that are hashed at once: blake3 is fastest on long runs.
 const RUN_BYTES: usize = 64 * 1024;
@@ -93,19 +93,13 @@ fn scan(
 ) -> Result<String> {
     let encoding = TextEncoding::of(connection).map_err(refused)?;
     let sql = super::census::select(table, range, encoding);
-    let mut statement = connection.prepare(&sql).map_err(refused)?;
-    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name);
-    let mut rows = match range {
-        RowRange::Rowids { first, last } => statement.query(params![first, last]),
-        RowRange::All => statement.query([]),
-    }
-    .map_err(refused)?;
+    let shape = (encoding, table.columns.len(), table.rowid_name);
+    let mut rows = Rows::query(connection, &sql, range, shape).map_err(refused)?;
     let mut content = ContentHasher::default();
     let mut seen: u64 = 0;
     while let Some(row) = rows.next().map_err(refused)? {
-        let row = cells.of(row).map_err(refused)?;
         for position in 0..table.columns.len() {
-            content.cell(row.get_ref(position).map_err(refused)?);
+            content.cell(row.cell(position).map_err(refused)?);
         }
         seen += 1;
         if seen.is_multiple_of(TICK_ROWS) {

@@ -5,7 +5,8 @@ use crate::error::{Class, Error, Place, Result, Signal};
 use rusqlite::ErrorCode;
 
 /// What SQLite's refusal means for the user.
-pub(super) fn refused(error: rusqlite::Error) -> Error {
+pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
+    let error = error.into();
     let told = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::new(
             Class::Data,
@@ -60,7 +61,7 @@ pub(super) trait Refused<T> {
     fn refused(self, place: impl FnOnce() -> String) -> Result<T>;
 }
 
-impl<T> Refused<T> for rusqlite::Result<T> {
+impl<T, E: Into<rusqlite::Error>> Refused<T> for Result<T, E> {
     fn refused(self, place: impl FnOnce() -> String) -> Result<T> {
         self.map_err(refused).at(place)
     }

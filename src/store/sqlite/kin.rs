@@ -47,11 +47,11 @@ impl Pair {
     }
 
     /// Looks at a row.
-    pub(super) fn look_at(&mut self, row: &Seen<'_, '_>) -> rusqlite::Result<()> {
+    pub(super) fn look_at(&mut self, row: &Seen<'_>) -> rusqlite::Result<()> {
         if self.differs {
             return Ok(());
         }
-        let (clock, count) = match (row.get_ref(self.position)?, row.get_ref(self.beside)?) {
+        let (clock, count) = match (row.cell(self.position)?, row.cell(self.beside)?) {
             (ValueRef::Null, _) | (_, ValueRef::Null) => return Ok(()),
             (ValueRef::Text(clock), ValueRef::Integer(count)) => (clock, count),
             _ => {

@@ -19,6 +19,7 @@ pub mod references;
 pub mod salvage;
 pub mod slices;
 mod stamp;
+mod statement;
 mod wide;
 mod witnessed;
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
 use super::connection::Refused;
-use super::wide::Cells;
+use super::wide::Rows;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{RowRange, TableSchema, TextEncoding};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 /// One connection that reads; all its reads see the same content, or fail.
 #[derive(Debug)]
@@ -155,16 +155,10 @@ fn read_range(
 ) -> Result<()> {
     let encoding = TextEncoding::of(connection).refused(|| range.to_string())?;
     let sql = select(table, range, wanted.expressions, encoding);
-    let mut statement = connection.prepare(&sql).refused(|| range.to_string())?;
-    let mut rows = match range {
-        RowRange::Rowids { first, last } => statement.query(params![first, last]),
-        RowRange::All => statement.query([]),
-    }
-    .refused(|| range.to_string())?;
-    let mut cells = Cells::new(encoding, table.columns.len(), table.rowid_name.as_deref());
+    let shape = (encoding, table.columns.len(), table.rowid_name.as_deref());
+    let mut rows = Rows::query(connection, &sql, range, shape).refused(|| range.to_string())?;
     let mut batch = BatchBuilder::new(table)?;
     while let Some(row) = rows.next().refused(|| range.to_string())? {
-        let row = cells.of(row).refused(|| range.to_string())?;
         let mut is_last = false;
         if let Some(names) = &mut wanted.names {
             if row_name(table, &row)?.to_bytes() != names.next {

@@ -7,9 +7,10 @@
 //! read as it is.
 
 use super::batch::raw;
-use crate::model::{RawCell, TextEncoding};
-use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{Connection, Result, Row};
+use super::statement::{OutOfMemory, Row, Statement};
+use crate::model::{RawCell, RowRange, TextEncoding};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, Result};
 use std::ops::Range;
 
 impl TextEncoding {
@@ -19,7 +20,7 @@ impl TextEncoding {
         Ok(Self::of_name(&name).unwrap_or_default())
     }
 
-    /// What to select: these columns, the rowid where there is one, and behind them what [`Cells`] needs.
+    /// What to select: these columns, the rowid where there is one, and behind them what [`Rows`] needs.
     pub(super) fn select(self, columns: &[String], rowid: Option<&str>) -> String {
         if self == Self::Utf8 {
             return columns.iter().map(String::as_str).chain(rowid).collect::<Vec<_>>().join(", ");
@@ -46,13 +47,19 @@ const FLAGS: usize = 32;
 /// Bytes for the texts of a row that are kept for the next one.
 const KEPT_BYTES: usize = 1024 * 1024;
 
-/// Sees through the rows of a statement, one after the other.
+/// The rows that a statement gives, one after the other.
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(super) struct Rows<'c> {
+    statement: Statement<'c>,
+    stored: Stored,
+}
+
+/// The texts of the current row as they are stored.
+#[derive(Debug)]
+struct Stored {
     encoding: TextEncoding,
     /// Where it is said which columns have a text.
     flags: usize,
-    /// The texts of the current row.
     texts: Vec<u8>,
     /// Where they are, by column; nothing in a database in UTF-8.
     places: Vec<Option<Range<usize>>>,
@@ -60,39 +67,53 @@ pub(super) struct Cells {
 
 /// A row whose cells are what the file holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'r, 's> {
-    row: &'r Row<'s>,
-    encoding: TextEncoding,
-    texts: &'r [u8],
-    /// Nothing in a database in UTF-8.
-    places: &'r [Option<Range<usize>>],
+pub(super) struct Seen<'r> {
+    row: Row<'r>,
+    stored: &'r Stored,
 }
 
-impl Cells {
-    /// Those of a statement that selects so many columns by [`TextEncoding::select`].
-    pub(super) fn new(encoding: TextEncoding, columns: usize, rowid: Option<&str>) -> Self {
+impl<'c> Rows<'c> {
+    /// The rows of a range, by a statement that selects so many columns by [`TextEncoding::select`].
+    pub(super) fn query(
+        connection: &'c Connection,
+        sql: &str,
+        range: RowRange,
+        (encoding, columns, rowid): (TextEncoding, usize, Option<&str>),
+    ) -> Result<Self> {
+        let statement = match range {
+            RowRange::Rowids { first, last } => Statement::prepare(connection, sql, &[first, last]),
+            RowRange::All => Statement::prepare(connection, sql, &[]),
+        }?;
         let flags = columns + usize::from(rowid.is_some());
         let places = if encoding == TextEncoding::Utf8 { 0 } else { columns };
-        Self { encoding, flags, texts: Vec::new(), places: vec![None; places] }
-    }
-
-    pub(super) fn of<'r, 's>(&'r mut self, row: &'r Row<'s>) -> Result<Seen<'r, 's>> {
-        if !self.places.is_empty() {
-            self.take_texts(row)?;
+        if statement.columns() != flags + places.div_ceil(FLAGS) {
+            return Err(Error::InvalidColumnIndex(statement.columns()));
         }
-        let Self { encoding, texts, places, .. } = self;
-        Ok(Seen { row, encoding: *encoding, texts, places })
+        let stored = Stored { encoding, flags, texts: Vec::new(), places: vec![None; places] };
+        Ok(Self { statement, stored })
     }
 
-    fn take_texts(&mut self, row: &Row<'_>) -> Result<()> {
+    /// The next one; none behind the last one.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Seen<'_>>> {
+        let Some(row) = self.statement.next()? else { return Ok(None) };
+        if !self.stored.places.is_empty() {
+            self.stored.take(row)?;
+        }
+        Ok(Some(Seen { row, stored: &self.stored }))
+    }
+}
+
+impl Stored {
+    fn take(&mut self, row: Row<'_>) -> Result<()> {
         self.texts.clear();
         self.texts.shrink_to(KEPT_BYTES);
         for (number, places) in self.places.chunks_mut(FLAGS).enumerate() {
-            let flags: u32 = row.get(self.flags + number)?;
+            let flags = row.cell(self.flags + number)?.as_i64()?;
             for (bit, place) in places.iter_mut().enumerate() {
                 *place = None;
                 if flags >> bit & 1 == 1 {
-                    let stored = row.get_ref(number * FLAGS + bit)?.as_blob()?;
+                    let stored = row.cell(number * FLAGS + bit)?.as_blob()?;
                     let begin = self.texts.len();
                     append(stored, self.encoding, &mut self.texts);
                     *place = Some(begin..self.texts.len());
@@ -103,28 +124,39 @@ impl Cells {
     }
 }
 
-impl<'r> Seen<'r, '_> {
-    #[inline]
-    pub(super) fn get_ref(&self, position: usize) -> Result<ValueRef<'r>> {
-        match self.places.get(position) {
-            Some(Some(place)) => {
-                Ok(ValueRef::Text(self.texts.get(place.clone()).unwrap_or_default()))
-            }
-            _ => self.row.get_ref(position),
+impl<'r> Seen<'r> {
+    /// A cell as the file holds it.
+    #[expect(clippy::inline_always, reason = "as for the row's own cell")]
+    #[inline(always)]
+    pub(super) fn cell(&self, position: usize) -> Result<ValueRef<'r>, OutOfMemory> {
+        if self.stored.places.is_empty() {
+            self.row.cell(position)
+        } else {
+            self.stored_cell(position)
         }
     }
 
-    pub(super) fn get<T: FromSql>(&self, position: usize) -> Result<T> {
-        self.row.get(position)
+    #[inline(never)]
+    fn stored_cell(&self, position: usize) -> Result<ValueRef<'r>, OutOfMemory> {
+        let Stored { texts, places, .. } = self.stored;
+        match places.get(position) {
+            Some(Some(place)) => Ok(ValueRef::Text(texts.get(place.clone()).unwrap_or_default())),
+            _ => self.row.cell(position),
+        }
+    }
+
+    /// The rowid, which stands at this position.
+    pub(super) fn rowid(&self, position: usize) -> Result<i64> {
+        Ok(self.row.cell(position)?.as_i64()?)
     }
 
     /// The cell with its exact bytes, and how those of a text are to be read: UTF-8 wherever that can say the same.
     pub(super) fn raw(&self, position: usize) -> Result<(RawCell, TextEncoding)> {
-        let cell = raw(self.get_ref(position)?);
-        match self.places.get(position) {
+        let cell = raw(self.cell(position)?);
+        match self.stored.places.get(position) {
             Some(Some(_)) if std::str::from_utf8(&cell.bytes).is_err() => {
-                let stored = self.row.get_ref(position)?.as_blob()?;
-                Ok((RawCell::text(stored), self.encoding))
+                let stored = self.row.cell(position)?.as_blob()?;
+                Ok((RawCell::text(stored), self.stored.encoding))
             }
             _ => Ok((cell, TextEncoding::Utf8)),
         }

@@ -42,9 +42,9 @@ impl Witnessed {
     pub(super) fn look_at(
         &mut self,
         evidence: &mut TableEvidence,
-        row: &Seen<'_, '_>,
+        row: &Seen<'_>,
     ) -> rusqlite::Result<()> {
-        let (cell, beside) = (row.get_ref(self.position)?, row.get_ref(self.beside)?);
+        let (cell, beside) = (row.cell(self.position)?, row.cell(self.beside)?);
         let Some(column) = evidence.columns.get_mut(self.position) else { return Ok(()) };
         if cell == ValueRef::Null {
             return Ok(());

@@ -132,7 +132,8 @@ impl Clock {
     }
 
     /// What a cell says by itself.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     pub(super) fn read(&self, cell: ValueRef<'_>) -> Result<Read, Reason> {
         let read = match (self.written, cell) {
             (Written::Epoch(unit), cell) => return Ok((count(unit, cell)?, None)),
@@ -148,7 +149,8 @@ impl Clock {
     }
 
     /// What the column takes that for.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     pub(super) fn meant(&mut self, read: IsoText) -> Result<Told, Reason> {
         match (self.offsets, read) {
             (Offsets::Refused, IsoText::Instant(_)) => return Err("it has an offset"),

@@ -18,7 +18,7 @@ use number::NumberBuilder;
 use parsed::ParsedBuilder;
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
-use text::TextBuilder;
+use text::{TextBuilder, storable};
 use time::TimeBuilder;
 
 /// Why a cell does not fit, lower case.
@@ -63,10 +63,33 @@ impl CellBuilder {
         })
     }
 
+    /// Appends a cell that is the value as it is, as most cells are, and gives its bytes; none where there is more to it,
+    /// and nothing is appended.
+    #[expect(clippy::inline_always, reason = "the cell stays where it is, in the processor")]
+    #[inline(always)]
+    pub(super) fn append_as_is(&mut self, cell: ValueRef<'_>) -> Option<usize> {
+        match (self, cell) {
+            (Self::Number(NumberBuilder::Int8(builder)), ValueRef::Integer(value)) => {
+                builder.append_value(value);
+                Some(8)
+            }
+            (Self::Number(NumberBuilder::Float8(builder)), ValueRef::Real(value)) => {
+                builder.append_value(value);
+                Some(8)
+            }
+            (Self::Text(TextBuilder::Text(builder, chars)), ValueRef::Text(bytes)) => {
+                let text = storable(bytes).ok().filter(|text| text.len() <= *chars)?;
+                builder.append_value(text);
+                Some(text.len())
+            }
+            _ => None,
+        }
+    }
+
     /// Appends one cell.
     #[inline]
     pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
-        if cell == ValueRef::Null {
+        if matches!(cell, ValueRef::Null) {
             self.append_null();
             return Ok(Fit { bytes: 1, in_form: true });
         }

@@ -74,6 +74,11 @@ impl NumberBuilder {
                 builder.append_value(exact_double(value).and_then(single).ok_or(INEXACT)?);
                 return fit(false);
             }
+            (Self::Decimal(builder, (precision, scale), form), ValueRef::Real(value)) => {
+                let decimal = ShortDecimal::of_double(value).ok_or(NO_DECIMAL)?;
+                builder.append_value(decimal.scaled(*precision, *scale).ok_or(TOO_LONG)?);
+                return fit(form.writes_real_of(decimal));
+            }
             (Self::Decimal(builder, size, form), cell) => {
                 builder.append_value(scaled(cell, *size)?);
                 return fit(writes(*form, cell));

@@ -58,7 +58,8 @@ impl TimeBuilder {
         Ok(Self { values, clock, epoch, writer, witness, step: 10_i64.pow(digits) })
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     pub(super) fn append(&mut self, cell: ValueRef<'_>) -> Result<Fit, Reason> {
         let (told, in_form) = self.tell(cell)?;
         self.push(told.first(), in_form)
@@ -79,7 +80,8 @@ impl TimeBuilder {
     }
 
     /// What a cell tells, and whether it is what its column's form writes for that.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     fn tell(&mut self, cell: ValueRef<'_>) -> Result<(Told, bool), Reason> {
         let (read, form) = self.clock.read(cell)?;
         let in_form = match form {
@@ -89,9 +91,11 @@ impl TimeBuilder {
         Ok((self.clock.meant(read)?, in_form))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each date")]
+    #[inline(always)]
     fn push(&mut self, value: IsoText, in_form: bool) -> Result<Fit, Reason> {
         if let IsoText::Time(micros) | IsoText::Naive(micros) | IsoText::Instant(micros) = value
+            && self.step > 1
             && micros % self.step != 0
         {
             return Err("it has more digits of a second than the target's type keeps");

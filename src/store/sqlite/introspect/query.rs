@@ -37,7 +37,7 @@ pub(super) fn rows_as_far_as_readable<T>(
     mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<(Vec<T>, Option<String>)> {
     let mut found = Vec::new();
-    let mut scan = || {
+    let mut scan = || -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

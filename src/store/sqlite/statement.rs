@@ -1,0 +1,241 @@
+//! A statement whose rows come by the million, read by SQLite's own functions.
+//!
+//! The only unsafe code of liteferry. What rusqlite does for every cell (count the columns, look it up for its class, for
+//! its value and for its length, wrap it in a large result) takes longer than SQLite needs to give it: without that, a
+//! table is read in two thirds of the time (`cargo bench --bench codec`, `read`). Statements that give few rows go by
+//! rusqlite.
+
+#![expect(unsafe_code, reason = "reading cells is half of all that a copy does; see above")]
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, Result, ffi};
+use std::ffi::{CStr, c_int, c_uint};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+/// A prepared SELECT.
+#[derive(Debug)]
+pub(super) struct Statement<'c> {
+    /// Not null, and not finalized before this is dropped.
+    raw: NonNull<ffi::sqlite3_stmt>,
+    connection: &'c Connection,
+}
+
+/// The current row of a statement, which cannot go on while this is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'s> {
+    raw: NonNull<ffi::sqlite3_stmt>,
+    statement: PhantomData<&'s ()>,
+}
+
+/// There is no memory for a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OutOfMemory;
+
+impl<'c> Statement<'c> {
+    /// Prepares a SELECT and binds `?1`, `?2` and so on.
+    pub(super) fn prepare(connection: &'c Connection, sql: &str, values: &[i64]) -> Result<Self> {
+        let too_big = |_| Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None);
+        let bytes = c_int::try_from(sql.len()).map_err(too_big)?;
+        let mut raw = ptr::null_mut();
+        // SAFETY: The connection is open for as long as it is borrowed. SQLite reads so many bytes of the text, and keeps
+        // a copy.
+        let code = unsafe {
+            let text = sql.as_ptr().cast();
+            let (out, no_tail) = (&raw mut raw, ptr::null_mut());
+            let flags: c_uint = 0;
+            ffi::sqlite3_prepare_v3(connection.handle(), text, bytes, flags, out, no_tail)
+        };
+        if code != ffi::SQLITE_OK {
+            return Err(failure(connection, code));
+        }
+        let raw = NonNull::new(raw).ok_or(Error::InvalidQuery)?;
+        let statement = Self { raw, connection };
+        (1..).zip(values).try_for_each(|(number, value)| statement.bind(number, *value))?;
+        Ok(statement)
+    }
+
+    fn bind(&self, number: c_int, value: i64) -> Result<()> {
+        // SAFETY: The statement is not finalized, and was not stepped yet.
+        match unsafe { ffi::sqlite3_bind_int64(self.raw.as_ptr(), number, value) } {
+            ffi::SQLITE_OK => Ok(()),
+            code => Err(failure(self.connection, code)),
+        }
+    }
+
+    /// How many columns a row has.
+    pub(super) fn columns(&self) -> usize {
+        // SAFETY: The statement is not finalized.
+        let count = unsafe { ffi::sqlite3_column_count(self.raw.as_ptr()) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// The next row; none behind the last one.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Row<'_>>> {
+        // SAFETY: The statement is not finalized, and no row of it is borrowed.
+        match unsafe { ffi::sqlite3_step(self.raw.as_ptr()) } {
+            ffi::SQLITE_ROW => Ok(Some(Row { raw: self.raw, statement: PhantomData })),
+            ffi::SQLITE_DONE => Ok(None),
+            code => Err(failure(self.connection, code)),
+        }
+    }
+}
+
+impl Drop for Statement<'_> {
+    fn drop(&mut self) {
+        // What it says is the failure of the last step again.
+        // SAFETY: The statement is not finalized, and nothing of it is borrowed.
+        let _told_already = unsafe { ffi::sqlite3_finalize(self.raw.as_ptr()) };
+    }
+}
+
+impl<'s> Row<'s> {
+    /// A cell; NULL where there is no such column.
+    #[expect(
+        clippy::inline_always,
+        reason = "a cell that goes by memory waits there longer than SQLite takes to give it"
+    )]
+    #[inline(always)]
+    pub(super) fn cell(self, position: usize) -> Result<ValueRef<'s>, OutOfMemory> {
+        let column = c_int::try_from(position).unwrap_or(c_int::MAX);
+        // SAFETY: The statement stands on a row for as long as it is borrowed. SQLite looks whether there is such a
+        // column. Its value may be asked like any other because connections here are opened without mutexes, where SQLite
+        // makes no difference between values that one protects and others (<https://www.sqlite.org/c3ref/value.html>).
+        // What a pointer points to stays until the next step, or until the same cell is asked for as another class, which
+        // is not done: the class is that of the value itself.
+        unsafe {
+            let value = ffi::sqlite3_column_value(self.raw.as_ptr(), column);
+            Ok(match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(value)),
+                ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(value)),
+                ffi::SQLITE_TEXT => {
+                    let text = ffi::sqlite3_value_text(value);
+                    ValueRef::Text(bytes(text, ffi::sqlite3_value_bytes(value))?)
+                }
+                ffi::SQLITE_BLOB => {
+                    let blob = ffi::sqlite3_value_blob(value).cast();
+                    ValueRef::Blob(bytes(blob, ffi::sqlite3_value_bytes(value))?)
+                }
+                _ => ValueRef::Null,
+            })
+        }
+    }
+}
+
+/// What a pointer of SQLite's points to; null is nothing where there are no bytes, and else a lack of memory.
+///
+/// # Safety
+///
+/// The pointer is null, or so many bytes stand there for the lifetime that the caller chooses.
+#[expect(clippy::inline_always, reason = "as for the cell")]
+#[inline(always)]
+unsafe fn bytes<'s>(start: *const u8, length: c_int) -> Result<&'s [u8], OutOfMemory> {
+    let length = usize::try_from(length).unwrap_or(0);
+    match (NonNull::new(start.cast_mut()), length) {
+        (None, 0) => Ok(&[]),
+        (None, _) => Err(OutOfMemory),
+        // SAFETY: As the caller says.
+        (Some(start), length) => Ok(unsafe { slice::from_raw_parts(start.as_ptr(), length) }),
+    }
+}
+
+impl From<OutOfMemory> for Error {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOMEM), None)
+    }
+}
+
+/// What SQLite says of the call that just failed.
+#[cold]
+fn failure(connection: &Connection, code: c_int) -> Error {
+    // SAFETY: The connection is open, no other call came between, and the text is copied before one can.
+    let words = unsafe {
+        let words = ffi::sqlite3_errmsg(connection.handle());
+        NonNull::new(words.cast_mut()).map(|words| CStr::from_ptr(words.as_ptr()).to_owned())
+    };
+    let words = words.map(|words| words.to_string_lossy().into_owned());
+    Error::SqliteFailure(ffi::Error::new(code), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statement;
+    use rusqlite::types::ValueRef;
+    use rusqlite::{Connection, ErrorCode};
+
+    fn connection() -> Connection {
+        Connection::open_in_memory().unwrap()
+    }
+
+    #[test]
+    fn every_class_of_cell_comes_as_it_is() {
+        let connection = connection();
+        let sql =
+            "SELECT NULL, -5, 0.5, 'ab' || char(0) || 'é', x'00ff', '', x'', zeroblob(3), ?1, ?2";
+        let mut statement = Statement::prepare(&connection, sql, &[i64::MIN, i64::MAX]).unwrap();
+        assert_eq!(statement.columns(), 10);
+        let row = statement.next().unwrap().unwrap();
+        let expected = [
+            ValueRef::Null,
+            ValueRef::Integer(-5),
+            ValueRef::Real(0.5),
+            ValueRef::Text("ab\0é".as_bytes()),
+            ValueRef::Blob(&[0, 255]),
+            ValueRef::Text(b""),
+            ValueRef::Blob(b""),
+            ValueRef::Blob(&[0; 3]),
+            ValueRef::Integer(i64::MIN),
+            ValueRef::Integer(i64::MAX),
+        ];
+        for (position, cell) in expected.into_iter().enumerate() {
+            assert_eq!(row.cell(position), Ok(cell));
+            assert_eq!(row.cell(position), Ok(cell), "a second time");
+        }
+        for none in [expected.len(), usize::MAX] {
+            assert_eq!(row.cell(none), Ok(ValueRef::Null));
+        }
+        assert!(statement.next().unwrap().is_none());
+    }
+
+    #[test]
+    fn texts_of_a_utf_16_database_come_as_utf_8() {
+        let connection = connection();
+        let table =
+            "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a); INSERT INTO t VALUES ('é€𐀀'), ('')";
+        connection.execute_batch(table).unwrap();
+        let mut statement = Statement::prepare(&connection, "SELECT a FROM t", &[]).unwrap();
+        let row = statement.next().unwrap().unwrap();
+        assert_eq!(row.cell(0), Ok(ValueRef::Text("é€𐀀".as_bytes())));
+        assert_eq!(row.cell(0), Ok(ValueRef::Text("é€𐀀".as_bytes())));
+        let row = statement.next().unwrap().unwrap();
+        assert_eq!(row.cell(0), Ok(ValueRef::Text(b"")));
+    }
+
+    #[test]
+    fn refusals_say_what_sqlite_says() {
+        let connection = connection();
+        let error = Statement::prepare(&connection, "SELECT a FROM nowhere", &[]).unwrap_err();
+        assert!(error.to_string().contains("no such table: nowhere"), "{error}");
+        assert!(Statement::prepare(&connection, "", &[]).is_err());
+        assert!(Statement::prepare(&connection, "SELECT ?1", &[1, 2]).is_err(), "one too many");
+        let sql = "SELECT abs(?1)";
+        let mut statement = Statement::prepare(&connection, sql, &[i64::MIN]).unwrap();
+        let error = statement.next().unwrap_err();
+        assert!(error.to_string().contains("integer overflow"), "{error}");
+    }
+
+    #[test]
+    fn a_stop_and_a_lack_of_memory_are_told_by_their_codes() {
+        let mut connection = connection();
+        connection.progress_handler(1000, Some(|| true)).unwrap();
+        let endless =
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
+        let mut statement = Statement::prepare(&connection, endless, &[]).unwrap();
+        let error = statement.next().unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+        let error = rusqlite::Error::from(super::OutOfMemory);
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OutOfMemory));
+    }
+}
