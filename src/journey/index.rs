@@ -30,12 +30,10 @@ pub(super) fn build(
     let keep = if plan.damage.found.is_empty() { Keep::Keys } else { Keep::Rows };
     let done: Done =
         link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
-    let mut tables: Vec<_> = plan.tables.iter().collect();
-    tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
-    let notes = workers::over(&tables, links, setting.stop, |link, table| {
+    let notes = workers::over(&works(plan), links, setting.stop, |link, &(table, work)| {
         Finish { table, inspected, keep, lease, done: &done, setting }
-            .all(link)
+            .one(work, link)
             .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
@@ -56,6 +54,30 @@ pub(super) fn build(
         add(step, keep, lease, link, &done, setting).at(|| format!("table {}", step.table))?;
     }
     Ok(notes.into_iter().flatten().chain(left_out).chain(checked.into_iter().flatten()).collect())
+}
+
+/// A part of what is made of one table.
+#[derive(Debug, Clone, Copy)]
+enum Work<'a> {
+    /// Keys and constraints, each of which has the table for itself.
+    Constraints,
+    /// An index; several of one table can be made side by side.
+    Index(&'a Step),
+    /// What comes when these are there.
+    Rest,
+}
+
+/// The parts of all tables, the largest table's first. Where one must wait for another, the server's locks make it wait.
+fn works(plan: &Plan) -> Vec<(&PlannedTable, Work<'_>)> {
+    let mut tables: Vec<_> = plan.tables.iter().collect();
+    tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
+    let indexes = tables.iter().flat_map(|&table| {
+        let steps = table.steps.iter().filter(|step| step.kind == StepKind::Index);
+        steps.map(move |step| (table, Work::Index(step)))
+    });
+    let constraints = tables.iter().map(|&table| (table, Work::Constraints));
+    let rest = tables.iter().map(|&table| (table, Work::Rest));
+    constraints.chain(indexes).chain(rest).collect()
 }
 
 /// What must come over.
@@ -79,21 +101,32 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn all(self, link: &mut Link<'_>) -> Result<Vec<String>> {
-        let Self { table, keep, lease, done, setting, .. } = self;
-        let mut notes = Vec::new();
-        for step in &table.steps {
-            setting.stop.check()?;
-            notes.extend(
-                add(step, keep, lease, link, done, setting)
-                    .map_err(|error| self.explained(error, step))
-                    .map_err(|error| advised(error, table))?,
-            );
-            notes.extend(validate(step, lease, link, done, setting)?);
+    fn one(self, work: Work<'_>, link: &mut Link<'_>) -> Result<Vec<String>> {
+        match work {
+            Work::Constraints => {
+                let steps = self.table.steps.iter().filter(|step| step.kind != StepKind::Index);
+                let notes = steps.map(|step| self.step(step, link)).collect::<Result<Vec<_>>>()?;
+                Ok(notes.into_iter().flatten().collect())
+            }
+            Work::Index(step) => self.step(step, link),
+            Work::Rest => {
+                let Self { table, lease, done, setting, .. } = self;
+                set_sequence(table, lease, link, done)?;
+                vacuum(table, lease, link, done, setting)?;
+                Ok(Vec::new())
+            }
         }
-        set_sequence(table, lease, link, done)?;
-        vacuum(table, lease, link, done, setting)?;
-        Ok(notes)
+    }
+
+    /// Makes one step, checks it, and gives what is to be told of it.
+    fn step(self, step: &Step, link: &mut Link<'_>) -> Result<Vec<String>> {
+        let Self { table, keep, lease, done, setting, .. } = self;
+        setting.stop.check()?;
+        let added = add(step, keep, lease, link, done, setting)
+            .map_err(|error| self.explained(error, step))
+            .map_err(|error| advised(error, table))?;
+        let checked = validate(step, lease, link, done, setting)?;
+        Ok(added.into_iter().chain(checked).collect())
     }
 
     /// Names the keys of the source that are one where PostgreSQL cannot make a key.
