@@ -102,6 +102,13 @@ impl Localizer {
         Some(instant + micros(offset))
     }
 
+    /// Between which instants the offset of an instant holds (in microseconds, east of UTC), where [`Self::wall`] was just
+    /// asked for it.
+    pub fn around(&self, instant: i64) -> Option<(Range<i64>, i64)> {
+        let span = self.spans.get(self.last).filter(|span| span.instants.contains(&instant))?;
+        Some((span.instants.clone(), span.offset_micros))
+    }
+
     /// The span that has this time, the last one first: values come in runs.
     #[inline]
     fn known(&mut self, range: impl Fn(&Span) -> &Range<i64>, time: i64) -> Option<&Span> {

@@ -8,6 +8,7 @@ use crate::model::{EpochUnit, Kin, Probe, SourceTable, TableEvidence};
 use crate::row::temporal::IsoText;
 use crate::row::zone::{self, Localizer};
 use rusqlite::types::ValueRef;
+use std::ops::Range;
 
 /// Units in which an application counts, and how finely.
 const UNITS: [(EpochUnit, i64); 3] = [
@@ -32,6 +33,8 @@ struct Fits {
     unit: EpochUnit,
     precision: i64,
     zones: Vec<(String, Localizer)>,
+    /// Between which instants all these zones have one offset, as most that agree have, and which.
+    alike: Option<(Range<i64>, i64)>,
     rows: u64,
 }
 
@@ -99,16 +102,68 @@ impl Fits {
         let names = jiff::tz::db().available();
         let zone = |name: &str| Some((name.into(), Localizer::new(zone::find(name).ok()?)));
         let zones = names.filter_map(|name| zone(name.as_str())).collect();
-        Some(Self { unit, precision, zones, rows: 0 })
+        Some(Self { unit, precision, zones, alike: None, rows: 0 })
     }
 
     fn fit(&mut self, wall: i64, count: i64) -> bool {
         let Some(instant) = self.unit.micros(count) else { return false };
-        let unit = |micros: i64| micros.div_euclid(self.precision);
-        self.zones.retain_mut(|(_, zone)| {
-            zone.wall(instant).is_some_and(|shown| unit(shown) == unit(wall))
-        });
+        let precision = self.precision;
+        let agrees = |shown: i64| shown.div_euclid(precision) == wall.div_euclid(precision);
         self.rows += 1;
+        if let Some((instants, offset)) = &self.alike
+            && instants.contains(&instant)
+        {
+            return agrees(instant + offset);
+        }
+        self.zones.retain_mut(|(_, zone)| zone.wall(instant).is_some_and(agrees));
+        self.alike = self.alike_around(instant);
         !self.zones.is_empty()
+    }
+
+    fn alike_around(&self, instant: i64) -> Option<(Range<i64>, i64)> {
+        let mut all = self.zones.iter().map(|(_, zone)| zone.around(instant));
+        let first = all.next()??;
+        all.try_fold(first, |(instants, offset), zone| {
+            let (others, other) = zone?;
+            let both = instants.start.max(others.start)..instants.end.min(others.end);
+            (offset == other).then_some((both, offset))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fits;
+    use crate::row::zone::{self, Localizer};
+    use std::collections::BTreeSet;
+
+    const SECOND: i64 = 1_000_000;
+
+    fn clocks(zone: &str) -> Localizer {
+        Localizer::new(zone::find(zone).unwrap())
+    }
+
+    #[test]
+    fn those_zones_are_left_whose_clocks_showed_every_row() {
+        for name in ["America/Denver", "UTC", "Asia/Kathmandu"] {
+            let mut zone = clocks(name);
+            // Every few hours of two years and more, so that clocks are set forward and back.
+            let counts = (0..2000).map(|step| 1_700_000_000 + step * 3600 * 9);
+            let rows: Vec<_> =
+                counts.map(|count| (zone.wall(count * SECOND).unwrap(), count)).collect();
+            let mut fits = Fits::first(rows[0].0, rows[0].1).unwrap();
+            let all: Vec<_> = fits.zones.iter().map(|(name, _)| name.clone()).collect();
+            assert!(rows.iter().all(|&(wall, count)| fits.fit(wall, count)), "{name}");
+            let left: BTreeSet<_> = fits.zones.iter().map(|(name, _)| name.clone()).collect();
+            let shows_all = |name: &&String| {
+                let mut other = clocks(name);
+                rows.iter().all(|&(wall, count)| other.wall(count * SECOND) == Some(wall))
+            };
+            assert_eq!(left, all.iter().filter(shows_all).cloned().collect(), "{name}");
+            assert!(left.contains(name) && left.len() < all.len());
+            let (wall, count) = rows[rows.len() - 1];
+            assert!(fits.fit(wall, count));
+            assert!(!fits.fit(wall + SECOND, count), "{name}: no clock shows that");
+        }
     }
 }

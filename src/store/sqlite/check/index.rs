@@ -10,8 +10,9 @@ use crate::model::identifier::quoted;
 use crate::model::{RowRange, SourceIndex, SourceTable};
 use crate::store::sqlite::connection::refused;
 use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::statement::{Row, Statement};
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Params, Row, params};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -83,7 +84,7 @@ pub(super) fn of_index(
         let columns: Vec<_> = (0..=index.columns.len()).collect();
         let (mut entry, mut last) = (Entry::default(), Entry::default());
         let (mut sum, mut sound) = (Sum::default(), true);
-        each(connection, &sql, [], |row| {
+        each(connection, &sql, &[], |row| {
             entry.take(row, &columns)?;
             sound &= last.is_empty() || follows(&last, &entry, &order, index.unique);
             sum.add(&entry, key);
@@ -125,7 +126,7 @@ pub(super) fn of_rows(
     reader.in_one_state(|connection| {
         let mut sums = vec![Sum::default(); places.len()];
         let mut entry = Entry::default();
-        each(connection, &sql, params![first, last], |row| {
+        each(connection, &sql, &[first, last], |row| {
             for (sum, places) in sums.iter_mut().zip(&places) {
                 entry.take(row, places)?;
                 sum.add(&entry, key);
@@ -163,12 +164,11 @@ fn reads_index_alone(connection: &Connection, sql: &str) -> Result<bool> {
 fn each(
     connection: &Connection,
     sql: &str,
-    params: impl Params,
-    mut see: impl FnMut(&Row<'_>) -> Result<()>,
+    values: &[i64],
+    mut see: impl FnMut(Row<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut statement = connection.prepare(sql).map_err(refused)?;
-    let mut rows = statement.query(params).map_err(refused)?;
-    while let Some(row) = rows.next().map_err(refused)? {
+    let mut statement = Statement::prepare(connection, sql, values).map_err(refused)?;
+    while let Some(row) = statement.next().map_err(refused)? {
         see(row)?;
     }
     Ok(())
@@ -218,11 +218,11 @@ impl Entry {
     }
 
     /// Takes the cells of a row at these places instead of those that it has.
-    fn take(&mut self, row: &Row<'_>, places: &[usize]) -> Result<()> {
+    fn take(&mut self, row: Row<'_>, places: &[usize]) -> Result<()> {
         self.bytes.clear();
         self.cells.clear();
         for &place in places {
-            match row.get_ref(place).map_err(refused)? {
+            match row.cell(place).map_err(refused)? {
                 ValueRef::Null => self.push(Class::Null, &[]),
                 ValueRef::Integer(value) => self.push(Class::Integer, &value.to_le_bytes()),
                 ValueRef::Real(value) => self.push(Class::Real, &value.to_le_bytes()),
