@@ -4,6 +4,7 @@
 use super::process::{Ended, Process};
 use super::proxy::{Break, Proxy};
 use super::stage::{Migration, Stage};
+use crate::environment::wait_until;
 use liteferry::store::postgres::server::StopMode;
 use rustix::process::Signal;
 
@@ -51,9 +52,15 @@ fn every_backend_of_a_run_may_be_terminated_again_and_again() {
     let mut process = Process::start(&mut migration.command());
     for _ in 0..5 {
         stage.wait_until_blocked("COPY %");
-        let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                   WHERE datname = current_database() AND application_name = 'liteferry'";
-        assert_ne!(stage.0.value(all), "0");
+        let all = "SELECT coalesce(string_agg(pid::text, ','), '') FROM (
+                       SELECT pid FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name = 'liteferry' OFFSET 0
+                   ) AS backends WHERE pg_terminate_backend(pid)";
+        let terminated = stage.0.value(all);
+        assert_ne!(terminated, "");
+        // One that is still there would look blocked in the next round, and be gone a moment later.
+        let left = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({terminated})");
+        wait_until("their end", || stage.0.value(&left) == "0");
         process.wait_for("trying again");
     }
     drop(blocker);
