@@ -30,10 +30,19 @@ pub(super) fn build(
     let keep = if plan.damage.found.is_empty() { Keep::Keys } else { Keep::Rows };
     let done: Done =
         link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
+    let mut tables: Vec<_> = plan.tables.iter().collect();
+    tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
-    let notes = workers::over(&works(plan), links, setting.stop, |link, &(table, work)| {
+    let notes = workers::over(&parts(&tables), links, setting.stop, |link, &(table, part)| {
         Finish { table, inspected, keep, lease, done: &done, setting }
-            .one(work, link)
+            .make(part, link)
+            .at(|| format!("table {}", table.schema.target))
+    })?;
+    // Only when all indexes are there: statistics are taken of those on expressions, too.
+    let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
+    workers::over(&tables, links, setting.stop, |link, table| {
+        set_sequence(table, lease, link, &done)
+            .and_then(|()| vacuum(table, lease, link, &done, setting))
             .at(|| format!("table {}", table.schema.target))
     })?;
     // One after the other: two constraints between the same tables would wait for each other.
@@ -56,28 +65,23 @@ pub(super) fn build(
     Ok(notes.into_iter().flatten().chain(left_out).chain(checked.into_iter().flatten()).collect())
 }
 
-/// A part of what is made of one table.
+/// A part of what is made of one table; another worker may have another.
 #[derive(Debug, Clone, Copy)]
-enum Work<'a> {
-    /// Keys and constraints, each of which has the table for itself.
+enum Part<'a> {
+    /// Keys and constraints, one after the other: each has the table for itself.
     Constraints,
-    /// An index; several of one table can be made side by side.
+    /// An index, beside others of the same table.
     Index(&'a Step),
-    /// What comes when these are there.
-    Rest,
 }
 
-/// The parts of all tables, the largest table's first. Where one must wait for another, the server's locks make it wait.
-fn works(plan: &Plan) -> Vec<(&PlannedTable, Work<'_>)> {
-    let mut tables: Vec<_> = plan.tables.iter().collect();
-    tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
+/// The parts of tables, in their order. Where two of one table get in each other's way, the server's locks make one wait.
+fn parts<'a>(tables: &[&'a PlannedTable]) -> Vec<(&'a PlannedTable, Part<'a>)> {
+    let constraints = tables.iter().map(|&table| (table, Part::Constraints));
     let indexes = tables.iter().flat_map(|&table| {
         let steps = table.steps.iter().filter(|step| step.kind == StepKind::Index);
-        steps.map(move |step| (table, Work::Index(step)))
+        steps.map(move |step| (table, Part::Index(step)))
     });
-    let constraints = tables.iter().map(|&table| (table, Work::Constraints));
-    let rest = tables.iter().map(|&table| (table, Work::Rest));
-    constraints.chain(indexes).chain(rest).collect()
+    constraints.chain(indexes).collect()
 }
 
 /// What must come over.
@@ -101,21 +105,16 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn one(self, work: Work<'_>, link: &mut Link<'_>) -> Result<Vec<String>> {
-        match work {
-            Work::Constraints => {
-                let steps = self.table.steps.iter().filter(|step| step.kind != StepKind::Index);
-                let notes = steps.map(|step| self.step(step, link)).collect::<Result<Vec<_>>>()?;
-                Ok(notes.into_iter().flatten().collect())
+    fn make(self, part: Part<'_>, link: &mut Link<'_>) -> Result<Vec<String>> {
+        let steps: Vec<_> = match part {
+            Part::Constraints => {
+                self.table.steps.iter().filter(|step| step.kind != StepKind::Index).collect()
             }
-            Work::Index(step) => self.step(step, link),
-            Work::Rest => {
-                let Self { table, lease, done, setting, .. } = self;
-                set_sequence(table, lease, link, done)?;
-                vacuum(table, lease, link, done, setting)?;
-                Ok(Vec::new())
-            }
-        }
+            Part::Index(step) => vec![step],
+        };
+        let notes =
+            steps.into_iter().map(|step| self.step(step, link)).collect::<Result<Vec<_>>>()?;
+        Ok(notes.into_iter().flatten().collect())
     }
 
     /// Makes one step, checks it, and gives what is to be told of it.
