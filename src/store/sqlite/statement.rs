@@ -1,9 +1,8 @@
 //! A statement whose rows come by the million, read by SQLite's own functions.
 //!
 //! The only unsafe code of liteferry. What rusqlite does for every cell (count the columns, look it up for its class, for
-//! its value and for its length, wrap it in a large result) takes longer than SQLite needs to give it: without that, a
-//! table is read in two thirds of the time (`cargo bench --bench codec`, `read`). Statements that give few rows go by
-//! rusqlite.
+//! its value and for its length, wrap it in a large result) takes longer than SQLite needs to give it, as a profile of
+//! `cargo bench --bench codec -- read` showed. Statements that give few rows go by rusqlite.
 
 #![expect(unsafe_code, reason = "reading cells is half of all that a copy does; see above")]
 

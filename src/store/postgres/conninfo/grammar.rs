@@ -111,6 +111,12 @@ fn malformed(what: &str) -> Error {
 mod tests {
     use super::parse;
 
+    fn read_as(expected: &[(&str, &str)]) {
+        for (written, expected) in expected {
+            assert_eq!(parsed(written), *expected, "{written}");
+        }
+    }
+
     fn parsed(written: &str) -> String {
         let pairs = parse(written).unwrap();
         let texts: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -119,7 +125,7 @@ mod tests {
 
     #[test]
     fn urls_read_as_libpq_reads_them() {
-        let read = [
+        read_as(&[
             ("postgresql://", ""),
             ("postgres://localhost", "host=localhost"),
             (
@@ -133,23 +139,17 @@ mod tests {
             ("postgresql:///x?host=/tmp&port=7", "dbname=x|host=/tmp|port=7"),
             ("postgresql://h?options=-c%20a%3Db&ssl=true", "host=h|options=-c a=b|sslmode=require"),
             ("postgresql:///x?user=a+b", "dbname=x|user=a+b"),
-        ];
-        for (written, expected) in read {
-            assert_eq!(parsed(written), expected, "{written}");
-        }
+        ]);
     }
 
     #[test]
     fn keyword_strings_read_as_libpq_reads_them() {
-        let read = [
+        read_as(&[
             ("", ""),
             ("host=h dbname = d", "host=h|dbname=d"),
             (r"password='a \' b \\ c' user=x\ y", r"password=a ' b \ c|user=x y"),
             ("options='' port=1", "options=|port=1"),
-        ];
-        for (written, expected) in read {
-            assert_eq!(parsed(written), expected, "{written}");
-        }
+        ]);
     }
 
     #[test]
