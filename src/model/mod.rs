@@ -11,6 +11,7 @@ mod misfit;
 mod schema;
 mod source;
 mod target;
+mod touch;
 mod types;
 mod witness;
 
@@ -37,5 +38,6 @@ pub use target::{
     ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
     TargetTrigger,
 };
+pub use touch::{Capture, Follow, TouchKey};
 pub use types::{EnumType, NumericSize, PgType};
 pub use witness::{Kin, Telling, Witness};

@@ -7,7 +7,7 @@
 use super::collation::stand_in;
 use super::failure::Unreadable;
 pub(super) use super::failure::{Refused, refused};
-use super::guard::{Damage, guard};
+use super::guard::{Damage, guard, guard_writer};
 pub use super::stamp::FileStamp;
 use super::stamp::beside;
 use crate::error::{Class, Error, Result};
@@ -136,6 +136,32 @@ impl Source {
         self.connect_raw()
             .map_err(|error| self.stop.named(refused(error)))
             .map_err(|error| error.at(format!("source {}", self.path.display())))
+    }
+
+    /// A connection for the few things that are written to a source that is followed: in short transactions, without
+    /// checkpoints, and without the application's triggers.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Access`] where the file, or its folder, cannot be written.
+    pub(super) fn connect_to_write(&self) -> Result<Connection> {
+        let at = |error: Error| error.at(format!("source {}", self.path.display()));
+        if !matches!(self.reach, Reach::Direct) || self.broken.is_some() {
+            return Err(at(Error::new(
+                Class::Access,
+                "cannot be followed, because it cannot be written to",
+            )
+            .todo("make the file and its folder writable, or move it at rest with --no-capture")));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let opened = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
+            guard_writer(&connection)?;
+            first_read(&connection)?;
+            Ok(connection)
+        });
+        opened.map_err(|error| at(self.stop.named(refused(error))))
     }
 
     /// Whether a damaged file is read as far as that can be done.

@@ -82,6 +82,29 @@ pub(super) fn guard(connection: &mut Connection, damage: Damage, stop: &Stop) ->
     connection.authorizer(Some(|context: AuthContext<'_>| judge(&context)))
 }
 
+/// How long a write of ours waits for another one; each of its own takes milliseconds.
+const WRITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of a connection that writes what following a source needs: what it commits is on the disk, it leaves
+/// checkpoints to the application, and neither triggers nor foreign keys add to what it does.
+pub(super) fn guard_writer(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(WRITE_BUSY_TIMEOUT)?;
+    for (config, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+    ] {
+        connection.set_db_config(config, on)?;
+    }
+    for (pragma, value) in
+        [("foreign_keys", 0), ("mmap_size", 0), ("synchronous", 2), ("wal_autocheckpoint", 0)]
+    {
+        connection.pragma_update(None, pragma, value)?;
+    }
+    Ok(())
+}
+
 /// What a statement may contain.
 fn judge(context: &AuthContext<'_>) -> Authorization {
     let allowed = context.accessor.is_none()

@@ -19,6 +19,7 @@ pub mod references;
 pub mod salvage;
 pub mod slices;
 mod stamp;
+pub mod state;
 mod statement;
 mod wide;
 mod witnessed;

@@ -1,4 +1,7 @@
-//! The rows of a range, batch by batch, in one read transaction that sees what the connection first saw.
+//! The rows of a range, batch by batch, in one read transaction.
+//!
+//! What a connection sees of a source at rest is what it first saw, or its reads fail. Of a source that is written to it
+//! sees what there is when it reads, or the one state that it holds.
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
 use super::connection::Refused;
@@ -8,23 +11,66 @@ use crate::model::identifier::quoted;
 use crate::model::{RowRange, TableSchema, TextEncoding};
 use rusqlite::Connection;
 
-/// One connection that reads; all its reads see the same content, or fail.
+/// One connection that reads.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
-    /// SQLite's count of what other connections have committed, as this connection first saw it.
-    data_version: i64,
+    view: View,
+}
+
+/// What the reads of a connection see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// All the same: SQLite's count of what other connections have committed must stay as it was first seen.
+    AtRest { data_version: i64 },
+    /// Each what there is at its moment.
+    Moving,
+    /// All the state of one transaction, which is open.
+    Held,
 }
 
 impl Reader {
-    /// Takes a connection of [`super::connection::Source::connect`].
+    /// Reads a source at rest, by a connection of [`super::connection::Source::connect`].
     ///
     /// # Errors
     ///
     /// A file that cannot be read.
     pub fn new(connection: Connection) -> Result<Self> {
         let data_version = data_version(&connection)?;
-        Ok(Self { connection, data_version })
+        Ok(Self { connection, view: View::AtRest { data_version } })
+    }
+
+    /// Reads a source that is written to, by such a connection.
+    pub fn of_moving(connection: Connection) -> Self {
+        Self { connection, view: View::Moving }
+    }
+
+    /// Holds the state that there is now for all reads to come, until it is let go.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn hold(&mut self) -> Result<()> {
+        self.let_go()?;
+        // A transaction sees nothing before its first read.
+        self.connection
+            .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema WHERE rowid < 0")
+            .refused(|| "source".into())?;
+        self.view = View::Held;
+        Ok(())
+    }
+
+    /// Lets the state go that is held, if one is.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says.
+    pub fn let_go(&mut self) -> Result<()> {
+        if self.view == View::Held {
+            self.connection.execute_batch("COMMIT").refused(|| "source".into())?;
+            self.view = View::Moving;
+        }
+        Ok(())
     }
 
     /// The connection, for the census and for reading the schema.
@@ -106,13 +152,18 @@ impl Reader {
         self.in_one_state(|_connection| Ok(()))
     }
 
-    /// Runs reads in one transaction that sees what this connection first saw.
+    /// Runs reads in one transaction: of a source at rest it sees what this connection first saw.
     pub(super) fn in_one_state<T>(
         &self,
         reads: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
+        if self.view == View::Held {
+            return reads(&self.connection);
+        }
         let transaction = self.connection.unchecked_transaction().refused(|| "source".into())?;
-        if data_version(&transaction)? != self.data_version {
+        if let View::AtRest { data_version: first } = self.view
+            && data_version(&transaction)? != first
+        {
             return Err(Error::new(
                 Class::SourceChanged,
                 "the source was written to while it was read",

@@ -1,0 +1,45 @@
+//! How the changelog of a followed source names tables and rows.
+
+use serde::{Deserialize, Serialize};
+
+/// How a table is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The table's number in the changelog.
+    pub number: i64,
+    /// What names its rows there.
+    pub key: TouchKey,
+    /// What is logged.
+    pub follow: Follow,
+}
+
+/// What names a row in the changelog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TouchKey {
+    /// The rowid: it is the key, or there is none.
+    Rowid,
+    /// The columns of the primary key in key order, by their positions: they outlive a rowid, which a REPLACE gives anew.
+    Columns(Vec<usize>),
+}
+
+/// Which changes of a table are logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follow {
+    /// All of them.
+    #[default]
+    All,
+    /// Updates and deletes: new rows are those above the highest rowid seen, in a table that only grows.
+    Append,
+}
+
+impl TouchKey {
+    /// How many columns of the changelog it takes.
+    pub fn columns(&self) -> usize {
+        match self {
+            Self::Rowid => 1,
+            Self::Columns(positions) => positions.len(),
+        }
+    }
+}
