@@ -69,7 +69,8 @@ mod tests {
                 (0..4).map(|_| Reader::of_moving(source.connect().unwrap())).collect();
             let ended = AtomicBool::new(false);
             std::thread::scope(|scope| {
-                scope.spawn(|| {
+                let ended = &ended;
+                scope.spawn(move || {
                     while !ended.load(Ordering::SeqCst) {
                         writer
                             .execute_batch(
