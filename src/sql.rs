@@ -8,6 +8,7 @@ use sqlite3_parser::ast::{Cmd, Expr, OneSelect, ResultColumn, Select, SelectBody
 use sqlite3_parser::lexer::Scanner;
 use sqlite3_parser::lexer::sql::{Error as ParseError, Parser, TokenType, Tokenizer};
 use sqlite3_parser::{Bump, FallibleIterator as _};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The longest statement that is parsed, in bytes.
@@ -86,6 +87,18 @@ pub(crate) fn unquoted(raw: &str) -> String {
     inner('[', ']').unwrap_or(raw).to_owned()
 }
 
+/// The words of a text, without their quotes: names, strings, keywords and numbers.
+pub(crate) fn words(sql: &str) -> Result<BTreeSet<String>, Unreadable> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut words = BTreeSet::new();
+    loop {
+        let scanned = scanner.scan(sql.as_bytes());
+        let (_, token, _) = scanned.map_err(|error| Unreadable::because(&error))?;
+        let Some((bytes, _)) = token else { return Ok(words) };
+        words.insert(unquoted(&String::from_utf8_lossy(bytes)));
+    }
+}
+
 /// Refuses what is too long or nested too deep.
 fn check_bounds(sql: &str, bytes_max: usize) -> Result<(), Unreadable> {
     if sql.len() > bytes_max {
@@ -134,7 +147,7 @@ fn sole_expression<'tree>(statement: &'tree Stmt<'_>) -> Option<&'tree Expr<'tre
 
 #[cfg(test)]
 mod tests {
-    use super::{unquoted, with_expression, with_statement};
+    use super::{unquoted, with_expression, with_statement, words};
 
     fn printed(sql: &str) -> Result<String, String> {
         with_expression(sql, |expression| expression.to_string()).map_err(|error| error.to_string())
@@ -161,6 +174,15 @@ mod tests {
         assert!(printed(&deep).unwrap_err().contains("nested"));
         assert!(printed(&format!("{}1", "(".repeat(7000))).unwrap_err().contains("nested"));
         assert!(printed(&"1+".repeat(20_000)).unwrap_err().contains("longer"));
+    }
+
+    #[test]
+    fn the_words_of_a_text_are_found_whatever_quotes_they_have() {
+        let found = words("lower(a) || \"b \"\"c\"\"\" || [d]||`e` || 'f' -- g").unwrap();
+        for word in ["lower", "a", "b \"c\"", "d", "e", "f"] {
+            assert!(found.contains(word), "{word}");
+        }
+        assert!(!found.contains("g") && !found.contains("b"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Facts come from table-valued pragma functions with bound names, so that no name needs quoting, and always from
 //! `main`, so that no TEMP table hides a real one. What only the SQL text tells comes from `declaration`; where
-//! that text cannot be parsed the table is still moved, and a note says what is not known.
+//! that text cannot be parsed the table is still moved, and a note says what is not known. What follows the source is
+//! no part of it.
 
 mod foreign_key;
 mod index;
@@ -15,6 +16,7 @@ mod unreadable;
 
 pub use objects::fingerprint;
 
+use super::capture::OURS;
 use crate::error::Result;
 use crate::model::{SourceSchema, SourceTable, UnreadableTable};
 use query::{rows, text};
@@ -34,8 +36,10 @@ struct ListedTable {
 pub fn introspect(connection: &Connection) -> Result<SourceSchema> {
     let listed = rows(
         connection,
-        r"SELECT name, wr, strict FROM pragma_table_list
-          WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name",
+        &format!(
+            r"SELECT name, wr, strict FROM pragma_table_list
+              WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND NOT {OURS} ORDER BY name"
+        ),
         [],
         |row| {
             Ok(ListedTable { name: text(row, 0)?, without_rowid: row.get(1)?, strict: row.get(2)? })

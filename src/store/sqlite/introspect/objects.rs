@@ -2,16 +2,19 @@
 
 use super::query::{rows_as_far_as_readable, text};
 use crate::error::Result;
+use crate::store::sqlite::capture::OURS;
 use crate::store::sqlite::failure::refused;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-/// blake3 of the schema's text, without what SQLite itself keeps there (statistics come and go), as far as it can be
-/// read.
+/// blake3 of the schema's text, without what SQLite itself keeps there (statistics come and go) and what follows the
+/// source, as far as it can be read.
 pub fn fingerprint(connection: &Connection) -> Result<String> {
     let (mut objects, _broken_off) = rows_as_far_as_readable(
         connection,
-        r"SELECT type || ' ' || name || ' ' || tbl_name, coalesce(CAST(sql AS BLOB), x'') FROM main.sqlite_schema
-          WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'",
+        &format!(
+            r"SELECT type || ' ' || name || ' ' || tbl_name, coalesce(CAST(sql AS BLOB), x'') FROM main.sqlite_schema
+              WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\' AND NOT {OURS}"
+        ),
         |row| Ok((text(row, 0)?, row.get::<_, Vec<u8>>(1)?)),
     )?;
     objects.sort_unstable();
@@ -32,11 +35,11 @@ pub(super) fn left_behind(connection: &Connection) -> Result<Vec<(String, String
         |row: &Row<'_>, at| text(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let (mut found, _broken_off) = rows_as_far_as_readable(
         connection,
-        "SELECT CASE type WHEN 'table' THEN 'virtual table' ELSE type END AS kind, name, coalesce(sql, '')
+        &format!("SELECT CASE type WHEN 'table' THEN 'virtual table' ELSE type END AS kind, name, coalesce(sql, '')
          FROM main.sqlite_schema
-         WHERE type IN ('view', 'trigger')
+         WHERE (type IN ('view', 'trigger') AND NOT {OURS})
             OR (type = 'table' AND name IN (
-                SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'))",
+                SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'))"),
         |row| Ok((lossy(row, 0)?, lossy(row, 1)?, lossy(row, 2)?)),
     )?;
     found.sort_unstable();

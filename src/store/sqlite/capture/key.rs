@@ -1,0 +1,81 @@
+//! What names a row in the log, as SQL.
+
+use crate::model::identifier::quoted;
+use crate::model::{Affinity, SourceColumn, SourceTable, TouchKey};
+
+/// The terms that name a row.
+pub(super) struct Key {
+    terms: Vec<Term>,
+}
+
+struct Term {
+    /// A column or the rowid, as it stands behind `new.`.
+    name: String,
+    /// Whether equal values are the same bytes.
+    exact: bool,
+}
+
+impl Key {
+    /// The terms of a table's key, or why there are none.
+    pub(super) fn of(table: &SourceTable, key: &TouchKey) -> Result<Self, String> {
+        let terms = match key {
+            TouchKey::Rowid => {
+                let name = rowid(table).ok_or(
+                    "it has no key, and columns of its own have all three names of the rowid",
+                )?;
+                vec![Term { name, exact: true }]
+            }
+            TouchKey::Columns(positions) => positions
+                .iter()
+                .map(|at| {
+                    let column =
+                        table.columns.get(*at).ok_or("its key is not among its columns")?;
+                    Ok(Term { name: quoted(&column.name), exact: is_exact(column) })
+                })
+                .collect::<Result<_, String>>()?,
+        };
+        Ok(Self { terms })
+    }
+
+    /// The values of a row: `new."a"`, `new."b"`.
+    pub(super) fn of_row<'k>(&'k self, row: &'k str) -> impl Iterator<Item = String> {
+        self.terms.iter().map(move |term| format!("{row}.{}", term.name))
+    }
+
+    /// Where an update changed the key: one that only writes it otherwise is another key.
+    pub(super) fn changed(&self) -> String {
+        let changed = self.terms.iter().map(|Term { name, exact }| {
+            let differs = format!("new.{name} IS NOT old.{name}");
+            if *exact {
+                return differs;
+            }
+            format!("{differs} OR CAST(new.{name} AS BLOB) IS NOT CAST(old.{name} AS BLOB)")
+        });
+        changed.collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// Where two rows have the same key.
+    pub(super) fn same(&self, one: &str, other: &str) -> String {
+        let same =
+            self.terms.iter().map(|Term { name, .. }| format!("{one}.{name} IS {other}.{name}"));
+        same.collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+/// What the rowid is called; none where a table has none, or hides it.
+pub(super) fn rowid(table: &SourceTable) -> Option<String> {
+    let alias = table.rowid_alias.and_then(|at| table.columns.get(at));
+    alias.map(|column| quoted(&column.name)).or_else(|| table.rowid_name.map(str::to_owned))
+}
+
+/// All names by which a statement can set the rowid, where it has no column.
+pub(super) fn rowid_names(table: &SourceTable) -> impl Iterator<Item = &'static str> {
+    let is_taken = |name: &str| table.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    ["rowid", "_rowid_", "oid"].into_iter().filter(move |name| !is_taken(name))
+}
+
+/// Whether equal values of a column are the same bytes: `a` and `A` are equal under a collation of its own, and a column
+/// without a type keeps 1 and 1.0 apart.
+pub(super) fn is_exact(column: &SourceColumn) -> bool {
+    column.collation == "BINARY" && !column.any && Affinity::of(&column.declared) != Affinity::Blob
+}
