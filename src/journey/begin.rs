@@ -11,7 +11,7 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
 use crate::store::postgres::ledger::{self, Migration, NewMigration};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::{define, session::Session};
+use crate::store::postgres::{define, guard, session::Session};
 use crate::store::sqlite::connection::FileStamp;
 
 /// A migration that has begun.
@@ -186,7 +186,11 @@ pub(super) fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
 /// A name that cannot be written.
 pub(super) fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let mut sql = format!("BEGIN;\n{}", aside::give_back_sql(plan)?);
+    let mut sql = String::from("BEGIN;\n");
+    for (table, _) in plan.existing() {
+        sql.push_str(&format!("{};\n", guard::drop_sql(&table.schema)));
+    }
+    sql.push_str(&aside::give_back_sql(plan)?);
     let tables = plan.drop_tables();
     if !tables.is_empty() {
         sql.push_str(&format!("{tables};\n"));

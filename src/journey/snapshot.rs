@@ -167,7 +167,7 @@ fn move_chunk(
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let (name, chunk) = (table.target.clone(), chunk.number);
     let Aside { misfits, exceptions, rejected } = told_of;
-    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected };
+    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected, low_mark: None };
     Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
 }
 

@@ -107,7 +107,8 @@ pub fn read_portion(
     read_where(session, table, &conditions, visitor).at(|| format!("table {}", table.target))
 }
 
-fn read_where(
+/// Visits the rows that meet all of some conditions, given as SQL.
+pub(super) fn read_where(
     session: &Session,
     table: &TableSchema,
     conditions: &[String],

@@ -6,6 +6,8 @@
 use super::connection::{Canceller, Opened, open};
 use super::conninfo::Conninfo;
 use super::failure::{Moment, failed};
+use super::memory::Memory;
+use super::stage::Stage;
 use crate::error::{Error, Result};
 use crate::pipeline::Stop;
 use crate::pipeline::stop::{Registration, interrupted};
@@ -17,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 /// How long a query that was asked to stop is given; past it, the connection is closed under it.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
@@ -41,6 +43,10 @@ pub struct Session {
     client: Client,
     canceller: Canceller,
     server_version: u32,
+    /// What was prepared, by its SQL.
+    statements: Memory<Statement>,
+    /// The temp tables that were made, by what they are for.
+    pub(super) stages: Memory<Arc<Stage>>,
     stop: Stop,
     stopped: Arc<Notify>,
     _registration: Registration,
@@ -70,6 +76,8 @@ impl Session {
             client,
             canceller,
             server_version: server_version_num,
+            statements: Memory::default(),
+            stages: Memory::default(),
             stop: stop.clone(),
             stopped,
             _registration: registration,
@@ -117,6 +125,41 @@ impl Session {
         self.wait(doing, self.client.query(sql, parameters))
     }
 
+    /// The same as [`Self::execute`] for what is said again and again: the server reads the statement once a session.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn execute_prepared(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64> {
+        let statement = self.prepared(doing, sql)?;
+        self.wait(doing, self.client.execute(&statement, parameters))
+    }
+
+    /// The same as [`Self::query`] for what is asked again and again: the server reads the query once a session.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn query_prepared(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let statement = self.prepared(doing, sql)?;
+        self.wait(doing, self.client.query(&statement, parameters))
+    }
+
+    /// A statement that the server has read, now or before.
+    pub(super) fn prepared(&self, doing: &str, sql: &str) -> Result<Statement> {
+        self.statements.recall(sql, |_| self.wait(doing, self.client.prepare(sql)))
+    }
+
     /// Runs one query and hands its rows on one by one, however many there are.
     ///
     /// # Errors
@@ -147,6 +190,16 @@ impl Session {
     /// What the server says.
     pub fn batch(&self, doing: &str, sql: &str) -> Result<()> {
         self.wait(doing, self.client.batch_execute(sql))
+    }
+
+    /// The same, and gives how many rows each of the statements touched.
+    pub(super) fn batch_counted(&self, doing: &str, sql: &str) -> Result<Vec<u64>> {
+        let messages = self.wait(doing, self.client.simple_query(sql))?;
+        let count = |message| match message {
+            SimpleQueryMessage::CommandComplete(count) => Some(count),
+            _ => None,
+        };
+        Ok(messages.into_iter().filter_map(count).collect())
     }
 
     /// Runs `work` in a transaction, which is rolled back where `work` fails.

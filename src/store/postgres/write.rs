@@ -95,7 +95,7 @@ fn copy_all(
     table: &TableSchema,
     copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<Copied>,
 ) -> Result<()> {
-    let mut writer = CopyWriter::begin(session, table)?;
+    let mut writer = CopyWriter::begin(session, &copy_sql(&relation(table), loaded(table)))?;
     reach(Step::CopyBegun);
     let Copied { loaded, sent, misfits, exceptions } = copy(&mut writer)?;
     let taken = writer.finish()?;
@@ -118,11 +118,10 @@ pub struct CopyWriter<'s> {
 }
 
 impl<'s> CopyWriter<'s> {
-    fn begin(session: &'s Session, table: &TableSchema) -> Result<Self> {
-        let loaded: Vec<_> = table.columns.iter().filter(|column| !column.computed).collect();
-        let sql =
-            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), named(loaded));
-        let sink = session.wait("begin a COPY", session.client().copy_in(&sql))?;
+    /// Begins what [`copy_sql`] gave.
+    pub(super) fn begin(session: &'s Session, sql: &str) -> Result<Self> {
+        let statement = session.prepared("begin a COPY", sql)?;
+        let sink = session.wait("begin a COPY", session.client().copy_in(&statement))?;
         let mut writer = Self { session, sink: Box::pin(sink) };
         writer.write(Bytes::from_static(&COPY_HEADER))?;
         Ok(writer)
@@ -137,7 +136,8 @@ impl<'s> CopyWriter<'s> {
         self.session.wait("send rows", self.sink.send(tuples))
     }
 
-    fn finish(mut self) -> Result<u64> {
+    /// Ends it, and gives how many rows the server took.
+    pub(super) fn finish(mut self) -> Result<u64> {
         self.write(Bytes::from_static(&COPY_TRAILER))?;
         self.session.wait("end a COPY", self.sink.as_mut().finish())
     }
@@ -147,6 +147,19 @@ impl std::fmt::Debug for CopyWriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CopyWriter")
     }
+}
+
+/// The statement that takes the values of these columns into a relation, which is given as SQL.
+pub(super) fn copy_sql<'c>(
+    relation: &str,
+    columns: impl IntoIterator<Item = &'c Column>,
+) -> String {
+    format!("COPY {relation} ({}) FROM STDIN (FORMAT binary)", named(columns))
+}
+
+/// The columns that are loaded: the target computes the others.
+pub(super) fn loaded(table: &TableSchema) -> impl Iterator<Item = &Column> {
+    table.columns.iter().filter(|column| !column.computed)
 }
 
 /// The target table's quoted name.
@@ -159,6 +172,7 @@ pub(super) fn columns(table: &TableSchema) -> String {
     named(&table.columns)
 }
 
-fn named<'c>(columns: impl IntoIterator<Item = &'c Column>) -> String {
+/// The quoted names of columns, in order.
+pub(super) fn named<'c>(columns: impl IntoIterator<Item = &'c Column>) -> String {
     columns.into_iter().map(|column| quoted(&column.target)).collect::<Vec<_>>().join(", ")
 }

@@ -101,9 +101,11 @@ fn indexes_sql() -> String {
     )
 }
 
+/// The guard of a table that is followed is liteferry's own.
 const TRIGGERS: &str = "
 SELECT tgname::text, pg_get_triggerdef(oid), tgenabled::text FROM pg_trigger
-WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1";
+WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D'
+  AND tgfoid IS DISTINCT FROM to_regprocedure('liteferry.guard()') ORDER BY 1";
 
 /// The relations of a schema that have one of these names, exactly or but for the case of ASCII letters.
 ///

@@ -18,6 +18,8 @@ pub struct LoadedChunk {
     pub groups: Vec<u8>,
     /// Rows that were set aside.
     pub rejected: u64,
+    /// The highest touch of the changelog in the state from which it was read; none for a source at rest.
+    pub low_mark: Option<i64>,
 }
 
 /// Claims a chunk in the caller's transaction; false if it is loaded already.
@@ -45,7 +47,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
         .map_err(|error| Error::internal("too many rows").because(error))?;
     let completed = session.execute(
         "note a chunk as loaded",
-        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6, rejected = $7
+        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6, rejected = $7, low_mark = $8
          WHERE migration = $1 AND table_name = $2 AND chunk = $3",
         &[
             &lease.migration,
@@ -55,6 +57,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
             &loaded.sum.bytes().as_slice(),
             &loaded.groups,
             &i64::try_from(loaded.rejected).unwrap_or(i64::MAX),
+            &loaded.low_mark,
         ],
     )?;
     if completed == 1 {
@@ -71,8 +74,8 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
 /// What the server says.
 pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChunk>> {
     let sql =
-        "SELECT table_name, chunk, rows, digest, groups, rejected FROM liteferry.chunk WHERE migration = $1
-               ORDER BY table_name, chunk";
+        "SELECT table_name, chunk, rows, digest, groups, rejected, low_mark FROM liteferry.chunk
+               WHERE migration = $1 ORDER BY table_name, chunk";
     let rows = session.query("read the ledger", sql, &[&migration])?;
     rows.iter()
         .map(|row| {
@@ -82,7 +85,7 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
                 digest.try_into().map_err(|_other_length| damaged("a digest of a wrong length"))?;
             Ok(LoadedChunk {
                 table: column(row, 0)?,
-                chunk: position(column(row, 1)?)?,
+                chunk: chunk_of(column(row, 1)?)?,
                 sum: DigestSum::from_parts(
                     u64::try_from(column::<i64>(row, 2)?)
                         .map_err(|_out_of_range| damaged("negative rows"))?,
@@ -90,6 +93,7 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
                 ),
                 groups: column(row, 4)?,
                 rejected: column::<i64>(row, 5)?.unsigned_abs(),
+                low_mark: column(row, 6)?,
             })
         })
         .collect()
@@ -106,7 +110,7 @@ pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()>
 }
 
 /// A chunk's number as the ledger has it.
-pub(super) fn position(number: i32) -> Result<usize> {
+pub(super) fn chunk_of(number: i32) -> Result<usize> {
     usize::try_from(number).map_err(|_out_of_range| damaged("a negative chunk"))
 }
 

@@ -17,7 +17,7 @@ pub struct Lease {
 }
 
 /// Takes the migration from whoever had it: raises the epoch while no session of another run lives, and holds the lock
-/// from then on.
+/// from then on. The session may then pass the guard of the tables ([`guard`](super::super::guard)).
 ///
 /// # Errors
 ///
@@ -27,7 +27,8 @@ pub fn take(session: &Session, migration: i32) -> Result<Lease> {
         advisory(session, "pg_advisory_lock", migration)?;
         let rows = session.query(
             "take the migration",
-            "UPDATE liteferry.migration SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch",
+            "UPDATE liteferry.migration SET epoch = epoch + 1 WHERE id = $1
+             RETURNING epoch, set_config('liteferry.writer', writer, false)",
             &[&migration],
         )?;
         advisory(session, "pg_advisory_lock_shared", migration)?;
@@ -36,7 +37,7 @@ pub fn take(session: &Session, migration: i32) -> Result<Lease> {
     })
 }
 
-/// Holds the lock in another session of the run that took the migration.
+/// Holds the lock in another session of the run that took the migration; it passes the guard of the tables, too.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub fn share(session: &Session, lease: Lease) -> Result<()> {
     within(session, lease.migration, SHARE_PATIENCE, || {
         advisory(session, "pg_advisory_lock_shared", lease.migration)
     })?;
-    let sql = "SELECT epoch FROM liteferry.migration WHERE id = $1";
+    let sql = "SELECT epoch, set_config('liteferry.writer', writer, false) FROM liteferry.migration WHERE id = $1";
     let rows = session.query("read the ledger", sql, &[&lease.migration])?;
     if column::<i64>(rows.first(), 0)? == lease.epoch { Ok(()) } else { Err(fenced()) }
 }
@@ -111,6 +112,6 @@ pub(super) fn fenced() -> Error {
 /// [`Class::Held`] where another run took the migration.
 pub fn guard(session: &Session, lease: Lease) -> Result<()> {
     let sql = "SELECT 1 FROM liteferry.migration WHERE id = $1 AND epoch = $2 FOR SHARE";
-    let rows = session.query("check the lease", sql, &[&lease.migration, &lease.epoch])?;
+    let rows = session.query_prepared("check the lease", sql, &[&lease.migration, &lease.epoch])?;
     if rows.len() == 1 { Ok(()) } else { Err(fenced()) }
 }

@@ -9,23 +9,27 @@
 mod chunks;
 mod exceptions;
 mod lease;
+mod position;
 mod rejects;
 mod runs;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
 pub use lease::{Lease, guard, share, take};
+pub use position::{
+    Advance, Position, advance_position, begin_position, lock_position, note_nonces, position,
+};
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use runs::{Run, begin_run, end_run, runs};
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
-use chunks::{number, position};
+use chunks::{chunk_of, number};
 use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 6;
+const FORMAT: i32 = 7;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
@@ -41,6 +45,7 @@ CREATE TABLE IF NOT EXISTS liteferry.migration (
     drop_sql text NOT NULL,
     phase text NOT NULL,
     epoch bigint NOT NULL DEFAULT 0,
+    writer text NOT NULL DEFAULT gen_random_uuid(),
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (name, target_schema)
 );
@@ -68,6 +73,7 @@ CREATE TABLE IF NOT EXISTS liteferry.chunk (
     digest bytea,
     groups bytea,
     rejected bigint,
+    low_mark bigint,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (migration, table_name, chunk)
 );
@@ -143,6 +149,8 @@ pub fn install(session: &Session) -> Result<()> {
         )?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
         session.batch("create the schema liteferry", exceptions::TABLES)?;
+        session.batch("create the schema liteferry", position::TABLES)?;
+        session.batch("create the schema liteferry", super::guard::FUNCTION)?;
         // Another liteferry may have been the first.
         check_format(session)?;
     }

@@ -1,7 +1,7 @@
 //! Cells that their columns cannot hold, each with its exact bytes, its reason and what was done about it.
 
 use super::super::session::Session;
-use super::{Lease, column, number, position};
+use super::{Lease, chunk_of, column, number};
 use crate::error::Result;
 use crate::model::{Misfit, RowName, StorageClass, TableSchema};
 use crate::pipeline::Spool;
@@ -158,7 +158,7 @@ pub fn columns_aside(session: &Session, migration: i32) -> Result<Vec<(String, u
     rows.iter()
         .map(|row| {
             let row = Some(row);
-            Ok((column(row, 0)?, position(column(row, 1)?)?, column(row, 2)?))
+            Ok((column(row, 0)?, chunk_of(column(row, 1)?)?, column(row, 2)?))
         })
         .collect()
 }
