@@ -6,6 +6,7 @@ mod census;
 mod demo;
 mod ends;
 mod existing;
+mod follow;
 mod init;
 mod plan;
 mod run;
@@ -13,6 +14,7 @@ mod screen;
 mod show;
 mod status;
 mod text;
+mod uninstall;
 mod verify;
 
 use crate::error::{Class, Error};
@@ -39,8 +41,10 @@ enum Command {
     Init(init::Init),
     Plan(plan::Plan),
     Run(run::Run),
+    Follow(follow::Follow),
     Verify(verify::Verify),
     Status(status::Status),
+    Uninstall(uninstall::Uninstall),
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -109,8 +113,10 @@ pub fn main() -> ExitCode {
         Command::Init(init) => init.run(&screen, &stop, output),
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
+        Command::Follow(follow) => follow.run(&screen, &stop, output),
         Command::Verify(verify) => verify.run(&screen, &stop, output),
         Command::Status(status) => status.run(&screen, &stop, output),
+        Command::Uninstall(uninstall) => uninstall.run(&screen, &stop, output),
     });
     screen.finish();
     let failed = match outcome {
@@ -147,8 +153,10 @@ impl Command {
             Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Run(_) => "run",
+            Self::Follow(_) => "follow",
             Self::Verify(_) => "verify",
             Self::Status(_) => "status",
+            Self::Uninstall(_) => "uninstall",
         }
     }
 }

@@ -4,12 +4,12 @@ use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
-use crate::error::{Class, Error};
-use crate::journey::run::{Until, run};
+use crate::journey::run::{Motion, Until, run};
 use crate::pipeline::Stop;
 use clap::{Args, ValueEnum};
 
-/// Move everything: schema, rows, keys, indexes, proof; goes on where an earlier run ended
+/// Move everything while the application goes on: schema, rows, keys, indexes, what changed meanwhile, proof; goes on
+/// where an earlier run ended
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -39,14 +39,6 @@ enum UntilWord {
 impl Run {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let budget = self.hands.budget();
-        if !self.no_capture {
-            return Err(Error::new(
-                Class::Usage,
-                "following a source that is written to is not supported yet",
-            )
-            .todo("stop what writes to the source, and add --no-capture")
-            .into());
-        }
         let (mut pipeline, target) = self.ends.open(screen)?;
         self.census.decide(&mut pipeline);
         let until = self.until.map(|word| match word {
@@ -54,8 +46,9 @@ impl Run {
             UntilWord::Snapshot => Until::Snapshot,
             UntilWord::Indexes => Until::Indexes,
         });
-        let report =
-            run(&pipeline, &target.conninfo, until, self.hands.setting(stop, screen, &budget))?;
+        let motion = if self.no_capture { Motion::AtRest } else { Motion::Moving };
+        let setting = self.hands.setting(stop, screen, &budget);
+        let report = run(&pipeline, &target.conninfo, motion, until, setting)?;
         screen.finish();
         show::report(&report, screen, output);
         judge(&report)

@@ -1,6 +1,7 @@
 //! Results on stdout: tables for people, one JSON object for programs.
 
 mod init;
+mod lag;
 mod plan;
 
 pub(super) use init::init;
@@ -16,6 +17,24 @@ use crate::status::{Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
+
+/// Prints how far a source was followed.
+pub(super) fn followed(report: &Report, output: Output) {
+    if output.json {
+        json(&report.to_json());
+        return;
+    }
+    if !report.misfits.is_empty() {
+        line(&misfits(report));
+    }
+    if let Some(heads) = report.position {
+        line(&format!(
+            "caught up: the target is what the source was at touch {} ({:.1} s)",
+            heads.applied,
+            report.duration().as_secs_f64()
+        ));
+    }
+}
 
 /// Prints what a run or a verification came to.
 pub(super) fn report(report: &Report, screen: &Screen, output: Output) {
@@ -171,6 +190,7 @@ pub(super) fn status(history: &History, runs: bool, output: Output) {
         ]);
     }
     line(&table.to_string());
+    history.migrations.iter().filter_map(lag::in_words).for_each(|told| line(&told));
     if runs {
         line(&runs_grid(history));
     }
@@ -215,6 +235,10 @@ fn status_json(history: &History, runs: bool) -> Value {
                 "chunks": { "done": standing.chunks.0, "all": standing.chunks.1 },
                 "rows": { "done": standing.rows.0, "all": standing.rows.1, "estimated": standing.estimated },
                 "steps": { "done": standing.steps.0, "all": standing.steps.1 },
+                "lag": standing.lag.as_ref().map(|lag| match lag {
+                    Ok(lag) => lag::as_json(lag),
+                    Err(why) => json!({ "error": why }),
+                }),
             })
         })
         .collect();

@@ -19,8 +19,8 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
-        let (_, target) = self.ends.open(screen)?;
-        let history = history(&target.conninfo, stop, screen)?;
+        let (pipeline, target) = self.ends.open(screen)?;
+        let history = history(&pipeline, &target.conninfo, stop, screen)?;
         screen.finish();
         show::status(&history, self.history, output);
         Ok(())

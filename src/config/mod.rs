@@ -133,9 +133,23 @@ pub struct TableSection {
     /// What becomes of generated columns.
     #[serde(default)]
     pub generated: GeneratedColumns,
+    /// Which of its changes are logged while it is followed.
+    #[serde(default)]
+    pub capture: CaptureWord,
     /// What is said of single columns.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSection>,
+}
+
+/// Which changes of a table are logged while its source is followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureWord {
+    /// All of them.
+    #[default]
+    All,
+    /// Updates and deletes: the table only grows, and new rows are those with the highest rowids.
+    Append,
 }
 
 /// What becomes of a table's generated columns.
@@ -298,6 +312,9 @@ impl Pipeline {
             if (existing, generated) != Default::default() {
                 said.push_str(&format!(" {table:?} {existing:?} {generated:?}"));
             }
+            if section.capture != CaptureWord::default() {
+                said.push_str(&format!(" {table:?} {:?}", section.capture));
+            }
         }
         blake3::hash(said.as_bytes()).to_hex().to_string()
     }
@@ -311,6 +328,11 @@ impl Pipeline {
     /// Whether the generated columns of a table become plain ones.
     pub fn generated_as_values(&self, table: &str) -> bool {
         self.tables.get(table).is_some_and(|said| said.generated == GeneratedColumns::Values)
+    }
+
+    /// Which changes of a table are logged while it is followed.
+    pub fn capture_of(&self, table: &str) -> CaptureWord {
+        self.tables.get(table).map(|said| said.capture).unwrap_or_default()
     }
 
     /// What is said of a column, if anything.

@@ -5,6 +5,7 @@ use super::inspect::Inspected;
 use super::{Setting, anew, aside};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::model::Motion;
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
@@ -113,6 +114,18 @@ impl Migrated {
     ) -> Result<()> {
         let begin_again =
             "drop what was created with the SQL that `liteferry plan` prints, and begin again";
+        if self.plan.is_followed() != (inspected.motion == Motion::Moving) {
+            let (begun, todo) = if self.plan.is_followed() {
+                ("following its source", "go on without --no-capture")
+            } else {
+                ("with --no-capture", "go on with --no-capture")
+            };
+            return Err(Error::new(
+                Class::Undecided,
+                format!("this migration began {begun}, and cannot go on otherwise"),
+            )
+            .todo(format!("{todo}, or {begin_again}")));
+        }
         if self.plan.settings != pipeline.settings_hash() {
             return Err(Error::new(
                 Class::Undecided,

@@ -5,6 +5,7 @@ use super::run::run;
 use super::target::Target;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
+use crate::model::Motion;
 use crate::sample::trading::{Sizes, Trading};
 use crate::status::Report;
 use crate::store::postgres::server::{Server, ServerOptions, default_dir};
@@ -126,7 +127,7 @@ impl Demo {
         };
         let target = Target::private(&options, say)?;
         let pipeline = self.pipeline(&target)?;
-        let report = run(&pipeline, &target.conninfo, None, setting)?;
+        let report = run(&pipeline, &target.conninfo, Motion::AtRest, None, setting)?;
         let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
         Ok(Shown {
             report,

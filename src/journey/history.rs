@@ -1,11 +1,14 @@
 //! What the ledger of a target knows: its migrations, how far each has come, and every run.
 
+use super::lag::{Lag, lag};
+use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::{Progress, Stop};
 use crate::plan::{Plan, PlannedTable};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger::{self, LoadedChunk, Run};
 use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
 
 /// Runs that are listed, the newest first.
 const RUNS_MAX: i64 = 1000;
@@ -42,50 +45,74 @@ pub struct Standing {
     pub estimated: bool,
     /// The SQL that drops exactly what was created.
     pub drop_sql: String,
+    /// How far its target is behind, where its source is followed and was asked for; in words why that cannot be told.
+    pub lag: Option<Result<Lag, String>>,
 }
 
-/// Reads the ledger; a target without one has no migrations.
+/// Reads the ledger; a target without one has no migrations. Of the migration of this pipeline file, if it is followed,
+/// the source is asked too.
 ///
 /// # Errors
 ///
 /// A target that cannot be read, or a ledger of another liteferry.
-pub fn history(conninfo: &Conninfo, stop: &Stop, progress: &dyn Progress) -> Result<History> {
+pub fn history(
+    pipeline: &Pipeline,
+    conninfo: &Conninfo,
+    stop: &Stop,
+    progress: &dyn Progress,
+) -> Result<History> {
     let mut link = Link::open(conninfo, stop, progress)?;
-    link.with(|session| {
-        if !ledger::exists(session)? {
-            return Ok(History::default());
+    let (mut history, followed) = link.with(|session| read(session, pipeline))?;
+    if let Some((place, migration)) = followed {
+        let lag = lag(&pipeline.source.path, migration, &mut link, stop);
+        if let (Some(standing), Some(lag)) =
+            (history.migrations.get_mut(place), lag.map_err(|error| error.to_string()).transpose())
+        {
+            standing.lag = Some(lag);
         }
-        let mut migrations = Vec::new();
-        for migration in ledger::migrations(session)? {
-            let plan = Plan::from_json(&migration.plan)?;
-            let loaded = ledger::loaded_chunks(session, migration.id)?;
-            let done = ledger::done_steps(session, migration.id)?;
-            let all: Vec<_> = plan.tables.iter().map(|table| all_rows(table, &loaded)).collect();
-            let made = plan
-                .steps()
-                .filter(|step| done.iter().any(|(name, _)| *name == step.full_name()))
-                .count();
-            migrations.push(Standing {
-                name: migration.name,
-                target_schema: migration.target_schema,
-                source_path: migration.source_path,
-                phase: migration.phase,
-                plan_hash: migration.plan_hash,
-                chunks: (
-                    loaded.len(),
-                    plan.tables.iter().map(|table| table.schema.chunks.len()).sum(),
-                ),
-                steps: (made, plan.steps().count()),
-                rows: (
-                    loaded.iter().map(|chunk| chunk.sum.rows).sum(),
-                    all.iter().map(|(rows, _)| rows).sum(),
-                ),
-                estimated: all.iter().any(|(_, estimated)| *estimated),
-                drop_sql: migration.drop_sql,
-            });
+    }
+    Ok(history)
+}
+
+/// What the ledger says, and which migration of it is to be asked about more: its place and its number.
+fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usize, i32)>)> {
+    let mut followed = None;
+    if !ledger::exists(session)? {
+        return Ok((History::default(), None));
+    }
+    let mut migrations = Vec::new();
+    for migration in ledger::migrations(session)? {
+        let plan = Plan::from_json(&migration.plan)?;
+        let loaded = ledger::loaded_chunks(session, migration.id)?;
+        let done = ledger::done_steps(session, migration.id)?;
+        let all: Vec<_> = plan.tables.iter().map(|table| all_rows(table, &loaded)).collect();
+        let asked_for =
+            migration.name == pipeline.name() && migration.target_schema == pipeline.target.schema;
+        if asked_for && plan.is_followed() {
+            followed = Some((migrations.len(), migration.id));
         }
-        Ok(History { migrations, runs: ledger::runs(session, RUNS_MAX)? })
-    })
+        let made = plan
+            .steps()
+            .filter(|step| done.iter().any(|(name, _)| *name == step.full_name()))
+            .count();
+        migrations.push(Standing {
+            name: migration.name,
+            target_schema: migration.target_schema,
+            source_path: migration.source_path,
+            phase: migration.phase,
+            plan_hash: migration.plan_hash,
+            chunks: (loaded.len(), plan.tables.iter().map(|table| table.schema.chunks.len()).sum()),
+            steps: (made, plan.steps().count()),
+            rows: (
+                loaded.iter().map(|chunk| chunk.sum.rows).sum(),
+                all.iter().map(|(rows, _)| rows).sum(),
+            ),
+            estimated: all.iter().any(|(_, estimated)| *estimated),
+            drop_sql: migration.drop_sql,
+            lag: None,
+        });
+    }
+    Ok((History { migrations, runs: ledger::runs(session, RUNS_MAX)? }, followed))
 }
 
 /// The rows of a table, and whether that is an estimate: once every chunk of it is read it is not.

@@ -5,7 +5,7 @@ use super::{Setting, collide};
 use crate::config::{Census, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
-    Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
+    Motion, Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
     UnreadableTable,
 };
 use crate::pipeline::failpoint::{Step, reach};
@@ -38,6 +38,8 @@ pub struct Inspected {
     pub schema: SourceSchema,
     /// blake3 of its schema.
     pub schema_hash: String,
+    /// Whether it is written to meanwhile.
+    pub motion: Motion,
 }
 
 impl Inspected {
@@ -55,20 +57,41 @@ impl Inspected {
             .and_then(|schema| Ok((schema, introspect::fingerprint(&connection)?)))
             .map_err(|error| stop.named(error))
             .at(|| format!("source {}", source.path().display()))?;
-        Ok(Self { source, stamp, schema, schema_hash })
+        Ok(Self { source, stamp, schema, schema_hash, motion: Motion::AtRest })
     }
 
-    /// Opens `count` readers that all see one state of the source.
+    /// The same, of a source that the application goes on writing to.
+    #[must_use]
+    pub fn moving(self) -> Self {
+        Self { motion: Motion::Moving, ..self }
+    }
+
+    /// Opens `count` readers that all see one state of the source; where it moves, each holds one, and they are the same
+    /// unless somebody commits just then.
     ///
     /// # Errors
     ///
-    /// [`Class::SourceChanged`] where somebody wrote while they were opened.
+    /// [`Class::SourceChanged`] where somebody wrote to a source at rest while they were opened.
     pub fn readers(&self, count: usize) -> Result<Vec<Reader>> {
+        if self.motion == Motion::Moving {
+            let mut readers = self.moving_readers(count)?;
+            readers.iter_mut().try_for_each(Reader::hold)?;
+            return Ok(readers);
+        }
         let open = || Reader::new(self.source.connect()?);
         let readers = (0..count.max(1)).map(|_| open()).collect::<Result<Vec<_>>>()?;
         // The first one would notice a commit that the others have seen and it has not.
         readers.first().map_or(Ok(()), Reader::check_unchanged)?;
         Ok(readers)
+    }
+
+    /// Opens `count` readers of a source that moves; they hold no state yet.
+    ///
+    /// # Errors
+    ///
+    /// A source that cannot be opened.
+    pub fn moving_readers(&self, count: usize) -> Result<Vec<Reader>> {
+        (0..count.max(1)).map(|_| Ok(Reader::of_moving(self.source.connect()?))).collect()
     }
 
     /// Looks at every value and decides everything; `target` has the tables that exist.
@@ -111,7 +134,7 @@ impl Inspected {
         if schema.tables.is_empty() && !(damage.is_empty() && schema.unreadable.is_empty()) {
             return Err(self.nothing_left(&damage, &schema));
         }
-        if self.source.stamp()? != self.stamp {
+        if self.motion == Motion::AtRest && self.source.stamp()? != self.stamp {
             return Err(Error::new(
                 Class::SourceChanged,
                 "the source was written to during the census",
@@ -134,7 +157,9 @@ impl Inspected {
         let mut apart = Apart::new();
         loop {
             let schema_hash = &self.schema_hash;
-            let facts = Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart };
+            let motion = self.motion;
+            let facts =
+                Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart, motion };
             let plan = plan::build(&facts)?;
             plan.tables.iter().try_for_each(check_remedies)?;
             let merged = collide::find(self, &plan, &schema.tables, evidence, setting)?;
@@ -191,7 +216,9 @@ impl Inspected {
             let readers = self.readers(setting.workers)?;
             workers::over(parts, readers, setting.stop, |reader, part| part.check(reader, &secret))
         };
-        let parts = check::parts(&Reader::new(self.source.connect()?)?, indexed)?;
+        let first = self.readers(1)?;
+        let first = first.first().ok_or_else(|| Error::internal("a check without a reader"))?;
+        let parts = check::parts(first, indexed)?;
         let mut seen = look(&parts)?;
         seen.extend(look(&check::doubted(&parts, &seen))?);
         let verdict = |seen| if let Seen::Findings(found) = seen { Some(found) } else { None };
@@ -229,7 +256,11 @@ impl Inspected {
         setting: Setting<'_>,
     ) -> Result<(SourceSchema, Vec<TableEvidence>)> {
         setting.progress.tell(Event::Phase(Phase::Census));
-        let readers = self.readers(setting.workers)?;
+        let readers = match self.motion {
+            Motion::AtRest => self.readers(setting.workers)?,
+            // No state is held for as long as a census takes: what types must carry is not of one moment.
+            Motion::Moving => self.moving_readers(setting.workers)?,
+        };
         let tables = &self.schema.tables;
         // As many columns as SQLite's tables may have leave no place in a result for the rowid.
         tables.iter().try_for_each(plan::check_columns)?;

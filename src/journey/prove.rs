@@ -37,20 +37,24 @@ pub(super) fn sums_of_target(
     link: &mut Link<'_>,
     setting: Setting<'_>,
 ) -> Result<Vec<GroupSums>> {
-    let parts = over_target(
-        plan,
-        link,
-        setting,
-        |_| true,
-        |session, plan, job| {
-            let table = super::snapshot::table_of(plan, job.table)?;
-            let mut told = Counting::new(Summing::new(table), &table.source, setting);
-            let read = read::read_portion(session, table, job.portion, &mut told);
-            let sums = told.end(read)?.finish()?;
-            reach(Step::PortionRead);
-            Ok((job.table, sums))
-        },
-    )?;
+    sums_of_portions(plan, link, setting, |session| jobs(plan, session, &|_| true))
+}
+
+/// The sums of parts of the target as it is now; those of the tables that no part is of are empty.
+pub(super) fn sums_of_portions(
+    plan: &Plan,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+    jobs: impl FnMut(&Session) -> Result<Vec<Job>>,
+) -> Result<Vec<GroupSums>> {
+    let parts = over_target(plan, link, setting, jobs, |session, plan, job| {
+        let table = super::snapshot::table_of(plan, job.table)?;
+        let mut told = Counting::new(Summing::new(table), &table.source, setting);
+        let read = read::read_portion(session, table, job.portion, &mut told);
+        let sums = told.end(read)?.finish()?;
+        reach(Step::PortionRead);
+        Ok((job.table, sums))
+    })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
     for (table, part) in parts {
         sums.get_mut(table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
@@ -79,7 +83,7 @@ pub(super) fn sums_of_ledger(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<
     Ok(sums)
 }
 
-/// Works through all portions of the wanted tables with several sessions that see the same state.
+/// Works through portions of tables with several sessions that see the same state.
 ///
 /// A lost connection takes its snapshot with it: what is not read yet is read through another one. Nobody else writes
 /// to what a migration has made; who did could only make the two sides differ.
@@ -87,11 +91,11 @@ pub(super) fn over_target<R: Send>(
     plan: &Plan,
     link: &mut Link<'_>,
     setting: Setting<'_>,
-    wanted: impl Fn(usize) -> bool + Sync,
+    mut jobs: impl FnMut(&Session) -> Result<Vec<Job>>,
     work: impl Fn(&Session, &Plan, &Job) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let helpers = (1..setting.workers).map(|_| link.another()).collect::<Vec<_>>();
-    let jobs = link.with(|session| jobs(plan, session, &wanted))?;
+    let jobs = link.with(|session| jobs(session))?;
     let done = Mutex::new(BTreeMap::new());
     let results = || done.lock().unwrap_or_else(PoisonError::into_inner);
     link.with(|session| {
@@ -113,7 +117,12 @@ pub(super) fn over_target<R: Send>(
     Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
-fn jobs(plan: &Plan, session: &Session, wanted: &impl Fn(usize) -> bool) -> Result<Vec<Job>> {
+/// All portions of the wanted tables, the largest table's first.
+pub(super) fn jobs(
+    plan: &Plan,
+    session: &Session,
+    wanted: &impl Fn(usize) -> bool,
+) -> Result<Vec<Job>> {
     let mut tables: Vec<_> =
         plan.tables.iter().enumerate().filter(|(number, _)| wanted(*number)).collect();
     tables.sort_by_key(|(_, table)| std::cmp::Reverse(table.schema.bytes));

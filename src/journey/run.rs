@@ -2,10 +2,13 @@
 
 use super::begin::Migrated;
 use super::inspect::Inspected;
+use super::live::Live;
+use super::snapshot::Readers;
 use super::undecided::Undecided;
 use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+pub use crate::model::Motion;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop};
@@ -33,7 +36,7 @@ pub enum Until {
 /// How often a source that was touched without being changed (by a checkpoint, say) is looked through again.
 const RECHECKS_MAX: usize = 3;
 
-/// Runs a migration of a source at rest as far as `until` says, or to its proof.
+/// Runs a migration as far as `until` says, or to its proof; of a source that moves, to where it can be followed.
 ///
 /// # Errors
 ///
@@ -41,19 +44,21 @@ const RECHECKS_MAX: usize = 3;
 pub fn run(
     pipeline: &Pipeline,
     conninfo: &Conninfo,
+    motion: Motion,
     until: Option<Until>,
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
     let inspected = Inspected::open(pipeline, setting.stop)?;
+    let inspected = if motion == Motion::Moving { inspected.moving() } else { inspected };
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);
     let lease = link.take(migrated.id)?;
     reach(Step::LeaseTaken);
-    let command = command_words(until);
+    let command = command_words(motion, until);
     let run =
-        link.with(|session| ledger::begin_run(session, lease, command, &migrated.plan_hash))?;
+        link.with(|session| ledger::begin_run(session, lease, &command, &migrated.plan_hash))?;
     reach(Step::RunNoted);
     let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
         .go(&mut link, until, &mut clock);
@@ -89,13 +94,15 @@ fn note_failed(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<(
 /// How long a run that failed waits for a connection; all of it takes three times as long at most.
 const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
-fn command_words(until: Option<Until>) -> &'static str {
-    match until {
-        None => "run --no-capture",
-        Some(Until::Schema) => "run --no-capture --until schema",
-        Some(Until::Snapshot) => "run --no-capture --until snapshot",
-        Some(Until::Indexes) => "run --no-capture --until indexes",
-    }
+fn command_words(motion: Motion, until: Option<Until>) -> String {
+    let capture = if motion == Motion::AtRest { " --no-capture" } else { "" };
+    let until = match until {
+        None => "",
+        Some(Until::Schema) => " --until schema",
+        Some(Until::Snapshot) => " --until snapshot",
+        Some(Until::Indexes) => " --until indexes",
+    };
+    format!("run{capture}{until}")
 }
 
 /// One run under its lease.
@@ -110,7 +117,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn go(self, link: &mut Link<'_>, until: Option<Until>, clock: &mut Clock) -> Result<Report> {
         let plan = &self.migrated.plan;
-        self.check_source(link)?;
+        if self.inspected.motion == Motion::AtRest {
+            self.check_source(link)?;
+        }
         self.note_plan(link)?;
         aside::put_aside(&self.migrated.plan, self.lease, link)?;
         self.create_tables(link)?;
@@ -118,7 +127,18 @@ impl Run<'_> {
         if until == Some(Until::Schema) {
             return self.unproved(link, clock, "schema", 0);
         }
-        let copied = self.snapshot(link)?;
+        let live = match self.inspected.motion {
+            Motion::AtRest => None,
+            Motion::Moving => Some(Live::new(self.inspected, plan, self.lease, self.setting)),
+        };
+        let copied = match &live {
+            None => self.snapshot(link)?,
+            Some(live) => {
+                live.guard(link)?;
+                live.capture(link)?;
+                live.snapshot(link)?
+            }
+        };
         self.reached(link, "snapshotted")?;
         clock.lap(Phase::Snapshot);
         if until == Some(Until::Snapshot) {
@@ -131,9 +151,12 @@ impl Run<'_> {
             let report = self.unproved(link, clock, "indexes", copied)?;
             return Ok(Report { warnings, ..report });
         }
-        let report = self.prove(link)?;
+        let report = match &live {
+            None => self.prove(link)?,
+            Some(live) => live.prove(link)?,
+        };
         clock.lap(Phase::Proof);
-        self.reached(link, if report.equal() { "proved" } else { "not equal" })?;
+        self.reached(link, &report.phase)?;
         let phases = clock.laps();
         let advice = plan.sample_advice().filter(|_| report.rejected() > 0);
         let warnings = plan.losses().into_iter().chain(warnings).chain(advice).collect();
@@ -213,8 +236,15 @@ impl Run<'_> {
                 link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
             let before = *before.get_or_insert_with(|| rows(&loaded));
             let readers = self.inspected.readers(self.setting.workers)?;
-            let copied = snapshot::copy(plan, self.lease, &loaded, readers, link, self.setting)
-                .and_then(|()| self.load_decided(&stamp, link));
+            let copied = snapshot::copy(
+                plan,
+                self.lease,
+                &loaded,
+                Readers::Own(readers),
+                link,
+                self.setting,
+            )
+            .and_then(|()| self.load_decided(&stamp, link));
             let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration));
             let now = self.inspected.source.stamp()?;
             match copied {
@@ -278,7 +308,7 @@ impl Run<'_> {
         let proofs = verify::compare_all(plan, &source, &target);
         let undecided = Undecided::find(link, self.lease.migration)?;
         let differences =
-            verify::narrow_all(self.inspected, plan, &undecided, &proofs, link, self.setting)?;
+            verify::narrow_at_rest(self.inspected, plan, &undecided, &proofs, link, self.setting)?;
         let ok = differences.is_empty();
         let tables = proofs.iter().zip(&plan.tables).map(|(proof, table)| {
             TableReport::proved(proof, rejected(&loaded, &table.schema.target))

@@ -1,6 +1,7 @@
 //! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
 //! transaction with its ledger row.
 
+use super::live::states::States;
 use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, FormException, Misfit, TableSchema};
@@ -28,27 +29,67 @@ use std::collections::BTreeSet;
 const BATCHES_QUEUED: usize = 2;
 /// Bytes of batches that are queued or being loaded; a larger batch, of one large row, is there alone.
 const QUEUE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Where workers read their chunks.
+pub(super) enum Readers<'a> {
+    /// One for each worker, of a source at rest.
+    Own(Vec<Reader>),
+    /// Some that take turns, of a source that moves.
+    Turns(&'a States<'a>),
+}
+
+/// Where one worker reads.
+enum Hand<'a> {
+    Own(Box<Reader>),
+    Turns(&'a States<'a>),
+}
+
+impl<'a> Readers<'a> {
+    fn hands(self, workers: usize) -> Vec<Hand<'a>> {
+        match self {
+            Self::Own(readers) => {
+                readers.into_iter().map(|reader| Hand::Own(Box::new(reader))).collect()
+            }
+            Self::Turns(states) => (0..workers).map(|_| Hand::Turns(states)).collect(),
+        }
+    }
+}
+
+impl Hand<'_> {
+    /// Does `work` with a reader, and the highest touch of the state that it sees, where the source moves.
+    fn with<T>(&mut self, work: impl FnOnce(&mut Reader, Option<i64>) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Own(reader) => work(reader, None),
+            Self::Turns(states) => states.with(|reader, low_mark| work(reader, Some(low_mark))),
+        }
+    }
+}
+
 /// Loads every chunk that is not in `loaded`; the largest tables first.
 pub(super) fn copy(
     plan: &Plan,
     lease: Lease,
     loaded: &[LoadedChunk],
-    readers: Vec<Reader>,
+    readers: Readers<'_>,
     link: &Link<'_>,
     setting: Setting<'_>,
 ) -> Result<()> {
     setting.progress.tell(Event::Phase(Phase::Snapshot));
     let chunks = remaining(plan, loaded, setting);
-    let hands: Vec<_> = readers.into_iter().map(|reader| (reader, link.another())).collect();
-    workers::over(&chunks, hands, setting.stop, |(reader, link), chunk| {
+    let hands = readers.hands(setting.workers).into_iter();
+    let hands: Vec<_> = hands.map(|hand| (hand, link.another())).collect();
+    workers::over(&chunks, hands, setting.stop, |(hand, link), chunk| {
         reach(Step::ChunkNext);
         let table = table_of(plan, chunk.table)?;
         let _permit = setting.reserve(table);
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, before: (0, 0), setting };
-        let moved = link.with(|session| {
-            told.take_back();
-            load_chunk(session, lease, table, chunk.number, |copy| {
-                move_chunk(reader, table, chunk, copy, &mut told)
+        let moved = hand.with(|reader, low_mark| {
+            link.with(|session| {
+                told.take_back();
+                load_chunk(session, lease, table, chunk.number, |copy| {
+                    let copied = move_chunk(reader, table, chunk, copy, &mut told)?;
+                    Ok(Copied { loaded: LoadedChunk { low_mark, ..copied.loaded }, ..copied })
+                })
             })
         });
         let first = moved
@@ -204,14 +245,14 @@ pub(super) fn move_rows(
 
 /// What the ledger keeps of a chunk beside its sums.
 #[derive(Default)]
-struct Aside {
-    misfits: Spool<Misfit>,
-    exceptions: Spool<FormException>,
-    rejected: u64,
+pub(super) struct Aside {
+    pub(super) misfits: Spool<Misfit>,
+    pub(super) exceptions: Spool<FormException>,
+    pub(super) rejected: u64,
 }
 
 impl Aside {
-    fn add(&mut self, batch: &ReadBatch) -> Result<()> {
+    pub(super) fn add(&mut self, batch: &ReadBatch) -> Result<()> {
         self.rejected += batch.rejected;
         batch.misfits.iter().try_for_each(|misfit| self.misfits.add(misfit))?;
         batch.exceptions.iter().try_for_each(|exception| self.exceptions.add(exception))
@@ -237,7 +278,7 @@ fn encode_all(
 }
 
 /// Encodes the rows of one table; what the target computes is hashed, and not sent.
-struct Sender<'t> {
+pub(super) struct Sender<'t> {
     transform: Transform<'t>,
     encoder: TupleEncoder<'t>,
     /// The positions of the columns that are sent, where that is not all of them.
@@ -245,7 +286,10 @@ struct Sender<'t> {
 }
 
 impl<'t> Sender<'t> {
-    fn new(table: &'t TableSchema, loaded: Option<&'t (Vec<usize>, TableSchema)>) -> Result<Self> {
+    pub(super) fn new(
+        table: &'t TableSchema,
+        loaded: Option<&'t (Vec<usize>, TableSchema)>,
+    ) -> Result<Self> {
         let part = match loaded {
             Some((positions, shape)) => Some((positions.as_slice(), TupleEncoder::new(shape)?)),
             None => None,
@@ -254,7 +298,7 @@ impl<'t> Sender<'t> {
         Ok(Self { transform, encoder, part })
     }
 
-    fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
+    pub(super) fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
         let rows = self.transform.apply(&batch.records)?;
         let Some((positions, sent)) = &mut self.part else {
             return self.encoder.encode(&rows, loading);
@@ -266,7 +310,7 @@ impl<'t> Sender<'t> {
         sent.encode(&part, &mut Sending(loading.copy))
     }
 
-    fn finish(mut self, loading: &mut Loading<'_, '_>) -> Result<()> {
+    pub(super) fn finish(mut self, loading: &mut Loading<'_, '_>) -> Result<()> {
         match &mut self.part {
             None => self.encoder.finish(loading),
             Some((_, sent)) => sent.finish(&mut Sending(loading.copy)),
@@ -292,9 +336,9 @@ fn beside(batch: &ReadBatch) -> u64 {
 }
 
 /// Sums rows and sends their bytes.
-struct Loading<'c, 's> {
-    sums: Summing,
-    copy: &'c mut CopyWriter<'s>,
+pub(super) struct Loading<'c, 's> {
+    pub(super) sums: Summing,
+    pub(super) copy: &'c mut CopyWriter<'s>,
 }
 
 impl RowVisitor for Loading<'_, '_> {

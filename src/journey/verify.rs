@@ -3,6 +3,7 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
+use super::live::Live;
 use super::prove::{self, Counting, over_target};
 use super::reject;
 use super::snapshot::{self, table_of};
@@ -22,6 +23,7 @@ use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read::{self, Portion};
+use crate::store::sqlite::read::Reader;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -32,7 +34,8 @@ const DIFFERENCES_MAX: u64 = 10_000;
 /// Differences that are shown with their columns.
 const SHOWN_MAX: usize = 20;
 
-/// Compares every row of both stores as they are now.
+/// Compares every row of both stores as they are now; where the source is followed, part by part, each brought up to
+/// date first.
 ///
 /// # Errors
 ///
@@ -42,16 +45,26 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
-    migrated.check_same_source(&inspected, pipeline)?;
     let plan = &migrated.plan;
+    if plan.is_followed() {
+        let inspected = inspected.moving();
+        migrated.check_same_source(&inspected, pipeline)?;
+        let lease = link.take(migrated.id)?;
+        let report = Live::new(&inspected, plan, lease, setting).prove(&mut link)?;
+        let phases = vec![(Phase::Proof.name(), began.elapsed())];
+        return Ok(Report { command: "verify", phases, ..report });
+    }
+    migrated.check_same_source(&inspected, pipeline)?;
     setting.progress.tell(Event::Phase(Phase::Proof));
     let loaded = link.with(|session| ledger::loaded_chunks(session, migrated.id))?;
     prove::expect(plan, &loaded, 2, setting);
     let undecided = Undecided::find(&mut link, migrated.id)?;
-    let (source, rejected) = sums_of_source(&inspected, plan, &undecided, setting)?;
+    let mut readers = inspected.readers(setting.workers)?;
+    let chunks = chunks_of(plan, |_, _| true);
+    let (source, rejected) = sums_of_source(plan, &undecided, &chunks, &mut readers, setting)?;
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
-    let differences = narrow_all(&inspected, plan, &undecided, &proofs, &mut link, setting)?;
+    let differences = narrow_all(plan, &undecided, &proofs, &mut readers, &mut link, setting)?;
     let misfits = reject::misfits(plan, &mut link, migrated.id)?;
     let advice = plan.sample_advice().filter(|_| rejected.iter().any(|&rows| rows > 0));
     let tables = proofs.iter().zip(rejected);
@@ -102,16 +115,16 @@ pub(super) fn compare_all(
         .collect()
 }
 
-/// Each table's sums, and its rows that are set aside.
-fn sums_of_source(
-    inspected: &Inspected,
+/// Each table's sums of these chunks, and its rows of them that are set aside.
+pub(super) fn sums_of_source(
     plan: &Plan,
     undecided: &Undecided,
+    chunks: &[Chunk],
+    readers: &mut [Reader],
     setting: Setting<'_>,
 ) -> Result<(Vec<GroupSums>, Vec<u64>)> {
-    let chunks = chunks_of(plan, |_, _| true);
-    let readers = inspected.readers(setting.workers)?;
-    let parts = workers::over(&chunks, readers, setting.stop, |reader, chunk| {
+    let hands: Vec<_> = readers.iter_mut().collect();
+    let parts = workers::over(chunks, hands, setting.stop, |reader, chunk| {
         let table = &*undecided.table(table_of(plan, chunk.table)?, chunk.number);
         let mut counting = Counting::new(Summing::new(table), &table.source, setting);
         let mut rejected = 0;
@@ -129,7 +142,8 @@ fn sums_of_source(
     Ok((sums, rejected))
 }
 
-fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
+/// The wanted chunks of a plan.
+pub(super) fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
     let tables = plan.tables.iter().enumerate();
     let all = tables.flat_map(|(table, planned)| {
         planned.schema.chunks.iter().enumerate().map(move |(number, &range)| Chunk {
@@ -141,12 +155,28 @@ fn chunks_of(plan: &Plan, wanted: impl Fn(usize, usize) -> bool) -> Vec<Chunk> {
     all.filter(|chunk| wanted(chunk.table, chunk.number)).collect()
 }
 
-/// Finds the keys that differ in every table that is not equal.
-pub(super) fn narrow_all(
+/// Finds the keys that differ in every table that is not equal, in a source at rest.
+pub(super) fn narrow_at_rest(
     inspected: &Inspected,
     plan: &Plan,
     undecided: &Undecided,
     proofs: &[TableProof],
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<Vec<Differences>> {
+    if proofs.iter().all(TableProof::equal) {
+        return Ok(Vec::new());
+    }
+    let mut readers = inspected.readers(setting.workers)?;
+    narrow_all(plan, undecided, proofs, &mut readers, link, setting)
+}
+
+/// Finds the keys that differ in every table that is not equal, in the state that the readers see.
+pub(super) fn narrow_all(
+    plan: &Plan,
+    undecided: &Undecided,
+    proofs: &[TableProof],
+    readers: &mut [Reader],
     link: &mut Link<'_>,
     setting: Setting<'_>,
 ) -> Result<Vec<Differences>> {
@@ -155,23 +185,22 @@ pub(super) fn narrow_all(
         setting
             .progress
             .tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));
-        found.push(Narrowing { inspected, plan, undecided, number, setting }.narrow(proof, link)?);
+        found.push(Narrowing { plan, undecided, readers, number, setting }.narrow(proof, link)?);
     }
     Ok(found)
 }
 
 /// The search in one table.
-#[derive(Clone, Copy)]
 struct Narrowing<'a> {
-    inspected: &'a Inspected,
     plan: &'a Plan,
     undecided: &'a Undecided,
+    readers: &'a mut [Reader],
     number: usize,
     setting: Setting<'a>,
 }
 
 impl Narrowing<'_> {
-    fn narrow(self, proof: &TableProof, link: &mut Link<'_>) -> Result<Differences> {
+    fn narrow(&mut self, proof: &TableProof, link: &mut Link<'_>) -> Result<Differences> {
         let table = table_of(self.plan, self.number)?;
         let mut found = Differences {
             table: proof.table.clone(),
@@ -209,7 +238,7 @@ impl Narrowing<'_> {
 
     /// Visits the source's rows of some groups, whichever chunks they are in.
     fn source_rows<V: RowVisitor + Send>(
-        self,
+        &mut self,
         table: &TableSchema,
         groups: &[usize],
         visitor: impl Fn() -> V + Sync,
@@ -219,11 +248,12 @@ impl Narrowing<'_> {
         let chunks = chunks_of(self.plan, |number, chunk| {
             number == self.number && (!by_chunk || groups.binary_search(&chunk).is_ok())
         });
-        let readers = self.inspected.readers(self.setting.workers)?;
-        let parts = workers::over(&chunks, readers, self.setting.stop, |reader, chunk| {
+        let (undecided, setting) = (self.undecided, self.setting);
+        let hands: Vec<_> = self.readers.iter_mut().collect();
+        let parts = workers::over(&chunks, hands, setting.stop, |reader, chunk| {
             let mut visitor = visitor();
-            let table = self.undecided.table(table, chunk.number);
-            snapshot::read_source(reader, &table, chunk, &mut visitor, self.setting)?;
+            let table = undecided.table(table, chunk.number);
+            snapshot::read_source(reader, &table, chunk, &mut visitor, setting)?;
             Ok(visitor)
         })?;
         Ok(merged(visitor(), parts, merge))
@@ -231,7 +261,7 @@ impl Narrowing<'_> {
 
     /// Visits the target's rows of some groups: by key where the groups are ranges of it, else all rows.
     fn target_rows<V: RowVisitor + Send>(
-        self,
+        &self,
         table: &TableSchema,
         groups: &[usize],
         link: &mut Link<'_>,
@@ -258,24 +288,28 @@ impl Narrowing<'_> {
                     portions.iter().map(visit).collect::<Result<Vec<_>>>()
                 })?
             }
-            Partition::Buckets { .. } => over_target(
-                self.plan,
-                link,
-                self.setting,
-                |number| number == self.number,
-                |session, _, job| {
-                    let mut visitor = visitor();
-                    read::read_portion(session, table, job.portion, &mut visitor)?;
-                    Ok(visitor)
-                },
-            )?,
+            Partition::Buckets { .. } => {
+                let wanted = self.number;
+                let plan = self.plan;
+                over_target(
+                    plan,
+                    link,
+                    self.setting,
+                    |session| prove::jobs(plan, session, &|number| number == wanted),
+                    |session, _, job| {
+                        let mut visitor = visitor();
+                        read::read_portion(session, table, job.portion, &mut visitor)?;
+                        Ok(visitor)
+                    },
+                )?
+            }
         };
         Ok(merged(visitor(), parts, merge))
     }
 
     /// Reads the rows that are shown once more, to name the columns.
     fn with_columns(
-        self,
+        &mut self,
         table: &TableSchema,
         shown: &[Difference],
         link: &mut Link<'_>,

@@ -38,6 +38,6 @@ pub use target::{
     ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,
     TargetTrigger,
 };
-pub use touch::{Capture, Follow, TouchKey};
+pub use touch::{Capture, Follow, Motion, TouchKey, Touches};
 pub use types::{EnumType, NumericSize, PgType};
 pub use witness::{Kin, Telling, Witness};

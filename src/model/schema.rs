@@ -21,6 +21,10 @@ pub struct TableSchema {
     pub columns: Vec<Column>,
     /// Positions of the columns that name a row; empty where only the whole row does.
     pub key: Vec<usize>,
+    /// Whether the source's rows are named by that key although they have a rowid: followed rows are, because a REPLACE
+    /// gives the rowid anew.
+    #[serde(default)]
+    pub named_by_key: bool,
     /// How rows are grouped for proof.
     pub partition: Partition,
     /// The units of work, in order.
@@ -248,6 +252,7 @@ impl TableSchema {
                 rowid_name: self.rowid_name.clone(),
                 columns,
                 key: Vec::new(),
+                named_by_key: self.named_by_key,
                 partition: Partition::Buckets { count: 1 },
                 chunks: Vec::new(),
                 rows: self.rows,
@@ -256,6 +261,20 @@ impl TableSchema {
             };
             (positions, sent)
         })
+    }
+
+    /// The shape of the keys alone; a key with a cell that its column cannot hold is left out.
+    pub fn keys(&self) -> Self {
+        let columns = self.key.iter().filter_map(|&position| self.columns.get(position).cloned());
+        let columns = columns.map(|column| Column { misfits: Remedy::Reject, ..column });
+        Self {
+            columns: columns.collect(),
+            key: (0..self.key.len()).collect(),
+            rowid_name: None,
+            partition: Partition::Buckets { count: 1 },
+            chunks: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// How many groups the rows fall into for proof.

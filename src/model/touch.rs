@@ -1,6 +1,16 @@
-//! How the changelog of a followed source names tables and rows.
+//! Whether a source is written to while it is moved, and how the changelog of one that is names tables and rows.
 
 use serde::{Deserialize, Serialize};
+
+/// Whether a source is written to while it is moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Motion {
+    /// Nobody writes to it, and nothing is installed in it.
+    #[default]
+    AtRest,
+    /// The application goes on, and its changes are followed.
+    Moving,
+}
 
 /// How a table is followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +42,22 @@ pub enum Follow {
     All,
     /// Updates and deletes: new rows are those above the highest rowid seen, in a table that only grows.
     Append,
+}
+
+/// A part of the changelog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touches {
+    /// The touch before the first one.
+    pub after: i64,
+    /// The last one.
+    pub last: i64,
+}
+
+impl Touches {
+    /// How many there are.
+    pub fn count(self) -> u64 {
+        u64::try_from(self.last.saturating_sub(self.after)).unwrap_or(0)
+    }
 }
 
 impl TouchKey {

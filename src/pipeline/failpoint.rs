@@ -64,6 +64,12 @@ steps! {
     TablesMade = "tables-made",
     /// The tables are there.
     TablesCommitted = "tables-committed",
+    /// Nobody else can write to the tables; nothing is committed.
+    GuardRaised = "guard-raised",
+    /// How the changelog is taken out of the source again is in the ledger.
+    RemovalNoted = "removal-noted",
+    /// The changelog is in the source, and the ledger does not know.
+    ChangelogInstalled = "changelog-installed",
     /// A worker takes its next chunk.
     ChunkNext = "chunk-next",
     /// The chunk's row is in the ledger, without its sums.
@@ -110,6 +116,12 @@ steps! {
     TriggerEnabled = "trigger-enabled",
     /// A trigger fires again.
     TriggerCommitted = "trigger-committed",
+    /// What changed is applied, the position is not noted, and nothing is committed.
+    DeltaApplied = "delta-applied",
+    /// The position is noted, not committed.
+    PositionNoted = "position-noted",
+    /// What changed is there; nobody knows yet.
+    PassCommitted = "pass-committed",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of the target is read back.

@@ -6,15 +6,15 @@ use super::limits;
 use super::names::Names;
 use super::types::{self, Choice, shown};
 use super::{
-    ColumnReport, Damage, LeftBehind, Plan, PlannedTable, aside, chunks, ddl, existing, generated,
-    keys, references, unique::Apart,
+    ColumnReport, Damage, LeftBehind, Plan, PlannedTable, aside, chunks, ddl, existing, follow,
+    generated, keys, references, unique::Apart,
 };
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{Ident, Qualified};
 use crate::model::{
-    Affinity, Column, ColumnEvidence, EnumType, PgType, Remedy, SourceColumn, SourceSchema,
-    SourceTable, TableEvidence, TableSchema, TargetTable,
+    Affinity, Column, ColumnEvidence, EnumType, Motion, PgType, Remedy, SourceColumn, SourceSchema,
+    SourceTable, Stretch, TableEvidence, TableSchema, TargetTable,
 };
 
 /// What a plan is made from.
@@ -32,6 +32,8 @@ pub struct Facts<'a> {
     pub target: &'a [TargetTable],
     /// Columns in whose type keys would be one that the source tells apart.
     pub apart: &'a Apart,
+    /// Whether the source is written to meanwhile.
+    pub motion: Motion,
 }
 
 /// Decides everything.
@@ -173,9 +175,12 @@ fn plan_table(
     let columns = names.columns(source);
     let mut schema = table_schema(facts, source, evidence, &choices, (&target, columns));
     name_enums(&mut schema, &choices, names);
+    let capture =
+        follow::capture(facts, source, &mut schema, true).map_err(|error| vec![at(error)])?;
     let identity = identity(source, evidence, &schema, names);
     let mut notes = limits::row_width(&schema, evidence).map_err(|error| vec![at(error)])?;
     notes.extend(identity.as_ref().and_then(used_up));
+    notes.extend(follow::note(source, &schema));
     let as_values = facts.pipeline.generated_as_values(&source.name);
     let computed = generated::expressions(source, &schema, evidence, as_values, left_behind);
     for (column, expression) in schema.columns.iter_mut().zip(&computed) {
@@ -188,16 +193,25 @@ fn plan_table(
     hints(facts, source, evidence, &choices, &mut columns);
     Ok(PlannedTable {
         schema,
-        stretches: evidence.known_stretches(),
+        stretches: stretches(facts, evidence),
         sample: evidence.sample,
         unreadable: evidence.unreadable.clone(),
         create,
         existing: None,
         steps,
         identity,
+        capture,
         columns,
         notes,
     })
+}
+
+/// What a source at rest is compared with where it was touched; of one that is written to, nothing.
+pub(super) fn stretches(facts: &Facts<'_>, evidence: &TableEvidence) -> Vec<Stretch> {
+    match facts.motion {
+        Motion::AtRest => evidence.known_stretches(),
+        Motion::Moving => Vec::new(),
+    }
 }
 
 pub(super) fn reports(
@@ -281,8 +295,9 @@ pub(super) fn table_schema(
                     && choice.misfits == Remedy::Null)
                 && (column.not_null
                     || source.rowid_alias == Some(position)
-                    // NULLs that a sample missed must not stand in the way of the key.
-                    || (evidence.sample.is_some() && source.primary_key.contains(&position))),
+                    // NULLs that a sample missed, or that come, must not stand in the way of the key.
+                    || ((evidence.sample.is_some() || facts.motion == Motion::Moving)
+                        && source.primary_key.contains(&position))),
         })
         .collect();
     let key = if source.primary_key.iter().any(|&position| nulls(position) > 0) {
@@ -298,6 +313,7 @@ pub(super) fn table_schema(
         partition: chunks::partition(source, &columns, evidence.rows),
         columns,
         key,
+        named_by_key: false,
         chunks: match evidence.unreadable.as_slice() {
             [] => chunks::of(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
             // What was read beside damage is read again just so, or it may not be read at all.
@@ -320,7 +336,9 @@ mod tests {
     use super::{Facts, build};
     use crate::config::Pipeline;
     use crate::error::Class;
-    use crate::model::{ColumnEvidence, SourceColumn, SourceSchema, SourceTable, TableEvidence};
+    use crate::model::{
+        ColumnEvidence, Motion, SourceColumn, SourceSchema, SourceTable, TableEvidence,
+    };
     use std::path::Path;
 
     /// A table of two BLOBs, whose largest row has so many bytes.
@@ -360,6 +378,7 @@ mod tests {
         let pipeline = Pipeline::of(Path::new("a.db"), "local");
         let facts = Facts {
             apart: &super::Apart::new(),
+            motion: Motion::AtRest,
             schema: &schema,
             schema_hash: "",
             evidence: &[evidence],

@@ -16,7 +16,7 @@ pub(super) fn create_table(
     left_behind: &mut Vec<LeftBehind>,
 ) -> String {
     let mut sql = format!("CREATE TABLE {target} (");
-    for (position, (column, declared)) in schema.columns.iter().zip(&source.columns).enumerate() {
+    for (position, column) in schema.columns.iter().enumerate() {
         sql.push_str(if position == 0 { "\n    " } else { ",\n    " });
         // Writing to a String cannot fail.
         let _infallible = write!(sql, "{} {}", quoted(&column.target), column.sql_type());
@@ -37,7 +37,8 @@ pub(super) fn create_table(
             let _infallible = write!(sql, " GENERATED ALWAYS AS ({expression}) STORED");
             continue;
         }
-        if let Some(default) = &declared.default {
+        let declared = source.columns.get(position);
+        if let Some(default) = declared.and_then(|declared| declared.default.as_ref()) {
             match translate_default(default, column.pg) {
                 Ok(Some(translated)) => {
                     sql.push_str(" DEFAULT ");

@@ -1,11 +1,11 @@
 //! A table that exists: nothing is made, its columns and types stay.
 
-use super::build::{Facts, reports, table_schema};
+use super::build::{Facts, reports, stretches, table_schema};
 use super::fit::Fit;
 use super::identity::given_out;
 use super::limits::row_width;
 use super::types::Choice;
-use super::{Existing, PlannedTable, Sequence, generated};
+use super::{Existing, PlannedTable, Sequence, follow, generated};
 use crate::error::{Error, Result};
 use crate::model::identifier::Qualified;
 use crate::model::{PgType, SourceTable, TableEvidence};
@@ -28,6 +28,7 @@ pub(super) fn plan(
         column.computed = there.generated;
         column.enum_type.clone_from(&there.enum_type);
     }
+    let capture = follow::capture(facts, source, &mut schema, false)?;
     let notes = row_width(&schema, evidence)?;
     let sequences = fit.columns.iter().enumerate().filter_map(|(position, there)| {
         Some(Sequence {
@@ -44,13 +45,14 @@ pub(super) fn plan(
     };
     let planned = PlannedTable {
         schema,
-        stretches: evidence.known_stretches(),
+        stretches: stretches(facts, evidence),
         sample: evidence.sample,
         unreadable: evidence.unreadable.clone(),
         create: String::new(),
         existing: Some(existing),
         steps: Vec::new(),
         identity: None,
+        capture,
         columns: reports(source, evidence, choices),
         notes,
     };

@@ -1,17 +1,18 @@
 //! Columns that count up, and where their sequences go on.
 
 use super::Identity;
+use super::follow::carried_rowid;
 use super::names::Names;
 use crate::model::{PgType, SourceTable, TableEvidence, TableSchema};
 
-/// The column that is another name for the rowid.
+/// The column that is another name for the rowid, or was made for it.
 pub(super) fn identity(
     source: &SourceTable,
     evidence: &TableEvidence,
     schema: &TableSchema,
     names: &mut Names,
 ) -> Option<Identity> {
-    let alias = source.rowid_alias?;
+    let alias = source.rowid_alias.or_else(|| carried_rowid(source, schema))?;
     let column = schema.columns.get(alias)?;
     (column.pg == PgType::Int8).then(|| Identity {
         column: column.target.clone(),

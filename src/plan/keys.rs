@@ -4,7 +4,7 @@ use super::expression::{self, ColumnRef, ExprType};
 use super::limits::{self, Content, INDEX_COLUMNS_MAX, KeyPart, Wanted};
 use super::names::Names;
 use super::unique::{Folding, UniqueKey};
-use super::{LeftBehind, Step, StepKind, offenders};
+use super::{LeftBehind, Step, StepKind, follow, offenders};
 use crate::model::identifier::{Ident, Qualified, quoted};
 use crate::model::{
     BoolForm, CellShape, Column, ColumnEvidence, DateForm, DateOrder, IndexOrigin, IsoForm, Mark,
@@ -27,6 +27,10 @@ pub(super) fn steps(
         left_behind.push(LeftBehind { kind: kind.into(), name, reason, sql: sql.into() });
     };
     match table.primary_key(names) {
+        Ok(step) => steps.extend(step),
+        Err(reason) => left("primary key", format!("of table {}", source.name), reason, ""),
+    }
+    match table.carried_key(names) {
         Ok(step) => steps.extend(step),
         Err(reason) => left("primary key", format!("of table {}", source.name), reason, ""),
     }
@@ -100,7 +104,7 @@ impl TableKeys<'_> {
         if key.is_empty() {
             return Ok(None);
         }
-        let nullable = self.schema.key.is_empty();
+        let nullable = self.schema.key.is_empty() || self.carried_rowid().is_some();
         let (kind, words, suffix) = if nullable {
             (StepKind::Unique, "UNIQUE", "key")
         } else {
@@ -118,6 +122,17 @@ impl TableKeys<'_> {
             step.instead.insert(0, format!("ALTER TABLE {} {not_null}", self.target));
         }
         Ok(Some(step))
+    }
+
+    fn carried_rowid(&self) -> Option<usize> {
+        follow::carried_rowid(self.source, self.schema)
+    }
+
+    /// The key of a column that was made for the rowid.
+    fn carried_key(&self, names: &mut Names) -> Result<Option<Step>, String> {
+        let Some(position) = self.carried_rowid() else { return Ok(None) };
+        let name = names.make(&self.schema.target, Some("liteferry"), "pkey");
+        self.constraint(StepKind::PrimaryKey, "PRIMARY KEY", &[position], name).map(Some)
     }
 
     /// The columns of the primary key, by position.

@@ -14,6 +14,7 @@ mod existing;
 pub mod expression;
 pub mod file;
 pub mod fit;
+mod follow;
 pub mod generated;
 mod identity;
 mod keys;
@@ -32,7 +33,7 @@ pub use limits::check_columns;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    EnumType, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
+    Capture, EnumType, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
 };
 use serde::{Deserialize, Serialize};
 use types::Hint;
@@ -114,6 +115,9 @@ pub struct PlannedTable {
     pub steps: Vec<Step>,
     /// The identity column.
     pub identity: Option<Identity>,
+    /// How it is followed, where the source is written to meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
     /// What the user should know of the table.
@@ -315,6 +319,11 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         let tables = self.tables.iter().flat_map(|table| &table.steps);
         tables.chain(&self.foreign_keys).chain(&self.triggers)
+    }
+
+    /// Whether the source is written to meanwhile, and followed.
+    pub fn is_followed(&self) -> bool {
+        self.tables.iter().any(|table| table.capture.is_some())
     }
 
     /// The tables that do not exist.

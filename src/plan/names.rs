@@ -252,6 +252,7 @@ mod tests {
             rowid_name: None,
             columns: vec![column("a"), column(&"b".repeat(63))],
             key: Vec::new(),
+            named_by_key: false,
             partition: Partition::Buckets { count: 1 },
             chunks: Vec::new(),
             rows: 0,

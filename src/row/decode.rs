@@ -275,6 +275,7 @@ mod tests {
                 column("n", CellShape::Decimal, PgType::Numeric(None)),
             ],
             key: vec![0],
+            named_by_key: false,
             partition: Partition::Buckets { count: 1 },
             chunks: Vec::new(),
             rows: 0,

@@ -2,4 +2,6 @@
 
 mod report;
 
-pub use report::{Differences, Losses, Misfits, Report, ShownDifference, TableReport, Unread};
+pub use report::{
+    Differences, Heads, Losses, Misfits, Report, ShownDifference, TableReport, Unread,
+};

@@ -27,6 +27,17 @@ pub struct Report {
     pub misfits: Vec<Misfits>,
     /// What of the source cannot be read, and what its check found where that was accepted; none of it is compared.
     pub losses: Losses,
+    /// How far a followed source is applied.
+    pub position: Option<Heads>,
+}
+
+/// How far a followed source is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Heads {
+    /// The highest touch that the source has.
+    pub source: i64,
+    /// The highest one that is applied.
+    pub applied: i64,
 }
 
 /// Values of one column that do not fit, for one reason.
@@ -218,7 +229,10 @@ impl Report {
             "phase": self.phase,
             "ok": self.ok(),
             "tables": self.tables,
-            "position": { "source": null, "applied": null },
+            "position": {
+                "source": self.position.map(|heads| heads.source),
+                "applied": self.position.map(|heads| heads.applied),
+            },
             "seconds": seconds(self.duration()),
             "phases": phases,
             "rows_per_second": self.rows_per_second(),

@@ -128,7 +128,6 @@ fn what_cannot_be_understood_ends_with_2() {
     let (source, url) = (env.source(), env.url());
     let source = source.to_str().unwrap();
     for arguments in [
-        vec!["run", "--source", source, "--target", &url],
         vec!["run", "--no-capture", "--source", source],
         vec!["run", "--no-capture", "--target", &url],
         vec!["run", "--no-capture"],

@@ -4,8 +4,6 @@
 //! one file a topic.
 
 #[cfg(test)]
-mod apply;
-#[cfg(test)]
 mod badfiles;
 #[cfg(test)]
 mod cli;
@@ -33,6 +31,9 @@ mod house;
 mod init;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod live;
 #[cfg(test)]
 mod names;
 #[cfg(test)]

@@ -220,10 +220,10 @@ fn no_default() -> Error {
     Error::internal("a default that its column cannot hold")
 }
 
-/// The rowid where there is one, else the cells of the key, else all cells.
+/// The rowid where there is one that lasts, else the cells of the key, else all cells.
 pub(super) fn row_name(table: &TableSchema, row: &Seen<'_>) -> Result<RowName> {
     let count = table.columns.len();
-    if table.rowid_name.is_some() {
+    if table.rowid_name.is_some() && !table.named_by_key {
         return row.rowid(count).map(RowName::Rowid).refused(|| "rowid".into());
     }
     let all: Vec<_> = (0..count).collect();

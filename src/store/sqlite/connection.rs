@@ -156,8 +156,8 @@ impl Source {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let opened = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
-            guard_writer(&connection)?;
+        let opened = Connection::open_with_flags(&self.path, flags).and_then(|mut connection| {
+            guard_writer(&mut connection)?;
             first_read(&connection)?;
             Ok(connection)
         });

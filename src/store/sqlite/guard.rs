@@ -12,8 +12,20 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
 use std::time::Duration;
 
-/// How long a read waits for a writer that holds the file exclusively.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a lock is tried for again, and how long after the last time: first at once, for most are held for less than
+/// a millisecond. SQLite's locks are not fair, and whoever waits longer each time, as SQLite itself does, gets none while
+/// an application writes without a pause.
+const LOCK_TRIES: i32 = 10_000;
+const LOCK_TRIES_AT_ONCE: i32 = 500;
+const LOCK_PAUSE_AT_ONCE: Duration = Duration::from_micros(100);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// Waits for a lock that another program has, for some ten seconds.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when another program's lock is free")]
+pub(super) fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(if tries < LOCK_TRIES_AT_ONCE { LOCK_PAUSE_AT_ONCE } else { LOCK_PAUSE });
+    tries < LOCK_TRIES
+}
 
 /// Instructions of SQLite's machine, or pages of a check, between two looks at the stop: about a millisecond.
 const STOP_EVERY: i32 = 4096;
@@ -51,7 +63,7 @@ pub(super) enum Damage {
 /// Settings are stated one by one: the bundled SQLite has defaults of its own, such as foreign keys on.
 pub(super) fn guard(connection: &mut Connection, damage: Damage, stop: &Stop) -> Result<()> {
     let broken = damage == Damage::Overcome;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(wait_for_lock))?;
     for (limit, most) in LIMITS {
         connection.set_limit(limit, most)?;
     }
@@ -82,13 +94,10 @@ pub(super) fn guard(connection: &mut Connection, damage: Damage, stop: &Stop) ->
     connection.authorizer(Some(|context: AuthContext<'_>| judge(&context)))
 }
 
-/// How long a write of ours waits for another one; each of its own takes milliseconds.
-const WRITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Settings of a connection that writes what following a source needs: what it commits is on the disk, it leaves
 /// checkpoints to the application, and neither triggers nor foreign keys add to what it does.
-pub(super) fn guard_writer(connection: &Connection) -> Result<()> {
-    connection.busy_timeout(WRITE_BUSY_TIMEOUT)?;
+pub(super) fn guard_writer(connection: &mut Connection) -> Result<()> {
+    connection.busy_handler(Some(wait_for_lock))?;
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),

@@ -22,6 +22,8 @@ pub mod slices;
 mod stamp;
 pub mod state;
 mod statement;
+pub mod tail;
+pub mod wake;
 mod wide;
 mod witnessed;
 #[cfg(test)]

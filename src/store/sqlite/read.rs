@@ -4,7 +4,7 @@
 //! sees what there is when it reads, or the one state that it holds.
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
-use super::connection::Refused;
+use super::connection::{Refused, refused};
 use super::wide::Rows;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
@@ -76,6 +76,18 @@ impl Reader {
     /// The connection, for the census and for reading the schema.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Whether readers and writers do not keep each other out.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn has_write_ahead_log(&self) -> Result<bool> {
+        let sql = "PRAGMA main.journal_mode";
+        let mode: String =
+            self.connection.query_row(sql, [], |row| row.get(0)).refused(|| "source".into())?;
+        Ok(mode == "wal")
     }
 
     /// Reads the rows of a range in the order of their rowids, batch by batch, in one read transaction.
@@ -176,7 +188,7 @@ impl Reader {
 
 /// What is read of the rows of a range, where that is not all columns of all rows.
 #[derive(Default)]
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     /// What stands in the place of the last columns.
     expressions: &'a [String],
     /// Which rows.
@@ -208,8 +220,18 @@ fn read_range(
     let sql = select(table, range, wanted.expressions, encoding);
     let shape = (encoding, table.columns.len(), table.rowid_name.as_deref());
     let mut rows = Rows::query(connection, &sql, range, shape).refused(|| range.to_string())?;
+    batches(&mut rows, table, &mut wanted, emit).at(|| range.to_string())
+}
+
+/// Gathers rows of a table's columns into batches, until they or the caller's interest end.
+pub(super) fn batches(
+    rows: &mut Rows<'_>,
+    table: &TableSchema,
+    wanted: &mut Wanted<'_>,
+    emit: &mut dyn FnMut(ReadBatch) -> bool,
+) -> Result<()> {
     let mut batch = BatchBuilder::new(table)?;
-    while let Some(row) = rows.next().refused(|| range.to_string())? {
+    while let Some(row) = rows.next().map_err(refused)? {
         let mut is_last = false;
         if let Some(names) = &mut wanted.names {
             if row_name(table, &row)?.to_bytes() != names.next {

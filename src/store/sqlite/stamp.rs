@@ -53,6 +53,11 @@ impl FileStamp {
         self.bytes
     }
 
+    /// The size of its write-ahead log.
+    pub fn log_bytes(&self) -> u64 {
+        self.wal_bytes
+    }
+
     /// Whether both stamps are of the same file, whatever was written to it.
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)

@@ -166,6 +166,7 @@ fn table() -> TableSchema {
         rowid_name: None,
         columns: columns.map(column).into(),
         key: vec![0],
+        named_by_key: false,
         partition: Partition::Buckets { count: 1 },
         chunks: vec![RowRange::All],
         rows: 0,

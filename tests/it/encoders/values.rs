@@ -389,6 +389,7 @@ pub(super) fn table() -> TableSchema {
         columns: TYPES.iter().map(column).collect(),
         // One column of each kind of key that is cut into frames.
         key: vec![0, 7, 8],
+        named_by_key: false,
         partition: Partition::Buckets { count: 1 },
         chunks: vec![RowRange::All],
         rows: 0,

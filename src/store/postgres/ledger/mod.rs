@@ -12,6 +12,7 @@ mod lease;
 mod position;
 mod rejects;
 mod runs;
+mod touched;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
@@ -21,6 +22,7 @@ pub use position::{
 };
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use runs::{Run, begin_run, end_run, runs};
+pub use touched::{forget_rows, keeps_rows};
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};
@@ -277,6 +279,16 @@ pub fn note_of(session: &Session, migration: i32, step: &str) -> Result<Option<S
     let sql = "SELECT note FROM liteferry.step WHERE migration = $1 AND name = $2";
     let rows = session.query("read the ledger", sql, &[&migration, &step])?;
     rows.first().map_or(Ok(None), |row| column(Some(row), 0))
+}
+
+/// A name that nothing else has.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn random_name(session: &Session) -> Result<String> {
+    let sql = "SELECT replace(gen_random_uuid()::text, '-', '')";
+    column(session.query("make a name", sql, &[])?.first(), 0)
 }
 
 /// Notes a step as done in the caller's transaction; false if it was done before.

@@ -1,0 +1,56 @@
+//! How far a followed migration is behind.
+
+use super::{bytes, name};
+use crate::error::legible;
+use crate::journey::history::Standing;
+use crate::journey::lag::Lag;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How far a followed migration is behind, in words.
+pub(super) fn in_words(standing: &Standing) -> Option<String> {
+    let lag = match standing.lag.as_ref()? {
+        Ok(lag) => lag,
+        Err(why) => {
+            return Some(format!(
+                "{}: how far it is behind cannot be told: {}",
+                name(&standing.name),
+                legible(why)
+            ));
+        }
+    };
+    let state =
+        if lag.consistent { "one state of the source" } else { "no single state of the source" };
+    let behind = lag.behind.map_or_else(
+        || "an unknown time".into(),
+        |behind| format!("{:.1} s", behind.as_secs_f64()),
+    );
+    let ahead = match lag.until_caught_up() {
+        Some(Duration::ZERO) => "caught up".into(),
+        Some(left) => format!("caught up in about {:.0} s", left.as_secs_f64()),
+        None if lag.applied_per_second > 0.0 => "it comes no closer".into(),
+        None => "nobody follows it now".into(),
+    };
+    Some(format!(
+        "{}: {} touches and {behind} behind (applied {}, written {}); {:.0}/s written, {:.0}/s applied: {ahead}; the target is \
+         {state}; write-ahead log {}",
+        name(&standing.name),
+        lag.backlog(),
+        lag.applied,
+        lag.head,
+        lag.written_per_second,
+        lag.applied_per_second,
+        bytes(lag.log_bytes)
+    ))
+}
+
+/// The same for programs.
+pub(super) fn as_json(lag: &Lag) -> Value {
+    json!({
+        "applied": lag.applied, "source": lag.head, "touches": lag.backlog(), "consistent": lag.consistent,
+        "seconds": lag.behind.map(|behind| behind.as_secs_f64()), "written_per_second": lag.written_per_second,
+        "applied_per_second": lag.applied_per_second,
+        "seconds_until_caught_up": lag.until_caught_up().map(|left| left.as_secs_f64()),
+        "write_ahead_log_bytes": lag.log_bytes,
+    })
+}

@@ -1,0 +1,167 @@
+//! A source that the application goes on writing to: captured, copied, caught up with, followed.
+
+mod capture;
+mod guard;
+mod pass;
+mod prove;
+pub(super) mod states;
+
+pub(super) use capture::IDENTITY;
+
+use super::Setting;
+use super::inspect::Inspected;
+use super::snapshot::{self, Readers};
+use crate::error::{Error, Result};
+use crate::model::{Partition, TableSchema};
+use crate::plan::Plan;
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
+use crate::store::postgres::link::Link;
+use crate::store::sqlite::tail::{self, Followed};
+use pass::{Drained, Keys};
+use states::{Bounds, States};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a state of the source is held, and how much its write-ahead log may grow meanwhile.
+const BOUNDS: Bounds = Bounds { age: Duration::from_secs(30), log_bytes: 256 * 1024 * 1024 };
+
+/// A migration of a source that moves.
+#[derive(Debug)]
+pub(super) struct Live<'a> {
+    inspected: &'a Inspected,
+    plan: &'a Plan,
+    /// By the tables' numbers.
+    shapes: Vec<Shapes>,
+    lease: Lease,
+    setting: Setting<'a>,
+}
+
+/// A table as its deltas travel.
+#[derive(Debug)]
+struct Shapes {
+    /// The keys that were touched.
+    keys: TableSchema,
+    /// Their rows, summed as one group.
+    rows: TableSchema,
+    /// What of them is sent, where the target computes columns.
+    loaded: Option<(Vec<usize>, TableSchema)>,
+}
+
+impl Shapes {
+    fn of(table: &TableSchema) -> Self {
+        let partition = Partition::Buckets { count: 1 };
+        let rows = TableSchema { partition, chunks: Vec::new(), ..table.clone() };
+        Self { keys: table.keys(), loaded: rows.loaded(), rows }
+    }
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(
+        inspected: &'a Inspected,
+        plan: &'a Plan,
+        lease: Lease,
+        setting: Setting<'a>,
+    ) -> Self {
+        let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
+        Self { inspected, plan, shapes, lease, setting }
+    }
+
+    /// Copies what is not copied yet; what changes meanwhile is in the changelog.
+    pub(super) fn snapshot(&self, link: &mut Link<'_>) -> Result<u64> {
+        let loaded = self.loaded(link)?;
+        let states = States::new(self.inspected, self.setting.workers, BOUNDS)?;
+        let before = rows(&loaded);
+        snapshot::copy(
+            self.plan,
+            self.lease,
+            &loaded,
+            Readers::Turns(&states),
+            link,
+            self.setting,
+        )?;
+        let loaded = self.loaded(link)?;
+        self.begin_position(&loaded, link)?;
+        if is_of_several_states(&loaded) {
+            self.join_states(link)?;
+        }
+        Ok(rows(&loaded).saturating_sub(before))
+    }
+
+    /// Notes where the tail begins: at the oldest state that rows are from.
+    fn begin_position(&self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<()> {
+        let low_marks = loaded.iter().filter_map(|chunk| chunk.low_mark);
+        let readers = self.inspected.moving_readers(1)?;
+        let reader = readers.first().ok_or_else(|| Error::internal("a tail without a reader"))?;
+        let nonce = tail::nonce(reader)?;
+        let seq = low_marks.min().ok_or_else(|| Error::internal("a snapshot of no state"))?;
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, self.lease)?;
+                ledger::begin_position(session, self.lease, seq, &nonce).map(drop)
+            })
+        })
+    }
+
+    /// Where chunks of one table are from several states, a row may be in two of them: so what changed in between is
+    /// applied before there are keys that would be violated.
+    fn join_states(&self, link: &mut Link<'_>) -> Result<()> {
+        let position = link.with(|session| ledger::position(session, self.lease.migration))?;
+        if position.is_some_and(|position| position.consistent) {
+            return Ok(());
+        }
+        self.catch_up_by(Keys::Missing, link).map(drop)
+    }
+
+    /// Brings the target to the state that the source has now.
+    pub(super) fn catch_up(&self, link: &mut Link<'_>) -> Result<Drained> {
+        self.catch_up_by(Keys::Made, link)
+    }
+
+    fn catch_up_by(&self, keys: Keys, link: &mut Link<'_>) -> Result<Drained> {
+        let mut readers = self.inspected.moving_readers(1)?;
+        let reader =
+            readers.first_mut().ok_or_else(|| Error::internal("a tail without a reader"))?;
+        reader.hold()?;
+        let drained = self.drain(reader, keys, link)?;
+        reader.let_go()?;
+        Ok(drained)
+    }
+
+    fn loaded(&self, link: &mut Link<'_>) -> Result<Vec<LoadedChunk>> {
+        link.with(|session| ledger::loaded_chunks(session, self.lease.migration))
+    }
+
+    fn shapes(&self, number: i64) -> Result<&Shapes> {
+        let place = usize::try_from(number).ok();
+        place
+            .and_then(|place| self.shapes.get(place))
+            .ok_or_else(|| Error::internal("a table without a shape"))
+    }
+
+    /// A table by its number in the changelog.
+    fn followed(&self, number: i64) -> Result<Followed<'_>> {
+        let place = usize::try_from(number).ok();
+        let planned = place.and_then(|place| self.plan.tables.get(place));
+        let followed = planned.and_then(|planned| {
+            let mut sources = self.inspected.schema.tables.iter();
+            let source = sources.find(|source| source.name == planned.schema.source)?;
+            let capture = planned.capture.as_ref()?;
+            Some(Followed { source, schema: &planned.schema, capture })
+        });
+        followed.ok_or_else(|| {
+            Error::internal(format!("the changelog names a table {number} that is not in the plan"))
+        })
+    }
+}
+
+/// Whether the chunks of some table are from several states of the source.
+fn is_of_several_states(loaded: &[LoadedChunk]) -> bool {
+    let mut marks: BTreeMap<&str, Option<i64>> = BTreeMap::new();
+    loaded
+        .iter()
+        .any(|chunk| *marks.entry(&chunk.table).or_insert(chunk.low_mark) != chunk.low_mark)
+}
+
+fn rows(loaded: &[LoadedChunk]) -> u64 {
+    loaded.iter().map(|chunk| chunk.sum.rows).sum()
+}

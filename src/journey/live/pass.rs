@@ -1,0 +1,203 @@
+//! A pass: what the changelog says since the position, applied to the target and read back, in one transaction.
+
+use super::{Live, Shapes};
+use crate::error::{Class, Error, Place, Result};
+use crate::journey::snapshot::{Aside, Loading, Sender};
+use crate::model::{DigestSum, Touches};
+use crate::pipeline::failpoint::{Step, reach};
+use crate::proof::Summing;
+use crate::store::postgres::apply;
+use crate::store::postgres::ledger::{self, Advance, Position};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
+use crate::store::postgres::stage::Staging;
+use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::tail::{self, Followed};
+use std::time::SystemTime;
+
+/// Touches in one transaction. A longer backlog is cut, and what the target has between two cuts is no state of the source.
+const TOUCHES_MAX: i64 = 1_000_000;
+
+/// Names of rows in one statement.
+const NAMES_AT_ONCE: usize = 4096;
+
+/// What is kept of single rows belongs to a chunk; which one does not matter any more once they are touched.
+const NO_CHUNK: usize = 0;
+
+/// Whether the target's tables have their keys and indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journey) enum Keys {
+    /// Not yet: rows of several states of the source may have one key.
+    Missing,
+    /// They are there.
+    Made,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::journey) struct Passed {
+    /// Touches that it put behind the position.
+    pub(in crate::journey) touches: u64,
+    /// Whether the target is what the reader's state is.
+    pub(in crate::journey) drained: bool,
+}
+
+impl Live<'_> {
+    /// Brings the target to the state that the reader holds.
+    pub(in crate::journey) fn drain(
+        &self,
+        reader: &Reader,
+        keys: Keys,
+        link: &mut Link<'_>,
+    ) -> Result<Drained> {
+        let (head, state_at) = (tail::head(reader)?, SystemTime::now());
+        let mut touches = 0;
+        loop {
+            self.setting.stop.check()?;
+            let passed =
+                link.with(|session| Pass { live: self, reader, session, keys }.go(head, state_at))?;
+            touches += passed.touches;
+            if passed.drained {
+                return Ok(Drained { head, touches });
+            }
+        }
+    }
+}
+
+/// The target is what a state of the source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journey) struct Drained {
+    /// The highest touch of that state.
+    pub(in crate::journey) head: i64,
+    /// Touches that it took.
+    pub(in crate::journey) touches: u64,
+}
+
+/// One transaction of deltas.
+struct Pass<'p> {
+    live: &'p Live<'p>,
+    reader: &'p Reader,
+    session: &'p Session,
+    keys: Keys,
+}
+
+impl Pass<'_> {
+    fn go(&self, head: i64, state_at: SystemTime) -> Result<Passed> {
+        let lease = self.live.lease;
+        let begins = ledger::position(self.session, lease.migration)?
+            .ok_or_else(|| Error::internal("deltas without a position"))?;
+        if head < begins.seq {
+            return Err(fell_back(head, &begins));
+        }
+        let last = head.min(begins.seq.saturating_add(TOUCHES_MAX));
+        let touches = Touches { after: begins.seq, last };
+        let drained = last == head;
+        if touches.count() == 0 && begins.consistent {
+            return Ok(Passed { touches: 0, drained });
+        }
+        // Temp tables are made outside of the transaction, so that they are there for the next one too.
+        let mut tables = Vec::new();
+        for number in tail::touched(self.reader, touches)? {
+            let table = self.live.followed(number)?;
+            tables.push((
+                table,
+                self.live.shapes(number)?,
+                Staging::of(self.session, table.schema)?,
+            ));
+        }
+        let passed = self.session.transaction(|session| {
+            ledger::guard(session, lease)?;
+            // Whoever lost the answer to a COMMIT waits here, and finds the position where that left it.
+            if ledger::lock_position(session, lease)?.passes != begins.passes {
+                return Ok(Passed::default());
+            }
+            for (table, shapes, staging) in &mut tables {
+                self.apply(*table, shapes, staging, touches)
+                    .at(|| format!("table {}", table.schema.source))?;
+            }
+            reach(Step::DeltaApplied);
+            let to = Advance { seq: last, consistent: drained, state_at, touches: touches.count() };
+            ledger::advance_position(session, lease, &to)?;
+            reach(Step::PositionNoted);
+            Ok(Passed { touches: touches.count(), drained })
+        })?;
+        reach(Step::PassCommitted);
+        Ok(passed)
+    }
+}
+
+fn fell_back(head: i64, position: &Position) -> Error {
+    let what = format!(
+        "the changelog ends at {head}, and the target has what it said up to {}: the source is an older copy of itself",
+        position.seq
+    );
+    Error::new(Class::SourceChanged, what)
+        .todo("put the newer file back; or drop what was created with the SQL that `liteferry plan` prints, and begin again")
+}
+
+impl Pass<'_> {
+    /// Forgets what is kept of single rows that were touched: what they are now says it anew.
+    fn forget(&self, table: Followed<'_>, touches: Touches) -> Result<()> {
+        let (session, lease, name) = (self.session, self.live.lease, &table.schema.target);
+        if !ledger::keeps_rows(session, lease, name)? {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        tail::names(self.reader, table, touches, |row| {
+            names.push(row);
+            if names.len() < NAMES_AT_ONCE {
+                return Ok(());
+            }
+            ledger::forget_rows(session, lease, name, &std::mem::take(&mut names))
+        })?;
+        ledger::forget_rows(session, lease, name, &names)
+    }
+
+    /// Brings one table to what the source has, and makes sure of it.
+    fn apply(
+        &self,
+        table: Followed<'_>,
+        shapes: &Shapes,
+        staging: &mut Staging<'_>,
+        touches: Touches,
+    ) -> Result<()> {
+        let (session, lease) = (self.session, self.live.lease);
+        self.forget(table, touches)?;
+        staging.keys(|copy| {
+            let mut sender = Sender::new(&shapes.keys, None)?;
+            let mut loading = Loading { sums: Summing::new(&shapes.keys), copy };
+            tail::touched_keys(self.reader, table, &shapes.keys, touches, |batch| {
+                sender.send(&batch, &mut loading)
+            })?;
+            sender.finish(&mut loading)
+        })?;
+        let mut aside = Aside::default();
+        let mut sent = DigestSum::default();
+        staging.rows(|copy| {
+            let mut sender = Sender::new(&shapes.rows, shapes.loaded.as_ref())?;
+            let mut loading = Loading { sums: Summing::new(&shapes.rows), copy };
+            tail::touched_rows(self.reader, table, touches, |batch| {
+                self.live.setting.stop.check()?;
+                sender.send(&batch, &mut loading)?;
+                aside.add(&batch)
+            })?;
+            sender.finish(&mut loading)?;
+            sent = loading.sums.finish()?.total();
+            Ok(())
+        })?;
+        apply::merge(staging, self.keys == Keys::Made)?;
+        let mut back = Summing::new(&shapes.rows);
+        apply::read_back(staging, &mut back)?;
+        if back.finish()?.total() != sent {
+            return Err(not_as_sent(sent.rows));
+        }
+        ledger::note_misfits(session, lease, table.schema, NO_CHUNK, aside.misfits)?;
+        ledger::note_exceptions(session, lease, table.schema, NO_CHUNK, aside.exceptions)
+    }
+}
+
+fn not_as_sent(rows: u64) -> Error {
+    let what = format!("of {rows} rows that were applied, the target gives back others");
+    Error::new(Class::NotEqual, what)
+        .todo("look for a trigger, a rule or a column of the target's table that changes what is written to it")
+}

@@ -1,0 +1,145 @@
+//! The states of a moving source that a snapshot reads from.
+//!
+//! Readers share one state for as long as its age and the source's write-ahead log allow. Past that all of them let go,
+//! so that the application can empty its log, and a new state is taken. With a rollback journal a reader keeps the
+//! application from committing: there each chunk has a state of its own.
+
+use crate::error::{Error, Result};
+use crate::journey::inspect::Inspected;
+use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::state::Door;
+use crate::store::sqlite::tail;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a state is held, and how much the write-ahead log may grow meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journey) struct Bounds {
+    pub(in crate::journey) age: Duration,
+    pub(in crate::journey) log_bytes: u64,
+}
+
+/// How long nobody reads between two states.
+const GAP: Duration = Duration::from_millis(100);
+
+/// Lets the application's next commit find no reader, so that it can begin its log anew.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no commit may come, and nothing tells of one that has"
+)]
+fn pause(gap: Duration) {
+    std::thread::sleep(gap);
+}
+
+/// Readers that take turns, and the state that they hold.
+#[derive(Debug)]
+pub(in crate::journey) struct States<'a> {
+    inspected: &'a Inspected,
+    door: Mutex<Door>,
+    /// Whether readers keep the application from committing.
+    keeps_out: bool,
+    bounds: Bounds,
+    turns: Mutex<Turns>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct Turns {
+    idle: Vec<Reader>,
+    /// Readers that somebody has.
+    out: usize,
+    held: Option<Held>,
+}
+
+/// The state that all readers hold.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// The highest touch that it has.
+    low_mark: i64,
+    since: Instant,
+    log_bytes: u64,
+}
+
+impl<'a> States<'a> {
+    /// So many readers of a moving source.
+    pub(in crate::journey) fn new(
+        inspected: &'a Inspected,
+        readers: usize,
+        bounds: Bounds,
+    ) -> Result<Self> {
+        let idle = inspected.moving_readers(readers)?;
+        let first = idle.first().ok_or_else(|| Error::internal("states without readers"))?;
+        Ok(Self {
+            inspected,
+            door: Mutex::new(Door::new(&inspected.source)?),
+            keeps_out: !first.has_write_ahead_log()?,
+            bounds,
+            turns: Mutex::new(Turns { idle, out: 0, held: None }),
+            returned: Condvar::new(),
+        })
+    }
+
+    /// Does `work` with a reader that holds a state, and the highest touch of that state.
+    pub(in crate::journey) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Reader, i64) -> Result<T>,
+    ) -> Result<T> {
+        let (mut reader, low_mark) = self.take()?;
+        let done = work(&mut reader, low_mark);
+        let gone = if self.keeps_out { reader.let_go() } else { Ok(()) };
+        let mut turns = self.turns();
+        turns.idle.push(reader);
+        turns.out -= 1;
+        self.returned.notify_all();
+        drop(turns);
+        done.and_then(|done| gone.map(|()| done))
+    }
+
+    fn take(&self) -> Result<(Reader, i64)> {
+        let mut turns = self.turns();
+        loop {
+            let waits_for_all = !self.keeps_out && turns.held.is_none_or(|held| self.is_over(held));
+            if waits_for_all && turns.out == 0 {
+                self.renew(&mut turns)?;
+            } else if !waits_for_all && !turns.idle.is_empty() {
+                break;
+            } else {
+                turns = self.returned.wait(turns).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        let mut reader =
+            turns.idle.pop().ok_or_else(|| Error::internal("a turn without a reader"))?;
+        let low_mark = match turns.held.filter(|_| !self.keeps_out) {
+            Some(held) => held.low_mark,
+            None => reader.hold().and_then(|()| tail::head(&reader))?,
+        };
+        turns.out += 1;
+        Ok((reader, low_mark))
+    }
+
+    /// Lets all readers go to the state that there is now.
+    fn renew(&self, turns: &mut Turns) -> Result<()> {
+        let gap = turns.held.take().map_or(Duration::ZERO, |_| GAP);
+        turns.idle.iter_mut().try_for_each(Reader::let_go)?;
+        pause(gap);
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.let_in(&mut turns.idle)?;
+        let first = turns.idle.first().ok_or_else(|| Error::internal("states without readers"))?;
+        let (low_mark, log_bytes) = (tail::head(first)?, self.log_bytes()?);
+        turns.held = Some(Held { low_mark, since: Instant::now(), log_bytes });
+        Ok(())
+    }
+
+    fn is_over(&self, held: Held) -> bool {
+        let grown = self.log_bytes().map_or(0, |bytes| bytes.saturating_sub(held.log_bytes));
+        held.since.elapsed() > self.bounds.age || grown > self.bounds.log_bytes
+    }
+
+    fn log_bytes(&self) -> Result<u64> {
+        Ok(self.inspected.source.stamp()?.log_bytes())
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

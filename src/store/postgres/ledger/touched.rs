@@ -1,0 +1,34 @@
+//! What the ledger keeps of single rows, forgotten when they are touched.
+
+use super::super::session::Session;
+use super::{Lease, column};
+use crate::error::Result;
+
+/// Whether anything is kept of single rows of a table.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn keeps_rows(session: &Session, lease: Lease, table: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM liteferry.reject WHERE migration = $1 AND table_name = $2)
+               OR EXISTS (SELECT FROM liteferry.form_exception WHERE migration = $1 AND table_name = $2)";
+    column(session.query("read the ledger", sql, &[&lease.migration, &table])?.first(), 0)
+}
+
+/// Forgets what is kept of rows of these names, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_rows(session: &Session, lease: Lease, table: &str, names: &[Vec<u8>]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    for kept in ["reject", "form_exception"] {
+        let sql = format!(
+            "DELETE FROM liteferry.{kept} WHERE migration = $1 AND table_name = $2 AND row_key = ANY ($3)"
+        );
+        session.execute("forget what rows were", &sql, &[&lease.migration, &table, &names])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Sources that are written to while they are moved, and followed afterwards.
+
+mod story;
+mod workload;
+
+use crate::comparison::Comparison;
+use crate::environment::{Done, Environment};
+use liteferry::pipeline::failpoint::VARIABLE;
+use workload::{SCHEMA, Workload};
+
+impl Environment {
+    /// `run` of a source that is written to meanwhile, to where it can be followed.
+    #[track_caller]
+    fn run_live(&self, more: &[&str]) -> Done {
+        self.liteferry(&self.ends("run", &[&["--workers", "2"], more].concat()))
+    }
+
+    /// Follows until the target is what the source is.
+    #[track_caller]
+    fn catch_up(&self) -> Done {
+        self.liteferry(&self.ends("follow", &["--workers", "2", "--until-caught-up"]))
+    }
+
+    #[track_caller]
+    fn assert_followed(&self) {
+        Comparison::new().assert_equal(&self.source(), &self.connect());
+    }
+}
+
+#[test]
+fn what_changes_after_the_run_comes_over_when_it_is_followed() {
+    for mode in ["WAL", "DELETE"] {
+        let environment = Environment::new();
+        environment.sqlite(&format!("PRAGMA journal_mode = {mode}; {SCHEMA}"));
+        let mut workload = Workload::new(&environment.source(), 7);
+        workload.statements(200);
+        environment.run_live(&[]).expect(0);
+        environment.assert_followed();
+        for _ in 0..5 {
+            workload.statements(100);
+            environment.catch_up().expect(0);
+            environment.assert_followed();
+        }
+        // Nothing is there to be done.
+        environment.catch_up().expect(0);
+        environment.assert_followed();
+    }
+}
+
+#[test]
+fn a_writer_at_full_speed_loses_nothing_while_all_is_moved() {
+    for (mode, seed) in [("WAL", 1), ("DELETE", 2)] {
+        let environment = Environment::new();
+        environment.sqlite(&format!("PRAGMA journal_mode = {mode}; {SCHEMA}"));
+        Workload::new(&environment.source(), seed).statements(2000);
+        let writer = Workload::new(&environment.source(), seed + 100).go_on();
+        environment.run_live(&[]).expect(0);
+        environment.catch_up().expect(0);
+        assert!(writer.end() > 0, "it wrote nothing meanwhile");
+        environment.catch_up().expect(0);
+        environment.assert_followed();
+    }
+}
+
+#[test]
+fn what_is_uninstalled_leaves_the_source_as_it_was() {
+    let environment = Environment::new();
+    environment.sqlite(&format!("PRAGMA journal_mode = WAL; {SCHEMA}"));
+    Workload::new(&environment.source(), 3).statements(300);
+    let schema = || -> Vec<(String, String, String, Option<String>)> {
+        let connection = rusqlite::Connection::open(environment.source()).unwrap();
+        let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let before = schema();
+    let printed = environment.run_live(&[]).expect(0);
+    assert!(schema().len() > before.len());
+    environment.liteferry(&environment.ends("verify", &[])).expect(0);
+    environment.liteferry(&environment.ends("uninstall", &[])).expect(0);
+    assert_eq!(schema(), before);
+    // It cannot be followed any more, and says so.
+    environment.catch_up().expect(78).saying(&["uninstalled"]);
+    // What the run printed does the same, without liteferry.
+    let other = Environment::new();
+    other.sqlite(&format!("PRAGMA journal_mode = WAL; {SCHEMA}"));
+    let printed_there = other.run_live(&[]).expect(0);
+    let sql = printed_there.stderr.split_once("or by this SQL:").unwrap().1;
+    let sql = sql.split_once("COMMIT;").unwrap().0;
+    assert!(sql.lines().count() > 10, "{sql}");
+    assert!(printed.stderr.contains("or by this SQL:"));
+    other.sqlite(&format!("{sql}COMMIT"));
+    let connection = rusqlite::Connection::open(other.source()).unwrap();
+    let left = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%liteferry%'";
+    assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[test]
+fn a_proof_of_a_source_that_moves_names_what_somebody_else_wrote() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+         INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, 'three')",
+    );
+    environment.run_live(&[]).expect(0);
+    environment.query("ALTER TABLE t DISABLE TRIGGER ALL; UPDATE t SET a = 'too' WHERE id = 2");
+    environment.sqlite("INSERT INTO t VALUES (4, 'four')");
+    let done = environment.liteferry(&environment.ends("verify", &[])).expect(67);
+    let differences = &done.json()["differences"][0];
+    assert_eq!(
+        (&differences["table"], &differences["changed"]),
+        (&"t".into(), &1.into()),
+        "{done}"
+    );
+    assert_eq!(differences["missing"], 0, "{done}");
+    // What is touched is healed.
+    environment.sqlite("UPDATE t SET a = 'two!' WHERE id = 2");
+    environment.liteferry(&environment.ends("verify", &[])).expect(0);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn what_dies_at_any_step_of_following_goes_on_from_there() {
+    let steps = [
+        ("guard-raised", "run"),
+        ("removal-noted", "run"),
+        ("changelog-installed", "run"),
+        ("delta-applied", "follow"),
+        ("position-noted", "follow"),
+        ("pass-committed", "follow"),
+    ];
+    for (step, command) in steps {
+        let environment = Environment::new();
+        environment.sqlite(&format!("PRAGMA journal_mode = WAL; {SCHEMA}"));
+        let mut workload = Workload::new(&environment.source(), 11);
+        workload.statements(100);
+        let arguments = environment.ends(command, &["--workers", "2"]);
+        if command == "follow" {
+            environment.run_live(&[]).expect(0);
+            workload.statements(100);
+        }
+        let mut process = environment.command();
+        process.args(&arguments).env(VARIABLE, format!("{step}=kill"));
+        let killed = environment.spawn(process).wait();
+        assert!(killed.status.code().is_none(), "{step}: {killed}");
+        workload.statements(50);
+        if command == "run" {
+            environment.run_live(&[]).expect(0);
+        }
+        environment.catch_up().expect(0);
+        environment.assert_followed();
+    }
+}

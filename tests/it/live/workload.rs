@@ -1,0 +1,145 @@
+//! Statements of every form that can change a row, at random from a seed.
+
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Tables with keys of every kind.
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE numbered (id INTEGER PRIMARY KEY, a INT, b TEXT, c REAL);
+    CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, a INT UNIQUE, b TEXT);
+    CREATE TABLE named (id TEXT PRIMARY KEY, a INT, b TEXT);
+    CREATE TABLE pairs (a INT NOT NULL, b TEXT NOT NULL, c REAL, PRIMARY KEY (a, b));
+    CREATE TABLE compact (a TEXT NOT NULL, b INT NOT NULL, c BLOB, PRIMARY KEY (b, a)) WITHOUT ROWID;
+    CREATE TABLE keyless (a INT, b TEXT);
+    CREATE TABLE partly (id INTEGER PRIMARY KEY, a INT, b TEXT);
+    CREATE UNIQUE INDEX partly_a ON partly (a) WHERE b <> 'x';
+    CREATE TABLE parents (id INTEGER PRIMARY KEY, a INT UNIQUE);
+    CREATE TABLE children (id INTEGER PRIMARY KEY, parent INT REFERENCES parents (a) ON DELETE CASCADE ON UPDATE CASCADE, b TEXT);
+    CREATE TABLE \"odd \"\" name\" (\"the \"\" key\" TEXT PRIMARY KEY, \"select\" INT);
+";
+
+/// One connection that writes.
+pub(super) struct Workload {
+    connection: Connection,
+    state: u64,
+}
+
+impl Workload {
+    pub(super) fn new(path: &Path, seed: u64) -> Self {
+        println!("workload of seed {seed}");
+        let connection = Connection::open(path).unwrap();
+        connection.busy_timeout(Duration::from_mins(1)).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF").unwrap();
+        Self { connection, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+    }
+
+    /// A number below `below`.
+    fn number(&mut self, below: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % below
+    }
+
+    /// Does so many statements; those that break a constraint of the application fail, as they do for applications.
+    pub(super) fn statements(&mut self, count: usize) {
+        for _ in 0..count {
+            let sql = self.statement();
+            match self.connection.execute_batch(&sql) {
+                Ok(()) => {}
+                Err(error)
+                    if error.sqlite_error_code()
+                        == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
+                Err(error) => panic!("{error} in {sql}"),
+            }
+            if !self.connection.is_autocommit() && self.number(4) == 0 {
+                let end = if self.number(3) == 0 { "ROLLBACK" } else { "COMMIT" };
+                self.connection.execute_batch(end).unwrap();
+            }
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("COMMIT").unwrap();
+        }
+    }
+
+    fn statement(&mut self) -> String {
+        if self.connection.is_autocommit() && self.number(5) == 0 {
+            return "BEGIN IMMEDIATE".into();
+        }
+        let key = self.number(40);
+        let other = self.number(40);
+        let a = self.number(60);
+        let b = ["x", "y", "Zoë", ""][usize::try_from(self.number(4)).unwrap()];
+        let or = ["", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ABORT"]
+            [usize::try_from(self.number(5)).unwrap()];
+        match self.number(26) {
+            0 => format!("INSERT {or} INTO numbered VALUES ({key}, {a}, '{b}', {a}.25)"),
+            1 => format!("INSERT {or} INTO numbered (a, b) VALUES ({a}, '{b}')"),
+            2 => format!("UPDATE {or} numbered SET id = {other} WHERE id = {key}"),
+            3 => format!("UPDATE numbered SET a = {a}, c = NULL WHERE id % 7 = {}", key % 7),
+            4 => format!("DELETE FROM numbered WHERE id = {key}"),
+            5 => format!("INSERT {or} INTO counted (a, b) VALUES ({a}, '{b}')"),
+            6 => format!("UPDATE {or} counted SET a = {a} WHERE id % 5 = {}", key % 5),
+            7 => format!(
+                "INSERT INTO counted (a, b) VALUES ({a}, '{b}') ON CONFLICT (a) DO UPDATE SET b = excluded.b || 'u'"
+            ),
+            8 => format!("DELETE FROM counted WHERE a = {a}"),
+            9 => format!("INSERT {or} INTO named VALUES ('k{key}', {a}, '{b}')"),
+            10 => format!("UPDATE {or} named SET id = 'k{other}' WHERE id = 'k{key}'"),
+            11 => format!(
+                "INSERT OR REPLACE INTO named (rowid, id, a) VALUES ({other}, 'k{key}', {a})"
+            ),
+            12 => format!("INSERT {or} INTO pairs VALUES ({}, '{b}', {a}.5)", key % 9),
+            13 => {
+                format!("UPDATE {or} pairs SET a = {}, b = '{b}' WHERE a = {}", other % 9, key % 9)
+            }
+            14 => format!("INSERT {or} INTO compact VALUES ('{b}', {}, x'0{}')", key % 9, a % 10),
+            15 => format!("UPDATE {or} compact SET b = {} WHERE b = {}", other % 9, key % 9),
+            16 => format!("DELETE FROM compact WHERE b = {}", key % 9),
+            17 => format!("INSERT INTO keyless VALUES ({a}, '{b}')"),
+            18 => format!("UPDATE keyless SET b = '{b}' WHERE a = {a}"),
+            19 => format!("DELETE FROM keyless WHERE a = {a}"),
+            20 => format!("INSERT {or} INTO partly VALUES ({key}, {}, '{b}')", a % 20),
+            21 => format!("UPDATE {or} partly SET b = '{b}' WHERE a = {}", a % 20),
+            22 => format!("INSERT {or} INTO parents VALUES ({key}, {})", a % 20),
+            23 => format!("INSERT {or} INTO children VALUES ({key}, {}, '{b}')", a % 20),
+            24 => format!("UPDATE {or} parents SET a = {} WHERE id = {key}", other % 20),
+            _ => format!(
+                "INSERT {or} INTO \"odd \"\" name\" VALUES ('k{key}', {a}); DELETE FROM parents WHERE id = {other}"
+            ),
+        }
+    }
+
+    /// Goes on in the background until it is ended.
+    pub(super) fn go_on(mut self) -> Going {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut rounds = 0;
+            while !told.load(Ordering::SeqCst) {
+                self.statements(20);
+                rounds += 1;
+            }
+            rounds
+        });
+        Going { stop, thread }
+    }
+}
+
+/// A workload in the background.
+pub(super) struct Going {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Going {
+    /// Ends it, and gives how often it came around.
+    pub(super) fn end(self) -> u64 {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
