@@ -42,6 +42,10 @@ pub(super) fn capture(
         let what = "a column of its key takes its times from another column, so that a key alone does not name a row";
         return Err(refused(what).todo("leave `equals` out for the columns of its key"));
     }
+    if facts.pipeline.capture_of(&source.name) == CaptureWord::Append && key != TouchKey::Rowid {
+        let what = "by `capture = \"append\"` new rows are those with the highest rowids, and its rows are named otherwise";
+        return Err(refused(what).todo("leave `capture` out for it in the pipeline file"));
+    }
     let follow = match facts.pipeline.capture_of(&source.name) {
         CaptureWord::All => Follow::All,
         CaptureWord::Append => Follow::Append,

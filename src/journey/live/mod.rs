@@ -12,7 +12,7 @@ use super::Setting;
 use super::inspect::Inspected;
 use super::snapshot::{self, Readers};
 use crate::error::{Error, Result};
-use crate::model::{Partition, TableSchema};
+use crate::model::{Follow, Partition, TableSchema};
 use crate::plan::Plan;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
@@ -41,6 +41,8 @@ pub(super) struct Live<'a> {
 struct Shapes {
     /// The keys that were touched.
     keys: TableSchema,
+    /// The keys of new rows, where the table only grows.
+    grown_keys: TableSchema,
     /// Their rows, summed as one group.
     rows: TableSchema,
     /// What of them is sent, where the target computes columns.
@@ -51,7 +53,9 @@ impl Shapes {
     fn of(table: &TableSchema) -> Self {
         let partition = Partition::Buckets { count: 1 };
         let rows = TableSchema { partition, chunks: Vec::new(), ..table.clone() };
-        Self { keys: table.keys(), loaded: rows.loaded(), rows }
+        let keys = table.keys();
+        let grown_keys = TableSchema { rowid_name: table.rowid_name.clone(), ..keys.clone() };
+        Self { keys, grown_keys, loaded: rows.loaded(), rows }
     }
 }
 
@@ -129,6 +133,12 @@ impl<'a> Live<'a> {
 
     fn loaded(&self, link: &mut Link<'_>) -> Result<Vec<LoadedChunk>> {
         link.with(|session| ledger::loaded_chunks(session, self.lease.migration))
+    }
+
+    /// The numbers of the tables that only grow.
+    fn growing(&self) -> impl Iterator<Item = i64> {
+        let captures = self.plan.tables.iter().filter_map(|table| table.capture.as_ref());
+        captures.filter(|capture| capture.follow == Follow::Append).map(|capture| capture.number)
     }
 
     fn shapes(&self, number: i64) -> Result<&Shapes> {

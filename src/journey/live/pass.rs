@@ -3,7 +3,7 @@
 use super::{Live, Shapes};
 use crate::error::{Class, Error, Place, Result};
 use crate::journey::snapshot::{Aside, Loading, Sender};
-use crate::model::{DigestSum, Touches};
+use crate::model::{DigestSum, Follow, RowRange, Touches};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::proof::Summing;
 use crate::store::postgres::apply;
@@ -13,10 +13,28 @@ use crate::store::postgres::session::Session;
 use crate::store::postgres::stage::Staging;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 /// Touches in one transaction. A longer backlog is cut, and what the target has between two cuts is no state of the source.
 const TOUCHES_MAX: i64 = 1_000_000;
+
+/// The new rows of a table that only grows.
+#[derive(Debug, Clone, Copy)]
+struct Growth {
+    /// The lowest rowid that is new.
+    first: i64,
+    /// The highest one that this pass brings; none where there is nothing new.
+    last: Option<i64>,
+    /// Whether the table ends there.
+    is_all: bool,
+}
+
+impl Growth {
+    fn range(self) -> Option<RowRange> {
+        self.last.map(|last| RowRange::Rowids { first: self.first, last })
+    }
+}
 
 /// Names of rows in one statement.
 const NAMES_AT_ONCE: usize = 4096;
@@ -91,13 +109,14 @@ impl Pass<'_> {
         }
         let last = head.min(begins.seq.saturating_add(TOUCHES_MAX));
         let touches = Touches { after: begins.seq, last };
-        let drained = last == head;
-        if touches.count() == 0 && begins.consistent {
-            return Ok(Passed { touches: 0, drained });
+        if touches.count() == 0 && begins.consistent && !self.has_grown()? {
+            return Ok(Passed { touches: 0, drained: true });
         }
         // Temp tables are made outside of the transaction, so that they are there for the next one too.
         let mut tables = Vec::new();
-        for number in tail::touched(self.reader, touches)? {
+        let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
+        numbers.extend(self.live.growing());
+        for number in numbers {
             let table = self.live.followed(number)?;
             tables.push((
                 table,
@@ -111,8 +130,11 @@ impl Pass<'_> {
             if ledger::lock_position(session, lease)?.passes != begins.passes {
                 return Ok(Passed::default());
             }
+            let mut drained = last == head;
             for (table, shapes, staging) in &mut tables {
-                self.apply(*table, shapes, staging, touches)
+                let growth = self.growth(*table)?;
+                drained &= growth.is_none_or(|growth| growth.is_all);
+                self.apply(*table, shapes, staging, touches, growth)
                     .at(|| format!("table {}", table.schema.source))?;
             }
             reach(Step::DeltaApplied);
@@ -136,6 +158,39 @@ fn fell_back(head: i64, position: &Position) -> Error {
 }
 
 impl Pass<'_> {
+    /// Whether a table that only grows has rows that the target has not.
+    fn has_grown(&self) -> Result<bool> {
+        for number in self.live.growing() {
+            let growth = self.growth(self.live.followed(number)?)?;
+            if growth.is_some_and(|growth| growth.last.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The new rows of a table that only grows; none for other tables.
+    fn growth(&self, table: Followed<'_>) -> Result<Option<Growth>> {
+        if table.capture.follow != Follow::Append {
+            return Ok(None);
+        }
+        let noted = ledger::high_mark(self.session, self.live.lease, &table.schema.target)?;
+        let mark = match noted {
+            // Before the first pass the target has what the snapshot brought.
+            None => apply::highest_key(self.session, table.schema)?,
+            noted => noted,
+        };
+        let first = match mark.map(|mark| mark.checked_add(1)) {
+            None => i64::MIN,
+            Some(Some(first)) => first,
+            // No rowid is higher.
+            Some(None) => return Ok(Some(Growth { first: i64::MAX, last: None, is_all: true })),
+        };
+        let found = tail::grown(self.reader, table, first, TOUCHES_MAX)?;
+        let is_all = found.is_none_or(|(_, is_all)| is_all);
+        Ok(Some(Growth { first, last: found.map(|(last, _)| last), is_all }))
+    }
+
     /// Forgets what is kept of single rows that were touched: what they are now says it anew.
     fn forget(&self, table: Followed<'_>, touches: Touches) -> Result<()> {
         let (session, lease, name) = (self.session, self.live.lease, &table.schema.target);
@@ -160,6 +215,7 @@ impl Pass<'_> {
         shapes: &Shapes,
         staging: &mut Staging<'_>,
         touches: Touches,
+        growth: Option<Growth>,
     ) -> Result<()> {
         let (session, lease) = (self.session, self.live.lease);
         self.forget(table, touches)?;
@@ -169,6 +225,10 @@ impl Pass<'_> {
             tail::touched_keys(self.reader, table, &shapes.keys, touches, |batch| {
                 sender.send(&batch, &mut loading)
             })?;
+            if let Some(range) = growth.and_then(Growth::range) {
+                let keys = &shapes.grown_keys;
+                self.reader.read(keys, range, |batch| sender.send(&batch, &mut loading))?;
+            }
             sender.finish(&mut loading)
         })?;
         let mut aside = Aside::default();
@@ -176,15 +236,23 @@ impl Pass<'_> {
         staging.rows(|copy| {
             let mut sender = Sender::new(&shapes.rows, shapes.loaded.as_ref())?;
             let mut loading = Loading { sums: Summing::new(&shapes.rows), copy };
-            tail::touched_rows(self.reader, table, touches, |batch| {
+            let mut send = |batch| {
                 self.live.setting.stop.check()?;
                 sender.send(&batch, &mut loading)?;
                 aside.add(&batch)
-            })?;
+            };
+            let first = growth.map(|growth| growth.first);
+            tail::touched_rows(self.reader, table, touches, first, &mut send)?;
+            if let Some(range) = growth.and_then(Growth::range) {
+                self.reader.read(table.schema, range, send)?;
+            }
             sender.finish(&mut loading)?;
             sent = loading.sums.finish()?.total();
             Ok(())
         })?;
+        if let Some(last) = growth.and_then(|growth| growth.last) {
+            ledger::set_high_mark(session, lease, &table.schema.target, last)?;
+        }
         apply::merge(staging, self.keys == Keys::Made)?;
         let mut back = Summing::new(&shapes.rows);
         apply::read_back(staging, &mut back)?;

@@ -10,12 +10,14 @@
 use super::define::is_not_unique;
 use super::failure::key_twice;
 use super::holders;
+use super::ledger::column;
 use super::read::read_where;
+use super::session::Session;
 use super::stage::{Staging, key, others};
 use super::write::{loaded, named, relation};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::Column;
 use crate::model::identifier::quoted;
+use crate::model::{Column, TableSchema};
 use crate::row::RowVisitor;
 
 /// Up to so many keys, rows are looked up by the index, one after the other; beyond, the server decides by a look at what
@@ -81,6 +83,18 @@ pub fn read_back(staging: &Staging<'_>, visitor: &mut impl RowVisitor) -> Result
     let condition = format!("({names}) IN (SELECT {names} FROM {})", staging.stage.keys);
     read_where(staging.session, staging.table, &[condition], visitor)
         .at(|| format!("table {}", staging.table.target))
+}
+
+/// The highest value of a key of one whole number; none in an empty table.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn highest_key(session: &Session, table: &TableSchema) -> Result<Option<i64>> {
+    let key = named(key(table));
+    let sql = format!("SELECT max({key})::bigint FROM {}", relation(table));
+    let rows = session.query_prepared("find the highest key", &sql, &[])?;
+    column(rows.first(), 0).at(|| format!("table {}", table.target))
 }
 
 /// How the touched rows are found.

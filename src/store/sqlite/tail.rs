@@ -117,7 +117,35 @@ pub fn touched_keys(
     read(reader, shape, None, from, touches, emit).at(changelog)
 }
 
-/// The touched rows of a table that are there now.
+/// The rowids from `first` on of a table that only grows, up to so many rows: the last of them, and whether it is the
+/// last there is; none where there is none.
+///
+/// # Errors
+///
+/// A source that cannot be read.
+pub fn grown(
+    reader: &Reader,
+    table: Followed<'_>,
+    first: i64,
+    rows: i64,
+) -> Result<Option<(i64, bool)>> {
+    let rowid = table.schema.rowid_name.as_deref().unwrap_or("rowid");
+    let name = quoted(&table.schema.source);
+    reader
+        .in_one_state(|connection| {
+            let sql = format!(
+                "SELECT max(k), (SELECT max({rowid}) FROM main.{name})
+                 FROM (SELECT {rowid} AS k FROM main.{name} WHERE {rowid} >= ?1 ORDER BY {rowid} LIMIT ?2)"
+            );
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let (last, end): (Option<i64>, Option<i64>) =
+                connection.query_row(&sql, [first, rows], read).map_err(refused)?;
+            Ok(last.map(|last| (last, Some(last) == end)))
+        })
+        .at(|| format!("table {}", table.schema.source))
+}
+
+/// The touched rows of a table that are there now; of one that only grows, those before `first`, where its new rows begin.
 ///
 /// # Errors
 ///
@@ -126,16 +154,21 @@ pub fn touched_rows(
     reader: &Reader,
     table: Followed<'_>,
     touches: Touches,
+    first: Option<i64>,
     emit: impl FnMut(ReadBatch) -> Result<()>,
 ) -> Result<()> {
     let collations = collations(table);
+    let known = match (first, &table.schema.rowid_name) {
+        (Some(first), Some(rowid)) => format!(" AND r.{rowid} < {first}"),
+        _ => String::new(),
+    };
     let from = |encoding: TextEncoding| {
         let schema = table.schema;
         let columns = schema.columns.iter().map(|column| format!("r.{}", quoted(&column.source)));
         let rowid = schema.rowid_name.as_ref().map(|rowid| format!("r.{rowid}"));
         format!(
             // Crossed, so that SQLite goes from the touched keys to the rows, and never the other way.
-            "SELECT {} FROM ({}) AS touched CROSS JOIN main.{} AS r ON {}",
+            "SELECT {} FROM ({}) AS touched CROSS JOIN main.{} AS r ON {}{known}",
             encoding.select(&columns.collect::<Vec<_>>(), rowid.as_deref()),
             distinct(table),
             quoted(&schema.source),

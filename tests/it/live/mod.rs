@@ -153,3 +153,45 @@ fn what_dies_at_any_step_of_following_goes_on_from_there() {
         environment.assert_followed();
     }
 }
+
+#[test]
+fn a_table_that_only_grows_needs_no_trigger_for_its_new_rows() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a INT);
+         CREATE TABLE noted (a INT, b TEXT); INSERT INTO t VALUES (1, 1), (2, 2)",
+    );
+    let pipeline = format!(
+        "[source]\npath = {:?}\n[target]\nurl = {:?}\n[tables.t]\ncapture = 'append'\n[tables.noted]\ncapture = 'append'\n",
+        environment.source(),
+        environment.url()
+    );
+    std::fs::write(environment.path("pipeline.toml"), pipeline).unwrap();
+    environment.liteferry(&["run", "pipeline.toml"]).expect(0);
+    let log = || {
+        let connection = rusqlite::Connection::open(environment.source()).unwrap();
+        let sql = "SELECT count(*) FROM _liteferry_log";
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for statements in [
+        "INSERT INTO t VALUES (3, 3), (4, 4); INSERT INTO noted VALUES (1, 'x'), (1, 'x')",
+        "INSERT INTO t VALUES (9, 9); INSERT INTO noted VALUES (2, 'y')",
+    ] {
+        environment.sqlite(statements);
+        assert_eq!(log(), 0, "new rows are not logged");
+        environment.liteferry(&["follow", "--until-caught-up", "pipeline.toml"]).expect(0);
+        environment.assert_followed();
+    }
+    environment.sqlite(
+        "UPDATE t SET a = 5 WHERE id = 3; DELETE FROM t WHERE id = 9; INSERT INTO t VALUES (9, 10);
+         INSERT INTO t VALUES (20, 20); UPDATE t SET a = 21 WHERE id = 20; DELETE FROM noted WHERE a = 2;
+         INSERT INTO noted VALUES (3, 'z')",
+    );
+    assert!(log() > 0, "what is no new row is logged");
+    environment.liteferry(&["follow", "--until-caught-up", "pipeline.toml"]).expect(0);
+    environment.assert_followed();
+    // The claim that it only grows is proved.
+    environment.sqlite("INSERT INTO t VALUES (15, 15)");
+    let done = environment.liteferry(&["verify", "--json", "pipeline.toml"]).expect(67);
+    assert_eq!(done.json()["differences"][0]["missing"], 1, "{done}");
+}

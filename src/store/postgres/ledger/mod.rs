@@ -8,6 +8,7 @@
 
 mod chunks;
 mod exceptions;
+mod high_mark;
 mod lease;
 mod position;
 mod rejects;
@@ -16,6 +17,7 @@ mod touched;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
+pub use high_mark::{high_mark, set_high_mark};
 pub use lease::{Lease, guard, share, take};
 pub use position::{
     Advance, Position, advance_position, begin_position, lock_position, note_nonces, position,
@@ -151,6 +153,7 @@ pub fn install(session: &Session) -> Result<()> {
         )?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
         session.batch("create the schema liteferry", exceptions::TABLES)?;
+        session.batch("create the schema liteferry", high_mark::TABLES)?;
         session.batch("create the schema liteferry", position::TABLES)?;
         session.batch("create the schema liteferry", super::guard::FUNCTION)?;
         // Another liteferry may have been the first.
