@@ -8,6 +8,7 @@ mod ends;
 mod existing;
 mod follow;
 mod init;
+mod pause;
 mod plan;
 mod run;
 mod screen;
@@ -42,6 +43,8 @@ enum Command {
     Plan(plan::Plan),
     Run(run::Run),
     Follow(follow::Follow),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     Verify(verify::Verify),
     Status(status::Status),
     Uninstall(uninstall::Uninstall),
@@ -114,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(&screen, &stop, output),
         Command::Run(run) => run.run(&screen, &stop, output),
         Command::Follow(follow) => follow.run(&screen, &stop, output),
+        Command::Pause(pause) => pause.run(&screen, &stop, output),
+        Command::Resume(resume) => resume.run(&screen, &stop, output),
         Command::Verify(verify) => verify.run(&screen, &stop, output),
         Command::Status(status) => status.run(&screen, &stop, output),
         Command::Uninstall(uninstall) => uninstall.run(&screen, &stop, output),
@@ -154,6 +159,8 @@ impl Command {
             Self::Plan(_) => "plan",
             Self::Run(_) => "run",
             Self::Follow(_) => "follow",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
             Self::Verify(_) => "verify",
             Self::Status(_) => "status",
             Self::Uninstall(_) => "uninstall",

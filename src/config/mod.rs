@@ -11,6 +11,7 @@ pub use times::{Equals, TimeSource};
 use crate::error::{Class, Error, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// A pipeline file.
@@ -26,6 +27,9 @@ pub struct Pipeline {
     /// How rows are copied.
     #[serde(default)]
     pub snapshot: SnapshotSection,
+    /// How a source is followed.
+    #[serde(default)]
+    pub follow: FollowSection,
     /// What is said of single tables.
     #[serde(default)]
     pub tables: BTreeMap<String, TableSection>,
@@ -123,6 +127,14 @@ impl Default for SnapshotSection {
 /// What a chunk's size can be: not so small that a commit weighs more than its rows, nor larger than what a server
 /// takes in one transaction without pain.
 const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
+
+/// `[follow]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FollowSection {
+    /// Touched rows that are applied in a second, at most.
+    pub max_rate: Option<NonZeroU32>,
+}
 
 /// `[tables.NAME]`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -281,6 +293,7 @@ impl Pipeline {
                 identifiers: Identifiers::default(),
             },
             snapshot: SnapshotSection::default(),
+            follow: FollowSection::default(),
             tables: BTreeMap::new(),
         }
     }

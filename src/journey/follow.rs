@@ -3,14 +3,17 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
-use super::live::Live;
+use super::live::{Drained, Live};
+use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::pipeline::Event;
 use crate::status::{Heads, Report};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
+use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::wake::Wake;
 use std::time::{Duration, Instant};
 
@@ -40,7 +43,7 @@ pub fn follow(
     let migrated = Migrated::find(&mut link, pipeline)?;
     migrated.check_same_source(&inspected, pipeline)?;
     if !FOLLOWED.contains(&migrated.phase.as_str()) {
-        let what = format!("the migration is {}: there is nothing to follow yet", migrated.phase);
+        let what = format!("the migration is {}: there is nothing to follow", migrated.phase);
         return Err(Error::new(Class::Undecided, what).todo("let `liteferry run` come to its end"));
     }
     let lease = link.take(migrated.id)?;
@@ -48,25 +51,26 @@ pub fn follow(
         Until::CaughtUp => "follow --until-caught-up",
         Until::Stopped => "follow",
     };
-    let run = link.with(|session| ledger::begin_run(session, lease, words, &migrated.plan_hash))?;
     let live = Live::new(&inspected, &migrated.plan, lease, setting);
-    live.guard(&mut link)?;
-    let mut wake = Wake::new(&inspected.source)?;
-    let drained = loop {
-        let drained = live.catch_up(&mut link)?;
-        if until == Until::CaughtUp {
-            break drained;
-        }
-        while !wake.wait(PATIENCE, setting.stop)? {}
-    };
-    link.with(|session| ledger::end_run(session, run, "caught up", 0))?;
-    Ok(Report {
-        command: "follow",
-        phase: migrated.phase,
-        phases: vec![("follow", began.elapsed())],
-        position: Some(Heads { source: drained.head, applied: drained.head }),
-        misfits: reject::misfits(&migrated.plan, &mut link, migrated.id)?,
-        ..Report::default()
+    noted(conninfo, &mut link, lease, (words, &migrated.plan_hash), |link| {
+        live.guard(link)?;
+        let mut following = Following {
+            reader: Reader::of_moving(inspected.source.connect()?),
+            wake: Wake::new(&inspected.source)?,
+            touches_per_second: pipeline.follow.max_rate.map(u32::from),
+            live: &live,
+            migration: migrated.id,
+            setting,
+        };
+        let head = following.go(until, link)?.head;
+        Ok(Report {
+            command: "follow",
+            phase: migrated.phase.clone(),
+            phases: vec![("follow", began.elapsed())],
+            position: Some(Heads { source: head, applied: head }),
+            misfits: reject::misfits(&migrated.plan, link, migrated.id)?,
+            ..Report::default()
+        })
     })
 }
 
@@ -75,3 +79,58 @@ const FOLLOWED: [&str; 2] = ["following", "not equal"];
 
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One follower.
+struct Following<'a> {
+    live: &'a Live<'a>,
+    reader: Reader,
+    wake: Wake,
+    touches_per_second: Option<u32>,
+    migration: i32,
+    setting: Setting<'a>,
+}
+
+impl Following<'_> {
+    fn go(&mut self, until: Until, link: &mut Link<'_>) -> Result<Drained> {
+        loop {
+            self.wait_while_paused(until, link)?;
+            let began = Instant::now();
+            let drained = self.live.catch_up(&mut self.reader, link)?;
+            if until == Until::CaughtUp {
+                return Ok(drained);
+            }
+            self.slow_down(drained, began)?;
+            while !self.wake.wait(PATIENCE, self.setting.stop)? {}
+        }
+    }
+
+    /// Nothing is applied while somebody has it paused; the changelog keeps what is written meanwhile.
+    fn wait_while_paused(&self, until: Until, link: &mut Link<'_>) -> Result<()> {
+        let mut told = false;
+        while link.with(|session| ledger::is_paused(session, self.migration))? {
+            if until == Until::CaughtUp {
+                return Err(Error::new(Class::Undecided, "following is paused")
+                    .todo("let it go on with `liteferry resume`"));
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.setting.progress.tell(Event::Note("paused".into()));
+            }
+            self.setting.stop.wait(PATIENCE)?;
+        }
+        if told {
+            self.setting.progress.tell(Event::Note("resumed".into()));
+        }
+        Ok(())
+    }
+
+    /// Keeps below the rate that the user allows.
+    fn slow_down(&self, drained: Drained, began: Instant) -> Result<()> {
+        let Some(rate) = self.touches_per_second else { return Ok(()) };
+        let touches = u32::try_from(drained.touches).unwrap_or(u32::MAX);
+        let due = Duration::from_secs_f64(f64::from(touches) / f64::from(rate));
+        match due.saturating_sub(began.elapsed()) {
+            Duration::ZERO => Ok(()),
+            early => self.setting.stop.wait(early),
+        }
+    }
+}

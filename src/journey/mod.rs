@@ -13,6 +13,8 @@ pub mod init;
 pub mod inspect;
 pub mod lag;
 mod live;
+mod noted;
+pub mod pause;
 pub mod plan;
 mod prove;
 mod reject;

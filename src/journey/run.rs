@@ -3,22 +3,22 @@
 use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::Live;
+use super::noted::noted;
 use super::snapshot::Readers;
 use super::undecided::Undecided;
 use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 pub use crate::model::Motion;
+use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
-use crate::pipeline::{Event, Stop};
 use crate::plan::Plan;
 use crate::status::{Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
-use crate::store::postgres::failure::Moment;
+use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::{define, session::Session};
 use crate::store::sqlite::connection::FileStamp;
 use std::time::{Duration, Instant};
 
@@ -57,42 +57,11 @@ pub fn run(
     let lease = link.take(migrated.id)?;
     reach(Step::LeaseTaken);
     let command = command_words(motion, until);
-    let run =
-        link.with(|session| ledger::begin_run(session, lease, &command, &migrated.plan_hash))?;
-    reach(Step::RunNoted);
-    let outcome = Run { inspected: &inspected, migrated: &migrated, lease, setting }
-        .go(&mut link, until, &mut clock);
-    let (words, code) = match &outcome {
-        Ok(report) if report.equal() && report.rejected() > 0 => {
-            let words = format!("{}, {} rows set aside", report.phase, report.rejected());
-            (words, Class::Data.exit_code())
-        }
-        Ok(report) => (report.phase.clone(), report.failure().map_or(0, Class::exit_code)),
-        Err(error) => (error.to_string(), error.class().exit_code()),
-    };
-    reach(Step::EndReached);
-    // A run that was stopped, or lost its server, may not be able to say so; the outcome itself comes first.
-    let noted = if outcome.is_err() {
-        note_failed(conninfo, run, &words, code)
-    } else {
-        link.with(|session| ledger::end_run(session, run, &words, code))
-    };
-    let report = outcome?;
-    noted?;
-    reach(Step::EndNoted);
-    Ok(report)
+    noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
+        let run = Run { inspected: &inspected, migrated: &migrated, lease, setting };
+        run.go(link, until, &mut clock)
+    })
 }
-
-/// Sessions that were stopped or fenced cannot speak any more: how their run ended is noted on another one, without
-/// waiting for a server that is not there.
-fn note_failed(conninfo: &Conninfo, run: i64, words: &str, code: u8) -> Result<()> {
-    let hurried = Conninfo { connect_timeout: Some(LAST_WORDS_PATIENCE), ..conninfo.clone() };
-    let session = Session::open(&hurried, Moment::Reconnect, &Stop::default())?;
-    ledger::end_run(&session, run, words, code)
-}
-
-/// How long a run that failed waits for a connection; all of it takes three times as long at most.
-const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 fn command_words(motion: Motion, until: Option<Until>) -> String {
     let capture = if motion == Motion::AtRest { " --no-capture" } else { "" };

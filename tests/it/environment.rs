@@ -320,6 +320,11 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Whether it has said this by now, on stderr.
+    pub(crate) fn said(&self, word: &str) -> bool {
+        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).contains(word)
+    }
+
     /// Waits until it stands still at a step.
     #[track_caller]
     pub(crate) fn wait_stopped(&self) {

@@ -7,6 +7,7 @@ mod prove;
 pub(super) mod states;
 
 pub(super) use capture::IDENTITY;
+pub(super) use pass::Drained;
 
 use super::Setting;
 use super::inspect::Inspected;
@@ -16,8 +17,9 @@ use crate::model::{Follow, Partition, TableSchema};
 use crate::plan::Plan;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
+use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
-use pass::{Drained, Keys};
+use pass::Keys;
 use states::{Bounds, States};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -113,18 +115,16 @@ impl<'a> Live<'a> {
         if position.is_some_and(|position| position.consistent) {
             return Ok(());
         }
-        self.catch_up_by(Keys::Missing, link).map(drop)
+        let mut reader = Reader::of_moving(self.inspected.source.connect()?);
+        self.catch_up_by(Keys::Missing, &mut reader, link).map(drop)
     }
 
     /// Brings the target to the state that the source has now.
-    pub(super) fn catch_up(&self, link: &mut Link<'_>) -> Result<Drained> {
-        self.catch_up_by(Keys::Made, link)
+    pub(super) fn catch_up(&self, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
+        self.catch_up_by(Keys::Made, reader, link)
     }
 
-    fn catch_up_by(&self, keys: Keys, link: &mut Link<'_>) -> Result<Drained> {
-        let mut readers = self.inspected.moving_readers(1)?;
-        let reader =
-            readers.first_mut().ok_or_else(|| Error::internal("a tail without a reader"))?;
+    fn catch_up_by(&self, keys: Keys, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
         reader.hold()?;
         let drained = self.drain(reader, keys, link)?;
         reader.let_go()?;

@@ -4,8 +4,9 @@ mod story;
 mod workload;
 
 use crate::comparison::Comparison;
-use crate::environment::{Done, Environment};
+use crate::environment::{Done, Environment, wait_until};
 use liteferry::pipeline::failpoint::VARIABLE;
+use rustix::process::Signal;
 use workload::{SCHEMA, Workload};
 
 impl Environment {
@@ -194,4 +195,33 @@ fn a_table_that_only_grows_needs_no_trigger_for_its_new_rows() {
     environment.sqlite("INSERT INTO t VALUES (15, 15)");
     let done = environment.liteferry(&["verify", "--json", "pipeline.toml"]).expect(67);
     assert_eq!(done.json()["differences"][0]["missing"], 1, "{done}");
+}
+
+#[test]
+fn following_can_be_paused_and_goes_on_when_it_is_resumed() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)",
+    );
+    environment.run_live(&[]).expect(0);
+    let follower = environment.start(&environment.ends("follow", &[]));
+    environment.sqlite("INSERT INTO t VALUES (2)");
+    wait_until("the second row", || environment.value("SELECT count(*) FROM t") == "2");
+    environment.liteferry(&environment.ends("pause", &[])).expect(0);
+    environment.liteferry(&environment.ends("pause", &[])).expect(0).saying(&["paused already"]);
+    // The first commit may meet a follower that has looked just before.
+    environment.sqlite("INSERT INTO t VALUES (3)");
+    wait_until("the pause", || follower.said("paused"));
+    let before = environment.value("SELECT count(*) FROM t");
+    environment.sqlite("INSERT INTO t VALUES (4)");
+    environment.liteferry(&environment.ends("status", &[])).expect(0);
+    assert_eq!(environment.value("SELECT count(*) FROM t"), before);
+    environment.liteferry(&environment.ends("resume", &[])).expect(0);
+    wait_until("the fourth row", || environment.value("SELECT count(*) FROM t") == "4");
+    follower.signal(Signal::TERM);
+    let done = follower.wait().expect(143);
+    assert!(done.says("resumed"), "{done}");
+    // How it ended is in the ledger.
+    let codes = environment.column("SELECT exit_code FROM liteferry.run ORDER BY id");
+    assert_eq!(codes, ["0", "143"]);
 }

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS liteferry.migration (
     epoch bigint NOT NULL DEFAULT 0,
     writer text NOT NULL DEFAULT gen_random_uuid(),
     created_at timestamptz NOT NULL DEFAULT now(),
+    paused boolean NOT NULL DEFAULT false,
     UNIQUE (name, target_schema)
 );
 CREATE TABLE IF NOT EXISTS liteferry.run (
@@ -333,6 +334,26 @@ pub fn set_phase(session: &Session, lease: Lease, phase: &str) -> Result<()> {
     let updated =
         session.execute("note the phase", sql, &[&lease.migration, &lease.epoch, &phase])?;
     if updated == 1 { Ok(()) } else { Err(fenced()) }
+}
+
+/// Whether somebody has following paused.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn is_paused(session: &Session, migration: i32) -> Result<bool> {
+    let sql = "SELECT paused FROM liteferry.migration WHERE id = $1";
+    column(session.query_prepared("read the ledger", sql, &[&migration])?.first(), 0)
+}
+
+/// Pauses following, or lets it go on; false where it was so already. Whoever follows need not be asked.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn set_paused(session: &Session, migration: i32, paused: bool) -> Result<bool> {
+    let sql = "UPDATE liteferry.migration SET paused = $2 WHERE id = $1 AND paused <> $2";
+    Ok(session.execute("pause following", sql, &[&migration, &paused])? == 1)
 }
 
 /// Replaces the plan by one that differs in what is done about misfits.
