@@ -142,14 +142,15 @@ pub(super) fn demo(shown: &Shown) {
     let folder = shown.folder.display();
     line(&format!(
         "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\n\nlook at it:\n  {}\n\n\
-         your own file:\n  {program} run --no-capture --source FILE --target local\n  \
-         {program} run --no-capture --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
-         compare again:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
+         your own file:\n  {program} run --source FILE --target local\n  \
+         {program} run --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
+         follow what is written to it:\n  {program} follow {}\n\ncompare again:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
         shown.source.display(),
         bytes(shown.source_bytes),
         shown.pipeline.display(),
         shown.target,
         shown.psql,
+        shown.pipeline.display(),
         shown.pipeline.display(),
     ));
 }

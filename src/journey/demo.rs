@@ -1,17 +1,23 @@
-//! The demo: a trading database made from a seed, moved into a private PostgreSQL, and proved.
+//! The demo: a trading database made from a seed, moved into a private PostgreSQL while a collector goes on writing to
+//! it, followed until both are the same, and proved.
 
 use super::Setting;
+use super::follow::{Until, follow};
 use super::run::run;
 use super::target::Target;
+use super::verify::verify;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::Motion;
+use crate::pipeline::beside::beside;
 use crate::sample::trading::{Sizes, Trading};
 use crate::status::Report;
 use crate::store::postgres::server::{Server, ServerOptions, default_dir};
+use crate::store::sqlite::collect::Collector;
 use crate::store::sqlite::fill::{Journal, fill};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The pipeline file of the system that the demo imitates.
 const PIPELINE: &str = include_str!("../../pipelines/gecko.toml");
@@ -19,6 +25,8 @@ const SOURCE: &str = "gecko_data.db";
 const SOURCE_LOG: &str = "gecko_data.db-wal";
 const SOURCE_LOG_INDEX: &str = "gecko_data.db-shm";
 const PIPELINE_NAME: &str = "gecko.toml";
+/// How long the collector pauses between two transactions.
+const COLLECTED_EVERY: Duration = Duration::from_millis(5);
 /// The same rows for everybody.
 const SEED: u64 = 1;
 /// What PostgreSQL needs for the same rows, as a share of the SQLite file: tables and indexes, and its log.
@@ -118,7 +126,8 @@ impl Demo {
             .map_err(|error| file_failed("cannot create", &self.folder, error))?;
         self.check_disk()?;
         say("making a trading database");
-        fill(&self.source(), &Trading::new(SEED, self.sizes), Journal::Wal, filled)?;
+        let sample = Trading::new(SEED, self.sizes);
+        fill(&self.source(), &sample, Journal::Wal, filled)?;
         setting.stop.check()?;
         let options = ServerOptions {
             bin_dir: bin_dir.map(Into::into),
@@ -127,7 +136,25 @@ impl Demo {
         };
         let target = Target::private(&options, say)?;
         let pipeline = self.pipeline(&target)?;
-        let report = run(&pipeline, &target.conninfo, Motion::AtRest, None, setting)?;
+        say("a collector goes on writing to it while it is moved");
+        let mut collector = Collector::open(&self.source(), sample)?;
+        let collect = || collector.collect();
+        let report = beside(COLLECTED_EVERY, setting.stop, collect, || {
+            run(&pipeline, &target.conninfo, Motion::Moving, None, setting)
+        })?;
+        say(&format!(
+            "the collector has written {} transactions meanwhile, and ends",
+            collector.transactions()
+        ));
+        let report = if report.equal() {
+            follow(&pipeline, &target.conninfo, Until::CaughtUp, setting)?;
+            let last = verify(&pipeline, &target.conninfo, setting)?;
+            let phases =
+                report.phases.into_iter().chain([("last proof", last.duration())]).collect();
+            Report { phases, copied_rows: report.copied_rows, command: report.command, ..last }
+        } else {
+            report
+        };
         let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
         Ok(Shown {
             report,

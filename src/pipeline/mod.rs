@@ -5,6 +5,7 @@
 //! a [`Spool`] keeps on disk what memory shall not hold, and everything ends early when [`Stop`] says so. [`failpoint`]
 //! names the steps at which tests let a run die.
 
+pub mod beside;
 pub mod budget;
 pub mod failpoint;
 pub mod progress;

@@ -6,6 +6,7 @@ mod cell;
 pub mod census;
 pub mod check;
 mod collation;
+pub mod collect;
 pub mod connection;
 pub mod content;
 mod declaration;
