@@ -24,6 +24,17 @@
 //! 7. [`store::postgres::read`] reads every row back, and [`proof`] compares: by table, by chunk, and where they differ
 //!    by key and column.
 //!
+//! A source that the application goes on writing to goes the same way, and then this one, again and again:
+//!
+//! ```text
+//!  SQLite ── triggers ──▶ changelog of keys ── tail ──▶ keys, and rows as they are now ── stage, merge, read back ──▶ PostgreSQL
+//! ```
+//!
+//! [`store::sqlite::capture`] makes the triggers, [`store::sqlite::state`] lets several readers hold one state of the
+//! source for the snapshot, [`store::sqlite::tail`] reads log and rows in one state, [`store::postgres::stage`] and
+//! [`store::postgres::apply`] bring them into the tables in one transaction with the position, and
+//! [`store::postgres::guard`] keeps everybody else out.
+//!
 //! [`journey`] puts these together, one file for each way that a user can go; [`pipeline`] has the threads, the bounded
 //! channels, the byte budget and the stop; [`cli`] is the command line.
 //!
@@ -43,8 +54,10 @@
 //! - **No value changes in silence.** A row with a value that its column cannot hold is set aside, with the exact bytes,
 //!   or the user has said what takes its place; a run with rows set aside does not end as success.
 //! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
-//! - **The source stays untouched.** It is opened read-only and guarded, checked for damage, read in short transactions
+//! - **The source stays untouched**, where it is at rest. It is opened read-only and guarded, checked for damage, read in short transactions
 //!   that must all see one state, and never checkpointed, vacuumed or written to.
+//! - **Keys, not values.** The changelog names rows that may have changed; what they are is read when it is applied, in the
+//!   same state as the log. A pass that comes to the log's end leaves the target equal to that state, and says so.
 //! - **Every crash is resumable by the same command.** Each step is either not begun, or done;
 //!   [`failpoint`](pipeline::failpoint) names the steps, and the tests die at each of them.
 //! - **One run at a time has a migration**, as long as any of its writing connections lives; what it loses by that is
