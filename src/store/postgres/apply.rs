@@ -2,7 +2,7 @@
 //!
 //! Rows whose key is gone are deleted, the others upserted. That fails where a row takes a unique value that another row
 //! still has: two rows swap theirs, or only a part of the log is applied. Then all touched rows are deleted, and with
-//! them every row that holds a unique value of a row to come, before those come ([`holders`](super::holders)).
+//! them every row that holds a unique value of a row to come, before those come (`holders`).
 //!
 //! No foreign key and no trigger of the user's is active meanwhile: a table that existed had them put aside before its
 //! load. A delete that cascades, or a trigger that writes, would not be seen by what is read back.
