@@ -15,6 +15,7 @@
 //! not know: each program that writes the file runs it. It is installed last, so that it fires before the application's
 //! triggers, of which one with `RAISE(IGNORE)` would keep it from firing.
 
+mod coming;
 mod install;
 mod key;
 mod probe;

@@ -4,11 +4,9 @@
 //! are looked for before the change, whatever its conflict clause is, by the unique index itself. A row that comes to be
 //! equal after that, by another trigger, is logged for the change that made it so.
 
-use super::key;
-use super::substitute::{Substitute, substitute};
+use super::{coming, key};
 use crate::model::identifier::quoted;
-use crate::model::{SourceColumn, SourceIndex, SourceIndexColumn, SourceTable, TouchKey};
-use crate::sql::words;
+use crate::model::{SourceIndex, SourceIndexColumn, SourceTable, TouchKey};
 use std::collections::BTreeSet;
 
 /// What a row is called that may be replaced. The alias also hides the name of a table that is called `new`.
@@ -83,101 +81,16 @@ fn of_part(
     table: &SourceTable,
     part: &SourceIndexColumn,
 ) -> Result<(String, Option<String>), String> {
-    let New { value, column } = match &part.key {
-        Ok(at) => of_column(table, table.columns.get(*at).ok_or("has an unknown column")?)?,
-        Err(expression) => New { value: computed(table, expression)?, column: None },
-    };
-    let own = match &part.key {
-        Ok(at) => table.columns.get(*at).map(|column| format!("{PROBED}.{}", quoted(&column.name))),
-        Err(expression) => Some(format!("({expression})")),
-    };
-    let own = own.unwrap_or_default();
-    Ok((format!("{own} COLLATE {} = {value}", quoted(&part.collation)), column))
-}
-
-/// A value of the row that is to come.
-struct New {
-    value: String,
-    /// The column that it is, where it is no more.
-    column: Option<String>,
-}
-
-fn of_column(table: &SourceTable, column: &SourceColumn) -> Result<New, String> {
-    let name = quoted(&column.name);
-    let Some(expression) = &column.generated else {
-        return Ok(New { value: value(column)?, column: Some(name) });
-    };
-    let named = named_by(table, expression)?;
-    let is_replaced = |column: &&SourceColumn| substitute(column) != Ok(Substitute::None);
-    let value = if named.iter().any(is_replaced) {
-        // Without the sign it would bring an affinity of its own.
-        format!("+{}", computed(table, expression)?)
-    } else {
-        format!("new.{name}")
-    };
-    Ok(New { value, column: None })
-}
-
-/// What an expression of an index gives for the new row. Its names mean the columns of a row that stands alone, and that
-/// has their types and collations, because a comparison depends on them.
-fn computed(table: &SourceTable, expression: &str) -> Result<String, String> {
-    let named = named_by(table, expression)?;
-    let (mut typed, mut values) = (Vec::new(), Vec::new());
-    for column in named {
-        let name = quoted(&column.name);
-        if let Some(inner) = &column.generated {
-            let below = named_by(table, inner)?;
-            if below.iter().any(|column| substitute(column) != Ok(Substitute::None)) {
-                return Err(
-                    "is computed from a generated column whose own columns have a DEFAULT \
-                     that may take the place of NULL"
-                        .into(),
-                );
-            }
+    let (own, coming, column) = match &part.key {
+        Ok(at) => {
+            let column = table.columns.get(*at).ok_or("has an unknown column")?;
+            let name = quoted(&column.name);
+            let watched = column.generated.is_none().then(|| name.clone());
+            (format!("{PROBED}.{name}"), coming::of_column(table, column)?, watched)
         }
-        typed.push(format!("{name} AS {name}"));
-        values.push(value(column)?);
-    }
-    if typed.is_empty() {
-        return Ok(format!("({expression})"));
-    }
-    let (typed, values, table) = (typed.join(", "), values.join(", "), quoted(&table.name));
-    // The limit keeps the two from being taken apart again.
-    Ok(format!(
-        "(SELECT {expression} FROM (SELECT {typed} FROM {table} WHERE 0 UNION ALL SELECT {values} LIMIT 1))"
-    ))
-}
-
-/// The columns that an expression names, generated ones among them.
-fn named_by<'t>(table: &'t SourceTable, expression: &str) -> Result<Vec<&'t SourceColumn>, String> {
-    let words = words(expression).map_err(|reason| format!("could not be parsed ({reason})"))?;
-    let is_named = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
-    let named: Vec<_> = table.columns.iter().filter(|column| is_named(&column.name)).collect();
-    let alias = table.rowid_alias.and_then(|at| table.columns.get(at));
-    let rowid = !table.without_rowid && key::rowid_names(table).any(&is_named);
-    if rowid || alias.is_some_and(|alias| is_named(&alias.name)) {
-        return Err("is computed from the rowid, which is not known before the row is there".into());
-    }
-    for column in &named {
-        if let Some(inner) = &column.generated {
-            named_by(table, inner)?;
+        Err(expression) => {
+            (format!("({expression})"), coming::of_expression(table, expression)?, None)
         }
-    }
-    Ok(named)
-}
-
-/// The new value of a column that is not computed: OR REPLACE puts the default in the place of NULL where that may not
-/// be, after the triggers.
-fn value(column: &SourceColumn) -> Result<String, String> {
-    let new = format!("new.{}", quoted(&column.name));
-    match substitute(column) {
-        Ok(Substitute::None) => Ok(new),
-        Ok(Substitute::Constant(default)) => {
-            Ok(format!("CASE WHEN {new} IS NULL THEN {default} ELSE {new} END"))
-        }
-        Err(()) => Err(format!(
-            "holds the column {}, whose computed DEFAULT may take the place of NULL",
-            column.name
-        )),
-    }
+    };
+    Ok((format!("{own} COLLATE {} = {coming}", quoted(&part.collation)), column))
 }

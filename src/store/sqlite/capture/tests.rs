@@ -1,5 +1,8 @@
 //! That each way of changing rows is logged, on real files.
 
+mod random;
+mod render;
+
 use super::{Changelog, Installed, install, remove, why_not};
 use crate::error::Class;
 use crate::model::{Capture, Follow, SourceSchema, SourceTable, TouchKey};
