@@ -16,18 +16,26 @@
 //! triggers, of which one with `RAISE(IGNORE)` would keep it from firing.
 
 mod coming;
+mod finding;
 mod install;
 mod key;
+mod meta;
 mod probe;
+mod purge;
 mod remove;
+mod standing;
 mod substitute;
 mod triggers;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub use install::{Installed, install};
+pub use finding::Finding;
+pub use install::{Installed, install, reinstall};
+pub use purge::{Purged, purge};
 pub use remove::{Removed, remove};
+pub use watch::{Seen, Watch};
 
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
@@ -44,19 +52,27 @@ pub const META: &str = "_liteferry_meta";
 pub(super) const OURS: &str = "(type = 'table' AND name IN ('_liteferry_log', '_liteferry_meta')
      OR type = 'trigger' AND name GLOB '_liteferry_[0-9]*')";
 
+/// Whether a trigger of this name is one of a changelog.
+fn is_ours(name: &str) -> bool {
+    let number = name.strip_prefix("_liteferry_");
+    number.is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit()))
+}
+
 /// All that is installed in a source to follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changelog {
     identity: String,
     plan_hash: String,
-    /// The log first, then the triggers.
-    objects: Vec<Object>,
+    /// The followed tables, and whether each is named by a rowid that no column shows.
+    tables: Vec<(String, bool)>,
+    /// How many columns the log has for keys.
+    width: usize,
+    /// The triggers.
+    triggers: Vec<Trigger>,
 }
 
-/// Something that is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Object {
-    kind: &'static str,
+struct Trigger {
     name: String,
     sql: String,
 }
@@ -76,12 +92,21 @@ impl Changelog {
         if numbers.len() != tables.len() {
             return Err(Error::internal("two tables have one number in the changelog"));
         }
-        let mut objects = vec![log(tables), meta()];
+        let mut changelog = Self {
+            identity: identity.into(),
+            plan_hash: plan_hash.into(),
+            tables: Vec::new(),
+            width: 1,
+            triggers: Vec::new(),
+        };
         for (table, capture) in tables {
             let made = triggers::of(table, capture);
-            objects.extend(made.map_err(|reason| unfollowed(&table.name, &reason))?);
+            changelog.triggers.extend(made.map_err(|reason| unfollowed(&table.name, &reason))?);
+            let is_keyless = capture.key == TouchKey::Rowid && table.rowid_alias.is_none();
+            changelog.tables.push((table.name.clone(), is_keyless));
+            changelog.width = changelog.width.max(capture.key.columns());
         }
-        Ok(Self { identity: identity.into(), plan_hash: plan_hash.into(), objects })
+        Ok(changelog)
     }
 
     /// Whose log it is.
@@ -89,18 +114,24 @@ impl Changelog {
         &self.identity
     }
 
-    /// The statements that create it, in order.
-    pub fn statements(&self) -> impl Iterator<Item = &str> {
-        self.objects.iter().map(|object| object.sql.as_str())
+    /// The statements that create it, in order; tables that are there already stay.
+    pub fn statements(&self) -> impl Iterator<Item = String> {
+        let keys: String = (1..=self.width).map(|at| format!(", k{at}")).collect();
+        let log = format!("CREATE TABLE IF NOT EXISTS {LOG} (seq INTEGER PRIMARY KEY, t{keys})");
+        let meta = format!("CREATE TABLE IF NOT EXISTS {META} ({})", meta::COLUMNS);
+        let triggers = self.triggers.iter().map(|trigger| trigger.sql.clone());
+        [log, meta].into_iter().chain(triggers)
     }
 
     /// A script for the `sqlite3` shell that takes all of it out of the source, in one transaction, whatever of it is
     /// there.
     pub fn remove_sql(&self) -> String {
-        let drops = self.objects.iter().rev().map(|Object { kind, name, .. }| {
-            format!("DROP {} IF EXISTS {};\n", kind.to_ascii_uppercase(), quoted(name))
-        });
-        format!("BEGIN IMMEDIATE;\n{}COMMIT;\n", drops.collect::<String>())
+        let triggers = self
+            .triggers
+            .iter()
+            .map(|Trigger { name, .. }| format!("DROP TRIGGER IF EXISTS {};\n", quoted(name)));
+        let tables = [META, LOG].map(|name| format!("DROP TABLE IF EXISTS {name};\n"));
+        format!("BEGIN IMMEDIATE;\n{}{}COMMIT;\n", triggers.collect::<String>(), tables.concat())
     }
 }
 
@@ -114,19 +145,4 @@ fn unfollowed(table: &str, reason: &str) -> Error {
     Error::new(Class::Undecided, format!("cannot be followed: {reason}"))
         .todo("change it in the source, or move the source at rest with --no-capture")
         .at(format!("table {table}"))
-}
-
-fn log(tables: &[(&SourceTable, &Capture)]) -> Object {
-    let width = tables.iter().map(|(_, capture)| capture.key.columns()).max().unwrap_or(1).max(1);
-    let keys: String = (1..=width).map(|at| format!(", k{at}")).collect();
-    Object {
-        kind: "table",
-        name: LOG.into(),
-        sql: format!("CREATE TABLE {LOG} (seq INTEGER PRIMARY KEY, t{keys})"),
-    }
-}
-
-fn meta() -> Object {
-    let columns = "identity, epoch, plan_hash, nonce, nonce_before, remove_sql";
-    Object { kind: "table", name: META.into(), sql: format!("CREATE TABLE {META} ({columns})") }
 }

@@ -1,7 +1,7 @@
 //! Taking the changelog out of the source: one transaction, which leaves everything else as it was.
 
 use super::OURS;
-use super::install::owner;
+use super::meta::Meta;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
 use crate::store::sqlite::connection::{Refused, Source};
@@ -27,7 +27,7 @@ pub fn remove(source: &Source, identity: Option<&str>) -> Result<Removed> {
     let mut connection = source.connect_to_write()?;
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).refused(place)?;
-    let owner = owner(&transaction).refused(place)?.map(|owner| owner.identity);
+    let owner = Meta::read(&transaction).refused(place)?.map(|meta| meta.identity);
     if let (Some(owner), Some(identity)) = (&owner, identity)
         && owner != identity
     {

@@ -5,12 +5,12 @@
 
 use super::key::{self, Key};
 use super::probe::{self, PROBED, Probe};
-use super::{LOG, Object};
+use super::{LOG, Trigger};
 use crate::model::identifier::quoted;
 use crate::model::{Capture, Follow, SourceTable};
 
 /// The triggers of a table, or why there are none that would see all of its changes.
-pub(super) fn of(table: &SourceTable, capture: &Capture) -> Result<Vec<Object>, String> {
+pub(super) fn of(table: &SourceTable, capture: &Capture) -> Result<Vec<Trigger>, String> {
     if table.notes.iter().any(|note| note.contains("could not be parsed")) {
         return Err("its declaration, or that of an index of it, could not be parsed".into());
     }
@@ -33,26 +33,26 @@ struct Followed<'t> {
 }
 
 impl Followed<'_> {
-    fn after_insert(&self) -> Object {
+    fn after_insert(&self) -> Trigger {
         self.trigger("after_insert", "AFTER INSERT", &[self.log("new", "")])
     }
 
-    fn after_update(&self) -> Object {
+    fn after_update(&self) -> Trigger {
         let renamed = format!(" WHERE {}", self.key.changed());
         let body = [self.log("old", ""), self.log("new", &renamed)];
         self.trigger("after_update", "AFTER UPDATE", &body)
     }
 
-    fn after_delete(&self) -> Object {
+    fn after_delete(&self) -> Trigger {
         self.trigger("after_delete", "AFTER DELETE", &[self.log("old", "")])
     }
 
-    fn before_insert(&self, probes: &[Probe]) -> Option<Object> {
+    fn before_insert(&self, probes: &[Probe]) -> Option<Trigger> {
         let body: Vec<_> = probes.iter().map(|probe| self.log_found(&probe.condition)).collect();
         (!body.is_empty()).then(|| self.trigger("before_insert", "BEFORE INSERT", &body))
     }
 
-    fn before_update(&self, probes: &[Probe]) -> Option<Object> {
+    fn before_update(&self, probes: &[Probe]) -> Option<Trigger> {
         let is_other = match key::rowid(self.table) {
             Some(rowid) => format!("{PROBED}.{rowid} <> old.{rowid}"),
             None => format!("NOT ({})", self.key.same(PROBED, "old")),
@@ -80,11 +80,11 @@ impl Followed<'_> {
         format!("INSERT INTO {LOG} (t{names}) SELECT {number}, {}{from};", values.join(", "))
     }
 
-    fn trigger(&self, what: &str, event: &str, body: &[String]) -> Object {
+    fn trigger(&self, what: &str, event: &str, body: &[String]) -> Trigger {
         let name = format!("_liteferry_{}_{what}", self.number);
         let table = quoted(&self.table.name);
         let body = body.join(" ");
         let sql = format!("CREATE TRIGGER {} {event} ON {table} BEGIN {body} END", quoted(&name));
-        Object { kind: "trigger", name, sql }
+        Trigger { name, sql }
     }
 }

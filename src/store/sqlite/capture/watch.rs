@@ -1,0 +1,163 @@
+//! Whether everything is still as it was installed.
+//!
+//! Asked in the read transaction in which the log is read. The schema is only looked through where its version is not
+//! the one that was found in order last; three rows are read each time besides.
+
+use super::finding::Finding;
+use super::meta::Meta;
+use super::standing::{Standing, TableStanding};
+use super::{LOG, is_ours};
+use crate::error::Result;
+use crate::store::sqlite::connection::Refused as _;
+use crate::store::sqlite::read::Reader;
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+/// Watches a source that is followed.
+#[derive(Debug)]
+pub struct Watch {
+    identity: String,
+    /// The schema's version when it was last found in order.
+    in_order: Option<i64>,
+}
+
+/// What is known of a source at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The nonce, to be noted in the target; empty where there is none.
+    pub nonce: String,
+    /// The highest number in the log; 0 where it is empty.
+    pub last: i64,
+    /// What is not as it was; nothing where all is in order.
+    pub findings: Vec<Finding>,
+}
+
+impl Watch {
+    /// Watches over the changelog of this identity.
+    pub fn new(identity: &str) -> Self {
+        Self { identity: identity.into(), in_order: None }
+    }
+
+    /// Looks whether the source is as it was, where the log was read up to `position` (0: nothing of it) and `noted` is
+    /// the nonce that was seen last (none: there was none yet).
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn look(&mut self, reader: &Reader, position: i64, noted: Option<&str>) -> Result<Seen> {
+        reader.in_one_state(|connection| {
+            self.look_at(connection, position, noted).refused(|| "source".into())
+        })
+    }
+
+    fn look_at(
+        &mut self,
+        connection: &Connection,
+        position: i64,
+        noted: Option<&str>,
+    ) -> rusqlite::Result<Seen> {
+        let gone = |finding| Seen { nonce: String::new(), last: 0, findings: vec![finding] };
+        let Some(meta) = Meta::read(connection)? else { return Ok(gone(Finding::Gone)) };
+        if meta.identity != self.identity {
+            return Ok(gone(Finding::Another { identity: meta.identity }));
+        }
+        let Some((first, last)) = bounds(connection)? else { return Ok(gone(Finding::Gone)) };
+        let mut findings = Vec::new();
+        if !noted.is_none_or(|noted| meta.goes_on_from(&self.identity, noted)) {
+            findings.push(Finding::Restored);
+        }
+        if last < position {
+            findings.push(Finding::Regressed { position, last });
+        } else if first > position.saturating_add(1) {
+            findings.push(Finding::Gap { position, first });
+        }
+        if !meta.is_numbered_as_before {
+            let tables = Meta::standing(connection)?.tables;
+            let keyless = tables.into_iter().filter(|(_, table)| table.is_keyless);
+            findings.extend(keyless.map(|(table, _)| Finding::Renumbered { table }));
+        }
+        let version = connection.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        if self.in_order != Some(version) {
+            let before = Meta::standing(connection)?;
+            let changes = changes(&before, &before.again(connection)?);
+            self.in_order = changes.is_empty().then_some(version);
+            findings.extend(changes);
+        }
+        Ok(Seen { nonce: meta.nonce, last, findings })
+    }
+}
+
+/// The lowest and the highest number in the log, 1 and 0 where it is empty; none where there is none.
+fn bounds(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    let there =
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1)";
+    if !connection.query_row(there, [LOG], |row| row.get(0))? {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT coalesce((SELECT min(seq) FROM main.{LOG}), 1), coalesce((SELECT max(seq) FROM main.{LOG}), 0)"
+    );
+    connection.prepare_cached(&sql)?.query_row([], |row| Ok(Some((row.get(0)?, row.get(1)?))))
+}
+
+/// What became of the tables.
+fn changes(before: &Standing, now: &Standing) -> Vec<Finding> {
+    let added = now.all.difference(&before.all);
+    let mut findings: Vec<_> =
+        added.map(|table| Finding::TableAdded { table: table.clone() }).collect();
+    for (name, before) in &before.tables {
+        let table = name.clone();
+        match now.tables.get(name) {
+            Some(now) => findings.extend(table_changes(&table, before, now)),
+            None => findings.push(Finding::TableGone { table }),
+        }
+    }
+    findings
+}
+
+fn table_changes(name: &str, before: &TableStanding, now: &TableStanding) -> Vec<Finding> {
+    let table = || name.to_owned();
+    let mut findings = Vec::new();
+    let is_rebuilt = !now.triggers.keys().any(|name| is_ours(name));
+    if is_rebuilt {
+        findings.push(Finding::Rebuilt { table: table() });
+    }
+    if before.columns != now.columns {
+        findings.push(Finding::ColumnsChanged {
+            table: table(),
+            added: without(&now.columns, &before.columns),
+            gone: without(&before.columns, &now.columns),
+        });
+    }
+    if is_rebuilt {
+        return findings;
+    }
+    if before.declared != now.declared && before.columns == now.columns {
+        findings.push(Finding::Redeclared { table: table() });
+    }
+    let some = |names: Vec<String>| (!names.is_empty()).then_some(names);
+    let ours = differing(&before.triggers, &now.triggers).filter(|name| is_ours(name)).collect();
+    let theirs = differing(&now.triggers, &before.triggers).filter(|name| !is_ours(name)).collect();
+    let indexes = differing(&now.indexes, &before.indexes).collect();
+    findings
+        .extend(some(ours).map(|triggers| Finding::TriggersChanged { table: table(), triggers }));
+    findings
+        .extend(some(indexes).map(|indexes| Finding::IndexesChanged { table: table(), indexes }));
+    findings.extend(
+        some(theirs).map(|triggers| Finding::ApplicationTriggers { table: table(), triggers }),
+    );
+    findings
+}
+
+/// The names in `one` that `other` has not, or has with another digest.
+fn differing<'a>(
+    one: &'a BTreeMap<String, String>,
+    other: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = String> {
+    let differs = |(name, digest): &(&String, &String)| other.get(*name) != Some(*digest);
+    one.iter().filter(differs).map(|(name, _)| name.clone())
+}
+
+fn without(one: &[String], other: &[String]) -> Vec<String> {
+    one.iter().filter(|name| !other.contains(name)).cloned().collect()
+}
