@@ -9,7 +9,7 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
-use crate::store::sqlite::capture::{Changelog, Installed, install};
+use crate::store::sqlite::capture::{Changelog, install};
 
 /// The ledger's step that keeps whose changelog it is, and the one that keeps how it is taken out.
 pub(in crate::journey) const IDENTITY: &str = "identity of the changelog";
@@ -49,7 +49,7 @@ impl Live<'_> {
         reach(Step::RemovalNoted);
         let installed = install(&inspected.source, &changelog, &inspected.schema_hash)?;
         reach(Step::ChangelogInstalled);
-        if installed == Installed::Created {
+        if installed.is_new {
             setting
                 .progress
                 .tell(Event::Note("changes of the source are logged from now on".into()));

@@ -58,7 +58,7 @@ fn a_crash_between_both_sides_is_no_older_copy_and_an_older_copy_is() {
     let first = followed.install().unwrap().nonce;
     followed.rows(10);
     let older = followed.source.path().with_file_name("older.db");
-    followed.run(&format!("VACUUM INTO '{}'", older.display()));
+    followed.run(&format!("VACUUM INTO {:?}", older.display().to_string()));
     // The target never heard of the second nonce, nor of the third.
     let second = followed.purge(5, &first).unwrap().nonce;
     assert_eq!(findings(&followed.source, 10, &first), []);
