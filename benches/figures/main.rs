@@ -13,6 +13,7 @@ mod ferry;
 mod floor;
 mod growth;
 mod keys;
+mod latency;
 mod measure;
 mod numbers;
 mod peers;
@@ -83,6 +84,8 @@ enum What {
     Proof,
     /// Everything beside pgloader
     Everything,
+    /// How far a follower is behind, and what it costs
+    Latency,
 }
 
 fn main() -> Result<()> {
@@ -118,6 +121,7 @@ impl What {
             Self::Growth => growth::measure(stage, arguments),
             Self::Proof => proof::measure(stage, arguments),
             Self::Everything => everything::measure(stage, arguments),
+            Self::Latency => latency::measure(stage, arguments),
         }
     }
 }

@@ -141,6 +141,11 @@ fn processor_seconds(child: &Child) -> Result<(f64, f64)> {
     Ok(ticks(child.id()).unwrap_or((f64::NAN, f64::NAN)))
 }
 
+/// Processor seconds of a process so far, the kernel's included; none where there is no such process.
+pub(crate) fn processor_of(pid: u32) -> Option<f64> {
+    ticks(pid).map(|(user, system)| user + system)
+}
+
 /// Processor seconds of a process, its own and the kernel's; none where there is no /proc.
 fn ticks(pid: u32) -> Option<(f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
