@@ -58,6 +58,7 @@ pub fn follow(
             reader: Reader::of_moving(inspected.source.connect()?),
             wake: Wake::new(&inspected.source)?,
             touches_per_second: pipeline.follow.max_rate.map(u32::from),
+            unpurged: PURGED_TOUCHES,
             live: &live,
             migration: migrated.id,
             setting,
@@ -80,12 +81,17 @@ const FOLLOWED: [&str; 2] = ["following", "not equal"];
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Touches after which they are taken out of the log.
+const PURGED_TOUCHES: u64 = 10_000;
+
 /// One follower.
 struct Following<'a> {
     live: &'a Live<'a>,
     reader: Reader,
     wake: Wake,
     touches_per_second: Option<u32>,
+    /// Touches that were applied since the log was purged.
+    unpurged: u64,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -96,6 +102,7 @@ impl Following<'_> {
             self.wait_while_paused(until, link)?;
             let began = Instant::now();
             let drained = self.live.catch_up(&mut self.reader, link)?;
+            self.purge(drained, link)?;
             if until == Until::CaughtUp {
                 return Ok(drained);
             }
@@ -121,6 +128,16 @@ impl Following<'_> {
             self.setting.progress.tell(Event::Note("resumed".into()));
         }
         Ok(())
+    }
+
+    /// Takes what was read out of the log now and then.
+    fn purge(&mut self, drained: Drained, link: &mut Link<'_>) -> Result<()> {
+        self.unpurged += drained.touches;
+        if self.unpurged < PURGED_TOUCHES {
+            return Ok(());
+        }
+        self.unpurged = 0;
+        self.live.purge(link)
     }
 
     /// Keeps below the rate that the user allows.

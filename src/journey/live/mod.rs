@@ -5,6 +5,7 @@ mod guard;
 mod pass;
 mod prove;
 pub(super) mod states;
+mod watch;
 
 pub(super) use capture::IDENTITY;
 pub(super) use pass::Drained;
@@ -21,8 +22,10 @@ use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use pass::Keys;
 use states::{Bounds, States};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use watch::Watched;
 
 /// How long a state of the source is held, and how much its write-ahead log may grow meanwhile.
 const BOUNDS: Bounds = Bounds { age: Duration::from_secs(30), log_bytes: 256 * 1024 * 1024 };
@@ -34,6 +37,7 @@ pub(super) struct Live<'a> {
     plan: &'a Plan,
     /// By the tables' numbers.
     shapes: Vec<Shapes>,
+    watched: OnceCell<Watched>,
     lease: Lease,
     setting: Setting<'a>,
 }
@@ -69,7 +73,7 @@ impl<'a> Live<'a> {
         setting: Setting<'a>,
     ) -> Self {
         let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
-        Self { inspected, plan, shapes, lease, setting }
+        Self { inspected, plan, shapes, watched: OnceCell::new(), lease, setting }
     }
 
     /// Copies what is not copied yet; what changes meanwhile is in the changelog.

@@ -68,7 +68,7 @@ impl Live<'_> {
         keys: Keys,
         link: &mut Link<'_>,
     ) -> Result<Drained> {
-        let (head, state_at) = (tail::head(reader)?, SystemTime::now());
+        let (head, state_at) = (self.look(reader, link)?, SystemTime::now());
         let mut touches = 0;
         loop {
             self.setting.stop.check()?;

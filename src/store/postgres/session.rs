@@ -24,14 +24,16 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 /// How long a query that was asked to stop is given; past it, the connection is closed under it.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What every session says first: names are always qualified, strings and NULLs are read as written, nothing times out but on purpose, and the server's
-/// notices are not wanted. A client that the network has lost keeps its locks no longer than it takes that client to
+/// What every session says first: names are always qualified, strings and NULLs are read as written, nothing times out but on purpose, what is
+/// committed is on the server's disk, and its notices are not wanted. A client that the network has lost keeps its locks no longer than it takes that client to
 /// notice the same.
 const GREETING: &str = "SET search_path = pg_catalog; SET standard_conforming_strings = on; \
                         SET transform_null_equals = off; SET client_min_messages = warning; SET statement_timeout = 0; \
                         SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
                         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
-                        SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'";
+                        SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'; \
+                        SELECT set_config('synchronous_commit', 'on', false) \
+                        WHERE current_setting('synchronous_commit') = 'off'";
 
 /// The same for what newer servers can time out.
 const GREETING_SINCE: [(u32, &str); 2] =
