@@ -71,7 +71,7 @@ impl Live<'_> {
 /// What was found, as one error: the first that the source itself is another one, else the first.
 fn told(findings: &[Finding]) -> Error {
     let worst = findings.iter().find(|finding| finding.class() == Class::SourceChanged);
-    let Some(first) = worst.or(findings.first()) else {
+    let Some(first) = worst.or_else(|| findings.first()) else {
         return Error::internal("nothing was found");
     };
     let others = findings.iter().filter(|finding| *finding != first);
