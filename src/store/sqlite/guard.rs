@@ -10,6 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How often a lock is tried for again, and how long after the last time: first at once, for most are held for less than
@@ -113,6 +115,54 @@ pub(super) fn guard_writer(connection: &mut Connection) -> Result<()> {
     }
     Ok(())
 }
+
+/// How many turns of `STOP_EVERY` operations a statement may take that is tried: triggers may call one another for ever.
+const SCRATCH_TURNS_MAX: u32 = 1000;
+
+/// Settings of an empty database in memory in which a schema from outside is tried: it can be created and written to,
+/// and reach nothing else. Gives what counts the turns of a statement; to be set to 0 before each.
+pub(super) fn guard_scratch(connection: &mut Connection, stop: &Stop) -> Result<Arc<AtomicU32>> {
+    for (limit, most) in LIMITS {
+        connection.set_limit(limit, most)?;
+    }
+    connection.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, SCRATCH_TRIGGER_DEPTH)?;
+    for (config, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+    ] {
+        connection.set_db_config(config, on)?;
+    }
+    for (pragma, on) in [("foreign_keys", 0), ("ignore_check_constraints", 1)] {
+        connection.pragma_update(None, pragma, on)?;
+    }
+    let turns = Arc::new(AtomicU32::new(0));
+    let (stop, counted) = (stop.clone(), Arc::clone(&turns));
+    let is_enough = move || {
+        counted.fetch_add(1, Ordering::Relaxed) > SCRATCH_TURNS_MAX || stop.requested().is_some()
+    };
+    connection.progress_handler(STOP_EVERY, Some(is_enough))?;
+    connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
+        AuthAction::Attach { .. } | AuthAction::Detach { .. } | AuthAction::CreateVtable { .. } => {
+            Authorization::Deny
+        }
+        AuthAction::Function { function_name }
+            if POWERFUL.iter().any(|name| name.eq_ignore_ascii_case(function_name)) =>
+        {
+            Authorization::Deny
+        }
+        AuthAction::Pragma { pragma_name, .. }
+            if !LOOKS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name)) =>
+        {
+            Authorization::Deny
+        }
+        _ => Authorization::Allow,
+    }))?;
+    Ok(turns)
+}
+
+/// How deep triggers may call one another there.
+const SCRATCH_TRIGGER_DEPTH: i32 = 10;
 
 /// What a statement may contain.
 fn judge(context: &AuthContext<'_>) -> Authorization {

@@ -1,7 +1,7 @@
 //! What names a row in the log, as SQL.
 
 use crate::model::identifier::quoted;
-use crate::model::{Affinity, SourceColumn, SourceTable, TouchKey};
+use crate::model::{Affinity, IndexOrigin, SourceColumn, SourceTable, TouchKey};
 
 /// The terms that name a row.
 pub(super) struct Key {
@@ -25,14 +25,21 @@ impl Key {
                 )?;
                 vec![Term { name, exact: true }]
             }
-            TouchKey::Columns(positions) => positions
-                .iter()
-                .map(|at| {
-                    let column =
-                        table.columns.get(*at).ok_or("its key is not among its columns")?;
-                    Ok(Term { name: quoted(&column.name), exact: is_exact(column) })
-                })
-                .collect::<Result<_, String>>()?,
+            TouchKey::Columns(positions) => {
+                if let Some(collation) = unknown_collation(table, positions) {
+                    return Err(format!(
+                        "its key is ordered by the collation {collation}, which only the application knows"
+                    ));
+                }
+                positions
+                    .iter()
+                    .map(|at| {
+                        let column =
+                            table.columns.get(*at).ok_or("its key is not among its columns")?;
+                        Ok(Term { name: quoted(&column.name), exact: is_exact(column) })
+                    })
+                    .collect::<Result<_, String>>()?
+            }
         };
         Ok(Self { terms })
     }
@@ -60,6 +67,18 @@ impl Key {
             self.terms.iter().map(|Term { name, .. }| format!("{one}.{name} IS {other}.{name}"));
         same.collect::<Vec<_>>().join(" AND ")
     }
+}
+
+/// The first collation of a key that is not one of SQLite's own: rows cannot be looked up by it here.
+fn unknown_collation<'t>(table: &'t SourceTable, key: &[usize]) -> Option<&'t str> {
+    let columns = key.iter().filter_map(|at| table.columns.get(*at));
+    let primary = table.indexes.iter().filter(|index| index.origin == IndexOrigin::PrimaryKey);
+    let parts = primary.flat_map(|index| &index.columns).map(|part| &part.collation);
+    columns
+        .map(|column| &column.collation)
+        .chain(parts)
+        .map(String::as_str)
+        .find(|collation| !["BINARY", "NOCASE", "RTRIM"].contains(collation))
 }
 
 /// What the rowid is called; none where a table has none, or hides it.

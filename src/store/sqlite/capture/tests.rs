@@ -3,6 +3,7 @@
 mod purging;
 mod random;
 mod render;
+mod trying;
 mod watching;
 
 use super::{Changelog, Installed, install, remove, why_not};
@@ -303,5 +304,37 @@ fn removing_leaves_everything_else_as_it_was() {
             |sql: &str| followed.application.query_row(sql, [], |row| row.get::<_, String>(0));
         assert_eq!(check(sequences).unwrap(), "t7");
         assert_eq!(check("PRAGMA integrity_check").unwrap(), "ok");
+    }
+}
+
+#[test]
+fn the_application_sees_what_it_would_see_without() {
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE, b AS (u || 'x'))";
+    let (followed, plain) = (Followed::new(sql), Followed::planned(sql, Follow::All));
+    for sql in [
+        "INSERT INTO t (u) VALUES ('a'), ('b') RETURNING id, u, b",
+        "INSERT OR REPLACE INTO t (u) VALUES ('a') RETURNING *",
+        "INSERT OR IGNORE INTO t (id, u) VALUES (50, 'b') RETURNING *",
+        "INSERT INTO t (u) VALUES ('b') ON CONFLICT (u) DO UPDATE SET u = 'c' RETURNING id",
+        "UPDATE OR REPLACE t SET u = 'a' WHERE u = 'c' RETURNING u",
+        "DELETE FROM t WHERE u = 'none' RETURNING u",
+        "DELETE FROM t RETURNING u",
+        "SELECT seq FROM sqlite_sequence",
+    ] {
+        let seen = |followed: &Followed| {
+            let mut statement = followed.application.prepare(sql).unwrap();
+            let width = statement.column_count();
+            let mut rows = statement.query([]).unwrap();
+            let mut seen = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                let cells = (0..width).map(|at| row.get::<_, rusqlite::types::Value>(at).unwrap());
+                seen.push(cells.collect::<Vec<_>>());
+            }
+            drop(rows);
+            let sql = "SELECT changes() || ' ' || last_insert_rowid()";
+            let counts: String = followed.application.query_row(sql, [], |row| row.get(0)).unwrap();
+            (seen, counts)
+        };
+        assert_eq!(seen(&followed), seen(&plain), "{sql}");
     }
 }

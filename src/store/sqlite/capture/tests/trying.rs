@@ -1,0 +1,106 @@
+//! That a table which cannot be followed is found before anything is installed, and no other.
+
+use super::{Followed, key_of};
+use crate::model::{Capture, Follow};
+use crate::pipeline::Stop;
+use crate::store::sqlite::capture::trial;
+use crate::store::sqlite::introspect::introspect;
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+fn reasons(sql: &str) -> BTreeMap<String, String> {
+    reasons_of(|connection| connection.execute_batch(sql).unwrap())
+}
+
+fn reasons_of(create: impl FnOnce(&Connection)) -> BTreeMap<String, String> {
+    let connection = Connection::open_in_memory().unwrap();
+    create(&connection);
+    let schema = introspect(&connection).unwrap();
+    let captures: Vec<_> = (0..)
+        .zip(&schema.tables)
+        .map(|(number, table)| Capture { number, key: key_of(table), follow: Follow::All })
+        .collect();
+    let tables: Vec<_> = schema.tables.iter().zip(&captures).collect();
+    trial(&connection, &tables, &Stop::default()).unwrap()
+}
+
+#[test]
+fn tables_of_every_kind_can_be_followed() {
+    let found = reasons(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, u UNIQUE, t TEXT NOT NULL CHECK (length(t) > 100));
+         CREATE TABLE b (k TEXT COLLATE NOCASE PRIMARY KEY, j TEXT, g AS (json_extract(j, '$.id')) UNIQUE) WITHOUT ROWID;
+         CREATE TABLE c (x, y); CREATE UNIQUE INDEX ci ON c (lower(x), y DESC) WHERE y IS NOT NULL;
+         CREATE TABLE d (k INT, l ANY, PRIMARY KEY (k, l)) STRICT;
+         CREATE TABLE e (a REFERENCES a ON DELETE CASCADE, b DATETIME UNIQUE, c REAL, d BLOB, PRIMARY KEY (c, d));
+         CREATE VIEW v AS SELECT a.id FROM a; CREATE VIRTUAL TABLE f USING fts5 (x, content = 'c');
+         CREATE TRIGGER w INSTEAD OF INSERT ON v BEGIN INSERT INTO a (t) VALUES ('x'); END;
+         CREATE TRIGGER s AFTER INSERT ON c BEGIN INSERT INTO f (rowid, x) VALUES (new.rowid, new.x); END;
+         CREATE TRIGGER i AFTER UPDATE ON a BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER r AFTER UPDATE ON c BEGIN UPDATE c SET x = x || 'x'; UPDATE c SET y = y || 'x'; END",
+    );
+    assert_eq!(found, BTreeMap::new());
+}
+
+#[test]
+fn what_only_the_application_knows_matters_only_where_it_must_be_unique() {
+    let found = reasons_of(|connection| {
+        connection.create_collation("mine", |one, other| other.cmp(one)).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE keyed (k TEXT COLLATE mine PRIMARY KEY);
+                 CREATE TABLE known (id INTEGER PRIMARY KEY, k TEXT COLLATE mine UNIQUE);
+                 CREATE TABLE checked (id INTEGER PRIMARY KEY, a CHECK (abs(a)), g AS (a || 1) UNIQUE);
+                 CREATE TABLE indexed (a); CREATE UNIQUE INDEX i ON indexed (abs(a));
+                 CREATE TABLE triggered (id INTEGER PRIMARY KEY, a);
+                 CREATE TRIGGER t AFTER INSERT ON triggered BEGIN SELECT abs(new.a); END;
+                 PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'abs', 'mine_too');
+                 PRAGMA writable_schema = RESET",
+            )
+            .unwrap();
+    });
+    let names: Vec<_> = found.keys().map(String::as_str).collect();
+    assert_eq!(names, ["indexed", "keyed"], "{found:?}");
+    assert!(found["keyed"].contains("MINE"), "{found:?}");
+    assert!(found["indexed"].contains("mine_too"), "{found:?}");
+}
+
+#[test]
+fn a_foreign_key_whose_work_may_stop_half_way_is_refused_and_the_refusal_is_right() {
+    let sql = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE);
+         CREATE TRIGGER t AFTER DELETE ON c BEGIN SELECT RAISE(FAIL, 'no'); END;
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (2, 1)";
+    let found = reasons(sql);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["p"]);
+    let followed = Followed::new(sql);
+    followed.run("PRAGMA foreign_keys = ON");
+    assert!(followed.application.execute_batch("DELETE FROM p").is_err());
+    assert_eq!(followed.touches(), ["1:2"], "only the child was logged");
+    assert_eq!(reasons(&sql.replace("FAIL", "ABORT")), BTreeMap::new());
+}
+
+#[test]
+fn a_trial_ends_where_triggers_call_one_another_for_ever() {
+    let found = reasons(
+        "CREATE TABLE a (x); CREATE TABLE b (x);
+         CREATE TRIGGER ab AFTER INSERT ON a BEGIN INSERT INTO b SELECT x FROM a; INSERT INTO b SELECT x FROM b; END;
+         CREATE TRIGGER ba AFTER INSERT ON b BEGIN INSERT INTO a SELECT x FROM b; INSERT INTO a SELECT x FROM a; END",
+    );
+    assert_eq!(found, BTreeMap::new());
+}
+
+#[test]
+fn a_copy_reaches_nothing_outside_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.db");
+    let found = reasons_of(|connection| {
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE t (a); PRAGMA writable_schema = ON;
+                 INSERT INTO sqlite_schema VALUES ('trigger', 'x', 't', 0, 'ATTACH {path:?} AS made');
+                 PRAGMA writable_schema = OFF"
+            ))
+            .unwrap();
+    });
+    assert_eq!(found, BTreeMap::new());
+    assert!(!path.exists());
+}

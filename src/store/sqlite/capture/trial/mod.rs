@@ -1,0 +1,62 @@
+//! Trying the triggers on an empty copy of the schema, before anything is installed: what cannot be followed is told by
+//! table.
+
+mod exercise;
+mod scratch;
+
+use super::{Changelog, fails_half_done, triggers, why_not};
+use crate::error::Result;
+use crate::model::{Capture, Follow, SourceTable};
+use crate::pipeline::Stop;
+use crate::store::sqlite::connection::Refused as _;
+use crate::store::sqlite::failure::reason;
+use rusqlite::Connection;
+use scratch::Scratch;
+use std::collections::BTreeMap;
+
+/// Why tables cannot be followed, by name; those that are not named can.
+///
+/// The schema is copied without its rows, with the application's triggers as far as they can be understood here; then
+/// rows are inserted, replaced through each unique index, updated and deleted, and it is seen whether the log names them.
+///
+/// # Errors
+///
+/// A schema that cannot be read; a stop.
+pub fn trial(
+    source: &Connection,
+    tables: &[(&SourceTable, &Capture)],
+    stop: &Stop,
+) -> Result<BTreeMap<String, String>> {
+    let place = || "trial of the changelog".to_owned();
+    let sources: Vec<_> = tables.iter().map(|(table, _)| *table).collect();
+    let scratch = Scratch::of(source, &sources, stop)?;
+    let mut reasons = BTreeMap::new();
+    let mut followed = Vec::new();
+    for (table, capture) in tables {
+        // Of a table that only grows the rest is tried: what its inserts are is not logged.
+        let capture = Capture { follow: Follow::All, ..(*capture).clone() };
+        let refused = why_not(table, &capture.key)
+            .or_else(|| scratch.not_copied.get(&table.name).cloned())
+            .or_else(|| fails_half_done(table, &sources, &scratch.triggers));
+        match refused {
+            Some(reason) => drop(reasons.insert(table.name.clone(), reason)),
+            None => followed.push((*table, capture)),
+        }
+    }
+    let designed: Vec<_> = followed.iter().map(|(table, capture)| (*table, capture)).collect();
+    let changelog = Changelog::design(&designed, "", "")?;
+    for sql in changelog.statements().take(2) {
+        scratch.connection.execute_batch(&sql).refused(place)?;
+    }
+    for (table, capture) in &followed {
+        let created = triggers::of(table, capture).and_then(|triggers| {
+            let mut created =
+                triggers.iter().map(|made| scratch.connection.execute_batch(&made.sql));
+            created.try_for_each(|made| made.map_err(|error| reason(&error)))
+        });
+        let tried = created.and_then(|()| exercise::exercise(&scratch, table, capture));
+        reasons.extend(tried.err().map(|reason| (table.name.clone(), reason)));
+        stop.check()?;
+    }
+    Ok(reasons)
+}
