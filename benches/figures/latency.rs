@@ -111,7 +111,8 @@ fn latencies(stage: &Stage, committed: &[SystemTime]) -> Result<Vec<f64>> {
     late.collect()
 }
 
-fn liteferry(command: &str, source: &Path, target: &str) -> Command {
+/// A command of liteferry with both ends.
+pub(crate) fn liteferry(command: &str, source: &Path, target: &str) -> Command {
     let mut liteferry = Command::new(env!("CARGO_BIN_EXE_liteferry"));
     liteferry.arg(command).arg("--source").arg(source).args(["--target", target]);
     liteferry

@@ -4,6 +4,7 @@
 //! sides load into the same private server, each time into a new database and after a checkpoint.
 //! `docs/benchmarks.md` says more.
 
+mod catch_up;
 mod cells;
 mod copy;
 mod cores;
@@ -86,6 +87,8 @@ enum What {
     Everything,
     /// How far a follower is behind, and what it costs
     Latency,
+    /// Touched rows beside a staged upsert by hand
+    CatchUp,
 }
 
 fn main() -> Result<()> {
@@ -122,6 +125,7 @@ impl What {
             Self::Proof => proof::measure(stage, arguments),
             Self::Everything => everything::measure(stage, arguments),
             Self::Latency => latency::measure(stage, arguments),
+            Self::CatchUp => catch_up::measure(stage, arguments),
         }
     }
 }

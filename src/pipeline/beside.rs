@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Does `work`, and beside it `again`, with a pause each time.
+/// Does `work`, and beside it `again` at least once, with a pause each time.
 ///
 /// # Errors
 ///
@@ -20,11 +20,13 @@ pub fn beside<R>(
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let other = scope.spawn(|| {
-            while !done.load(Ordering::SeqCst) && stop.requested().is_none() {
+            loop {
                 again()?;
+                if done.load(Ordering::SeqCst) || stop.requested().is_some() {
+                    return Ok(());
+                }
                 stop.wait(pause)?;
             }
-            Ok(())
         });
         let worked = work();
         done.store(true, Ordering::SeqCst);

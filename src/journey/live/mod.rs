@@ -15,7 +15,7 @@ use super::inspect::Inspected;
 use super::snapshot::{self, Readers};
 use crate::error::{Error, Result};
 use crate::model::{Follow, Partition, TableSchema};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::read::Reader;
@@ -23,7 +23,7 @@ use crate::store::sqlite::tail::{self, Followed};
 use pass::Keys;
 use states::{Bounds, States};
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use watch::Watched;
 
@@ -91,9 +91,7 @@ impl<'a> Live<'a> {
         )?;
         let loaded = self.loaded(link)?;
         self.begin_position(&loaded, link)?;
-        if is_of_several_states(&loaded) {
-            self.join_states(link)?;
-        }
+        self.join_states(&loaded, link)?;
         Ok(rows(&loaded).saturating_sub(before))
     }
 
@@ -114,21 +112,24 @@ impl<'a> Live<'a> {
 
     /// Where chunks of one table are from several states, a row may be in two of them: so what changed in between is
     /// applied before there are keys that would be violated.
-    fn join_states(&self, link: &mut Link<'_>) -> Result<()> {
-        let position = link.with(|session| ledger::position(session, self.lease.migration))?;
-        if position.is_some_and(|position| position.consistent) {
+    fn join_states(&self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<()> {
+        let done = link.with(|session| ledger::done_steps(session, self.lease.migration))?;
+        let is_done = |step: &plan::Step| done.iter().any(|(name, _)| *name == step.full_name());
+        let unkeyed = self.plan.tables.iter().filter(|table| !table.steps.iter().any(is_done));
+        let unkeyed: BTreeSet<_> = unkeyed.map(|table| table.schema.target.clone()).collect();
+        if !unkeyed.iter().any(|table| is_of_several_states(loaded, table)) {
             return Ok(());
         }
         let mut reader = Reader::of_moving(self.inspected.source.connect()?);
-        self.catch_up_by(Keys::Missing, &mut reader, link).map(drop)
+        self.catch_up_by(&Keys::MissingOf(unkeyed), &mut reader, link).map(drop)
     }
 
     /// Brings the target to the state that the source has now.
     pub(super) fn catch_up(&self, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
-        self.catch_up_by(Keys::Made, reader, link)
+        self.catch_up_by(&Keys::Made, reader, link)
     }
 
-    fn catch_up_by(&self, keys: Keys, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
+    fn catch_up_by(&self, keys: &Keys, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
         reader.hold()?;
         let drained = self.drain(reader, keys, link)?;
         reader.let_go()?;
@@ -168,12 +169,11 @@ impl<'a> Live<'a> {
     }
 }
 
-/// Whether the chunks of some table are from several states of the source.
-fn is_of_several_states(loaded: &[LoadedChunk]) -> bool {
-    let mut marks: BTreeMap<&str, Option<i64>> = BTreeMap::new();
-    loaded
-        .iter()
-        .any(|chunk| *marks.entry(&chunk.table).or_insert(chunk.low_mark) != chunk.low_mark)
+/// Whether the chunks of a table are from several states of the source.
+fn is_of_several_states(loaded: &[LoadedChunk], table: &str) -> bool {
+    let chunks = loaded.iter().filter(|chunk| chunk.table == table);
+    let marks: BTreeSet<_> = chunks.map(|chunk| chunk.low_mark).collect();
+    marks.len() > 1
 }
 
 fn rows(loaded: &[LoadedChunk]) -> u64 {

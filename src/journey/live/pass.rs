@@ -43,12 +43,21 @@ const NAMES_AT_ONCE: usize = 4096;
 const NO_CHUNK: usize = 0;
 
 /// Whether the target's tables have their keys and indexes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::journey) enum Keys {
-    /// Not yet: rows of several states of the source may have one key.
-    Missing,
-    /// They are there.
+    /// All but these, by the target's names, where rows of several states of the source may have one key.
+    MissingOf(BTreeSet<String>),
+    /// All have them.
     Made,
+}
+
+impl Keys {
+    fn are_made(&self, table: &str) -> bool {
+        match self {
+            Self::MissingOf(tables) => !tables.contains(table),
+            Self::Made => true,
+        }
+    }
 }
 
 /// What a pass did.
@@ -65,7 +74,7 @@ impl Live<'_> {
     pub(in crate::journey) fn drain(
         &self,
         reader: &Reader,
-        keys: Keys,
+        keys: &Keys,
         link: &mut Link<'_>,
     ) -> Result<Drained> {
         let (head, state_at) = (self.look(reader, link)?, SystemTime::now());
@@ -96,7 +105,7 @@ struct Pass<'p> {
     live: &'p Live<'p>,
     reader: &'p Reader,
     session: &'p Session,
-    keys: Keys,
+    keys: &'p Keys,
 }
 
 impl Pass<'_> {
@@ -253,7 +262,7 @@ impl Pass<'_> {
         if let Some(last) = growth.and_then(|growth| growth.last) {
             ledger::set_high_mark(session, lease, &table.schema.target, last)?;
         }
-        apply::merge(staging, self.keys == Keys::Made)?;
+        apply::merge(staging, self.keys.are_made(&table.schema.target))?;
         let mut back = Summing::new(&shapes.rows);
         apply::read_back(staging, &mut back)?;
         if back.finish()?.total() != sent {

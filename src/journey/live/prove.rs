@@ -75,7 +75,7 @@ impl Live<'_> {
     fn come_to(&self, door: &Door, readers: &mut [Reader], link: &mut Link<'_>) -> Result<Heads> {
         door.let_in(readers.iter_mut())?;
         let first = readers.first().ok_or_else(|| Error::internal("a proof without a reader"))?;
-        let head = self.drain(first, Keys::Made, link)?.head;
+        let head = self.drain(first, &Keys::Made, link)?.head;
         Ok(Heads { source: head, applied: head })
     }
 

@@ -1,5 +1,6 @@
 //! Sources that are written to while they are moved, and followed afterwards.
 
+mod invariants;
 mod story;
 mod workload;
 
@@ -288,83 +289,4 @@ fn an_older_copy_of_the_file_is_not_followed() {
     std::fs::copy(environment.path("older.db"), environment.source()).unwrap();
     environment.sqlite("UPDATE t SET a = 5; UPDATE t SET a = 6; UPDATE t SET a = 7");
     environment.catch_up().expect(66).saying(&["older copy"]);
-}
-
-/// What holds in every committed state of a source holds in the target whenever that says it is one.
-#[test]
-fn every_state_that_the_target_calls_one_is_one_of_the_source() {
-    const ACCOUNTS: i64 = 50;
-    let environment = Environment::new();
-    environment.sqlite(&format!(
-        "PRAGMA journal_mode = WAL; CREATE TABLE accounts (id INTEGER PRIMARY KEY, money INT NOT NULL);
-         CREATE TABLE ring (id TEXT PRIMARY KEY, next TEXT UNIQUE, version INT NOT NULL);
-         CREATE TABLE journal (id INTEGER PRIMARY KEY, a INT);
-         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {ACCOUNTS} - 1)
-         INSERT INTO accounts SELECT i, 100 FROM n;
-         INSERT INTO ring SELECT 'k' || id, 'k' || ((id + 1) % {ACCOUNTS}), 0 FROM accounts"
-    ));
-    environment.run_live(&[]).expect(0);
-    let follower = environment.start(&environment.ends("follow", &[]));
-    let writer = rusqlite::Connection::open(environment.source()).unwrap();
-    writer.busy_timeout(std::time::Duration::from_mins(1)).unwrap();
-    let target = environment.connect();
-    let (mut states, mut last, mut number) = (0, (0, 0), 0);
-    while states < 200 {
-        // Money goes from one to the next, two neighbours in the ring swap their places, and the journal gets a line.
-        let (one, other) = (number * 7 % ACCOUNTS, (number * 7 + 13) % ACCOUNTS);
-        let swap = number * 3 % ACCOUNTS;
-        writer
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE;
-                 UPDATE accounts SET money = money - 7 WHERE id = {one};
-                 UPDATE accounts SET money = money + 7 WHERE id = {other};
-                 INSERT INTO journal (a) VALUES ({number});
-                 CREATE TEMP TABLE IF NOT EXISTS swapped AS SELECT * FROM ring WHERE 0;
-                 DELETE FROM swapped;
-                 INSERT INTO swapped SELECT * FROM ring
-                     WHERE id IN ('k{swap}', (SELECT next FROM ring WHERE id = 'k{swap}'),
-                                  (SELECT next FROM ring WHERE id = (SELECT next FROM ring WHERE id = 'k{swap}')));
-                 UPDATE ring SET next = NULL WHERE id IN (SELECT id FROM swapped);
-                 UPDATE ring SET version = version + 1, next = CASE id
-                     WHEN 'k{swap}' THEN (SELECT next FROM swapped WHERE id = (SELECT next FROM swapped WHERE id = 'k{swap}'))
-                     WHEN (SELECT next FROM swapped WHERE id = 'k{swap}') THEN
-                         (SELECT next FROM swapped WHERE id = (SELECT next FROM swapped WHERE id =
-                             (SELECT next FROM swapped WHERE id = 'k{swap}')))
-                     ELSE (SELECT next FROM swapped WHERE id = 'k{swap}') END
-                 WHERE id IN (SELECT id FROM swapped);
-                 COMMIT"
-            ))
-            .unwrap();
-        number += 1;
-        let seen = target.query(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-             SELECT (SELECT consistent::text FROM liteferry.position), (SELECT seq::text FROM liteferry.position),
-                 (SELECT sum(money)::text FROM accounts), (SELECT count(DISTINCT next)::text FROM ring),
-                 (WITH RECURSIVE way(id, length) AS (
-                      SELECT 'k0' COLLATE \"C\", 0 UNION ALL
-                      SELECT r.next COLLATE \"C\", w.length + 1 FROM way w JOIN ring r ON r.id = w.id
-                      WHERE w.length < 60 AND (w.length = 0 OR w.id <> 'k0'))
-                  SELECT max(length)::text FROM way),
-                 (SELECT sum(version)::text FROM ring), (SELECT count(*) - coalesce(max(id), 0) FROM journal)::text",
-        );
-        target.query("COMMIT");
-        let [row] = seen.as_slice() else { panic!("{seen:?}") };
-        let text = |at: usize| row[at].clone().unwrap_or_default();
-        let whole = |at: usize| text(at).parse::<i64>().unwrap();
-        if text(0) != "true" {
-            continue;
-        }
-        states += 1;
-        assert_eq!(whole(2), ACCOUNTS * 100, "money was lost or made: {row:?}");
-        assert_eq!((whole(3), whole(4)), (ACCOUNTS, ACCOUNTS), "the ring is broken: {row:?}");
-        assert_eq!(whole(6), 0, "the journal has a hole: {row:?}");
-        let now = (whole(1), whole(5));
-        assert!(now >= last, "it went back: {row:?}, before {last:?}");
-        last = now;
-    }
-    assert!(last.1 > 0, "nothing came over");
-    follower.signal(Signal::TERM);
-    follower.wait().expect(143);
-    environment.catch_up().expect(0);
-    environment.assert_followed();
 }
