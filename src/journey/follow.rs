@@ -9,7 +9,7 @@ use super::reject;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::Event;
-use crate::status::{Heads, Report};
+use crate::status::{Heads, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
@@ -64,9 +64,12 @@ pub fn follow(
             setting,
         };
         let head = following.go(until, link)?.head;
+        let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
+        let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
         Ok(Report {
             command: "follow",
             phase: migrated.phase.clone(),
+            tables: aside.collect(),
             phases: vec![("follow", began.elapsed())],
             position: Some(Heads { source: head, applied: head }),
             misfits: reject::misfits(&migrated.plan, link, migrated.id)?,

@@ -129,7 +129,12 @@ impl<'a> Live<'a> {
         self.catch_up_by(&Keys::Made, reader, link)
     }
 
-    fn catch_up_by(&self, keys: &Keys, reader: &mut Reader, link: &mut Link<'_>) -> Result<Drained> {
+    fn catch_up_by(
+        &self,
+        keys: &Keys,
+        reader: &mut Reader,
+        link: &mut Link<'_>,
+    ) -> Result<Drained> {
         reader.hold()?;
         let drained = self.drain(reader, keys, link)?;
         reader.let_go()?;

@@ -290,3 +290,35 @@ fn an_older_copy_of_the_file_is_not_followed() {
     environment.sqlite("UPDATE t SET a = 5; UPDATE t SET a = 6; UPDATE t SET a = 7");
     environment.catch_up().expect(66).saying(&["older copy"]);
 }
+
+#[test]
+fn a_value_that_does_not_fit_sets_its_row_aside_until_a_better_one_comes() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a INT);
+         CREATE TABLE named (id TEXT PRIMARY KEY, a INT);
+         INSERT INTO t VALUES (1, 1), (2, 2); INSERT INTO named VALUES ('a', 1), ('b', 2)",
+    );
+    environment.run_live(&[]).expect(0);
+    let aside = || {
+        environment.column("SELECT table_name || ' ' || row_name FROM liteferry.reject ORDER BY 1")
+    };
+    environment.sqlite(
+        "UPDATE t SET a = 'one' WHERE id = 1; INSERT INTO named VALUES ('c', 'three'); UPDATE named SET a = x'00' WHERE id = 'a'",
+    );
+    environment.catch_up().expect(65).saying(&["set aside"]);
+    assert_eq!(aside(), ["named key (TEXT 'a')", "named key (TEXT 'c')", "t rowid 1"]);
+    assert_eq!(environment.column("SELECT id FROM t UNION ALL SELECT 2 FROM named"), ["2", "2"]);
+    Comparison::new().setting_aside().assert_equal(&environment.source(), &environment.connect());
+    // Touched again, it is still aside, once.
+    environment.sqlite("UPDATE t SET a = 'uno' WHERE id = 1");
+    environment.catch_up().expect(65);
+    assert_eq!(aside().len(), 3);
+    environment.sqlite(
+        "UPDATE t SET a = 11 WHERE id = 1; DELETE FROM named WHERE id = 'c'; REPLACE INTO named VALUES ('a', 5)",
+    );
+    environment.catch_up().expect(0);
+    assert!(aside().is_empty());
+    environment.assert_followed();
+    environment.liteferry(&environment.ends("verify", &[])).expect(0);
+}

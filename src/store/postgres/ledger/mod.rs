@@ -24,7 +24,7 @@ pub use position::{
 };
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use runs::{Run, begin_run, end_run, runs};
-pub use touched::{forget_rows, keeps_rows};
+pub use touched::{forget_rows, keeps_rows, rows_aside};
 
 use super::session::Session;
 use crate::error::{Class, Error, Result};

@@ -1,4 +1,4 @@
-//! What the ledger keeps of single rows, forgotten when they are touched.
+//! What the ledger keeps of single rows: how many are set aside, and forgotten when they are touched.
 
 use super::super::session::Session;
 use super::{Lease, column};
@@ -13,6 +13,19 @@ pub fn keeps_rows(session: &Session, lease: Lease, table: &str) -> Result<bool> 
     let sql = "SELECT EXISTS (SELECT FROM liteferry.reject WHERE migration = $1 AND table_name = $2)
                OR EXISTS (SELECT FROM liteferry.form_exception WHERE migration = $1 AND table_name = $2)";
     column(session.query("read the ledger", sql, &[&lease.migration, &table])?.first(), 0)
+}
+
+/// How many rows of each table are set aside, by the target's names; tables without such rows are left out.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn rows_aside(session: &Session, migration: i32) -> Result<Vec<(String, u64)>> {
+    let sql = "SELECT table_name, count(DISTINCT row_key) FROM liteferry.reject
+               WHERE migration = $1 AND policy = 'reject' GROUP BY table_name ORDER BY table_name";
+    let rows = session.query("read the ledger", sql, &[&migration])?;
+    let read = |row| Ok((column(Some(row), 0)?, column::<i64>(Some(row), 1)?.unsigned_abs()));
+    rows.iter().map(read).collect()
 }
 
 /// Forgets what is kept of rows of these names, in the caller's transaction.
