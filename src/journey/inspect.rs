@@ -1,7 +1,7 @@
 //! The source seen through: its schema, whether its file is whole, and the census of every value.
 
 use super::reject::check_remedies;
-use super::{Setting, collide};
+use super::{Setting, collide, live};
 use crate::config::{Census, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
@@ -143,6 +143,9 @@ impl Inspected {
         }
         let mut plan = self.decide(pipeline, target, (&schema, &evidence), setting)?;
         plan.damage.found = found.damage;
+        if self.motion == Motion::Moving {
+            live::check_followable(self, &plan, setting)?;
+        }
         Ok(plan)
     }
 

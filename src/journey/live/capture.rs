@@ -60,14 +60,18 @@ impl Live<'_> {
 
 /// What a plan's tables need to be followed.
 fn changelog(inspected: &Inspected, plan: &Plan, identity: &str) -> Result<Changelog> {
-    let tables: Vec<(&SourceTable, &Capture)> = plan
-        .tables
-        .iter()
-        .filter_map(|planned| {
-            let mut sources = inspected.schema.tables.iter();
-            let source = sources.find(|source| source.name == planned.schema.source)?;
-            Some((source, planned.capture.as_ref()?))
-        })
-        .collect();
-    Changelog::design(&tables, identity, &plan.hash()?)
+    Changelog::design(&captured(inspected, plan), identity, &plan.hash()?)
+}
+
+/// The tables that are followed, and how.
+pub(super) fn captured<'a>(
+    inspected: &'a Inspected,
+    plan: &'a Plan,
+) -> Vec<(&'a SourceTable, &'a Capture)> {
+    let found = plan.tables.iter().filter_map(|planned| {
+        let mut sources = inspected.schema.tables.iter();
+        let source = sources.find(|source| source.name == planned.schema.source)?;
+        Some((source, planned.capture.as_ref()?))
+    });
+    found.collect()
 }

@@ -5,10 +5,12 @@ mod guard;
 mod pass;
 mod prove;
 pub(super) mod states;
+mod trial;
 mod watch;
 
 pub(super) use capture::IDENTITY;
 pub(super) use pass::Drained;
+pub(super) use trial::check_followable;
 
 use super::Setting;
 use super::inspect::Inspected;

@@ -322,3 +322,20 @@ fn a_value_that_does_not_fit_sets_its_row_aside_until_a_better_one_comes() {
     environment.assert_followed();
     environment.liteferry(&environment.ends("verify", &[])).expect(0);
 }
+
+#[test]
+fn a_table_that_cannot_be_followed_is_named_before_anything_is_begun() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "CREATE TABLE fine (id INTEGER PRIMARY KEY);
+         CREATE TABLE hidden (rowid TEXT, oid TEXT, _rowid_ TEXT);
+         CREATE TABLE odd (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE other (a);
+         CREATE TRIGGER odd_1 AFTER INSERT ON odd BEGIN SELECT no_such_function(1); END",
+    );
+    let done = environment.run_live(&[]).expect(78);
+    assert!(done.says("hidden") && !done.says("fine"), "{done}");
+    assert_eq!(environment.value("SELECT to_regclass('liteferry.migration') IS NULL"), "t");
+    let connection = rusqlite::Connection::open(environment.source()).unwrap();
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%liteferry%'";
+    assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
