@@ -10,7 +10,7 @@ use crate::sql::words;
 pub(super) fn of_column(table: &SourceTable, column: &SourceColumn) -> Result<String, String> {
     let Some(expression) = &column.generated else { return of_plain(column) };
     if beneath(table, expression)?.into_iter().any(is_substituted) {
-        // Without the sign it would bring an affinity of its own.
+        // Without the sign it would bring an affinity of its own, and no index could be used.
         return Ok(format!("+{}", of_expression(table, expression)?));
     }
     of_generated(table, column, expression)

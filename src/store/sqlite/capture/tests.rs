@@ -133,34 +133,36 @@ fn a_table_with_only_an_integer_key_has_three_triggers() {
     }
 }
 
+/// Columns beside `id`, an index, a row, and another one that is equal to it where that must be unique.
+const UNIQUE: [(&str, &str, &str, &str); 15] = [
+    ("u UNIQUE", "", "1, 'x'", "9, 'x'"),
+    ("u TEXT COLLATE NOCASE UNIQUE", "", "1, 'x'", "9, 'X'"),
+    ("u TEXT", "(u COLLATE NOCASE)", "1, 'x'", "9, 'X'"),
+    ("u INTEGER UNIQUE", "", "1, 5", "9, '5'"),
+    ("u TEXT", "(lower(u))", "1, 'x'", "9, 'X'"),
+    ("u INTEGER", "(u = '12')", "1, 12", "9, 12"),
+    ("u", "(u) WHERE u > 'a'", "1, 'x'", "9, 'x'"),
+    ("u NOT NULL DEFAULT 'x' UNIQUE", "", "1, 'x'", "9, NULL"),
+    ("u NOT NULL DEFAULT x UNIQUE", "", "1, 'x'", "9, NULL"),
+    ("u INTEGER NOT NULL DEFAULT (-5) UNIQUE", "", "1, '-5'", "9, NULL"),
+    ("u NOT NULL DEFAULT 'x', g AS (u || 'y') UNIQUE", "", "1, 'x'", "9, NULL"),
+    ("u INTEGER NOT NULL DEFAULT 1, g TEXT AS (u) UNIQUE", "", "1, 1", "9, NULL"),
+    ("u, g TEXT AS (u + 1) STORED UNIQUE", "", "1, 5", "9, '5'"),
+    ("u NOT NULL DEFAULT 'x'", "(u || 'y')", "1, 'x'", "9, NULL"),
+    ("u NOT NULL DEFAULT 'X' COLLATE NOCASE", "(u = 'x')", "1, 'x'", "9, NULL"),
+];
+
+fn with_index(table: &str, columns: &str, index: &str) -> String {
+    let table_sql = format!("CREATE TABLE {table} (id INTEGER PRIMARY KEY, {columns});");
+    let index = (!index.is_empty()).then(|| format!("CREATE UNIQUE INDEX i ON {table} {index}"));
+    table_sql + &index.unwrap_or_default()
+}
+
 #[test]
 fn what_a_replace_deletes_through_any_unique_index_is_logged() {
-    for (columns, index, taken, given) in [
-        ("u UNIQUE", "", "1, 'x'", "9, 'x'"),
-        ("u TEXT COLLATE NOCASE UNIQUE", "", "1, 'x'", "9, 'X'"),
-        ("u TEXT", "CREATE UNIQUE INDEX i ON t (u COLLATE NOCASE)", "1, 'x'", "9, 'X'"),
-        ("u INTEGER UNIQUE", "", "1, 5", "9, '5'"),
-        ("u TEXT", "CREATE UNIQUE INDEX i ON t (lower(u))", "1, 'x'", "9, 'X'"),
-        ("u INTEGER", "CREATE UNIQUE INDEX i ON t (u = '12')", "1, 12", "9, 12"),
-        ("u", "CREATE UNIQUE INDEX i ON t (u) WHERE u > 'a'", "1, 'x'", "9, 'x'"),
-        ("u NOT NULL DEFAULT 'x' UNIQUE", "", "1, 'x'", "9, NULL"),
-        ("u NOT NULL DEFAULT x UNIQUE", "", "1, 'x'", "9, NULL"),
-        ("u INTEGER NOT NULL DEFAULT (-5) UNIQUE", "", "1, '-5'", "9, NULL"),
-        ("u NOT NULL DEFAULT 'x', g AS (u || 'y') UNIQUE", "", "1, 'x'", "9, NULL"),
-        ("u, g TEXT AS (u + 1) STORED UNIQUE", "", "1, 5", "9, '5'"),
-        ("u NOT NULL DEFAULT 'x'", "CREATE UNIQUE INDEX i ON t (u || 'y')", "1, 'x'", "9, NULL"),
-        (
-            "u NOT NULL DEFAULT 'X' COLLATE NOCASE",
-            "CREATE UNIQUE INDEX i ON t (u = 'x')",
-            "1, 'x'",
-            "9, NULL",
-        ),
-    ] {
+    for (columns, index, taken, given) in UNIQUE {
         for table in ["t", "new", "old"] {
-            let followed = Followed::new(&format!(
-                "CREATE TABLE {table} (id INTEGER PRIMARY KEY, {columns}); {}",
-                index.replace("ON t", &format!("ON {table}"))
-            ));
+            let followed = Followed::new(&with_index(table, columns, index));
             let case = format!("{table} ({columns}) {index}");
             let put = |row| format!("INSERT OR REPLACE INTO {table} (id, u) VALUES ({row})");
             followed.run(&put("3, 'other'"));
@@ -170,12 +172,48 @@ fn what_a_replace_deletes_through_any_unique_index_is_logged() {
             let value = given.split_once(", ").unwrap().1;
             let sql = format!("UPDATE OR REPLACE {table} SET u = {value} WHERE id = 1");
             assert_eq!(followed.touches_of(&sql), ["1:1", "1:9"], "{case}");
-            assert_eq!(
-                followed.touches_of(&format!("UPDATE {table} SET u = u WHERE id = 1")),
-                ["1:1"]
-            );
+            let same = format!("UPDATE {table} SET u = u WHERE id = 1");
+            assert_eq!(followed.touches_of(&same), ["1:1"], "{case}");
         }
     }
+}
+
+#[test]
+fn rows_that_may_be_replaced_are_looked_for_by_the_index() {
+    for (columns, index, ..) in UNIQUE {
+        let followed = Followed::new(&with_index("t", columns, index));
+        let looks = followed.changelog.statements().filter(|sql| sql.contains("before_"));
+        let looks: Vec<_> = looks
+            .flat_map(|sql| {
+                let looks = sql
+                    .split("SELECT 1, ")
+                    .skip(1)
+                    .map(|look| look.split(';').next().unwrap().to_owned());
+                looks.collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(looks.len(), 2, "{columns}");
+        for look in looks {
+            let look = look
+                .replace("new.\"u\"", "'x'")
+                .replace("new.\"g\"", "'x'")
+                .replace("old.\"id\"", "7");
+            let sql = format!("EXPLAIN QUERY PLAN SELECT {look}");
+            let mut statement = followed.application.prepare(&sql).unwrap();
+            let plan = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = plan.map(Result::unwrap).collect();
+            assert!(plan[0].starts_with("SEARCH _liteferry_row USING"), "{look}: {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_generated_column_is_known_though_no_trigger_names_what_it_is_made_of() {
+    let followed = Followed::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, g AS (b)); CREATE UNIQUE INDEX i ON t (a, g);
+         INSERT INTO t (id, a, b) VALUES (1, 1, 5), (2, 2, 5)",
+    );
+    assert_eq!(followed.touches_of("UPDATE OR REPLACE t SET a = 2 WHERE id = 1"), ["1:1", "1:2"]);
 }
 
 #[test]
