@@ -17,6 +17,7 @@
 
 mod coming;
 mod finding;
+mod hazard;
 mod install;
 mod key;
 mod meta;
@@ -41,8 +42,7 @@ pub use watch::{Seen, Watch};
 
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
-use crate::model::{Capture, ForeignKeyAction, SourceTable, TouchKey};
-use crate::sql::words;
+use crate::model::{Capture, SourceTable, TouchKey};
 use std::collections::BTreeSet;
 
 /// The log of touched keys.
@@ -142,34 +142,6 @@ impl Changelog {
 pub fn why_not(table: &SourceTable, key: &TouchKey) -> Option<String> {
     let capture = Capture { number: 0, key: key.clone(), follow: crate::model::Follow::All };
     triggers::of(table, &capture).err()
-}
-
-/// Why a row of the table may change without its triggers: a foreign key changes the rows that refer to it before they
-/// fire, and what fails there may keep what was done.
-fn fails_half_done(
-    table: &SourceTable,
-    tables: &[&SourceTable],
-    triggers: &[String],
-) -> Option<String> {
-    let is_quiet =
-        |action| matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
-    let refers = |other: &&SourceTable| {
-        other.foreign_keys.iter().any(|key| {
-            key.parent.eq_ignore_ascii_case(&table.name)
-                && !(is_quiet(key.on_update) && is_quiet(key.on_delete))
-        })
-    };
-    let child = tables.iter().find(|table| refers(table))?;
-    let may_fail = |sql: &String| {
-        let words = words(sql).unwrap_or_default();
-        words.iter().any(|word| word.eq_ignore_ascii_case("FAIL"))
-    };
-    triggers.iter().any(may_fail).then(|| {
-        format!(
-            "it is changed together with the rows of {} by a foreign key, and a trigger with FAIL may stop half way",
-            child.name
-        )
-    })
 }
 
 fn unfollowed(table: &str, reason: &str) -> Error {

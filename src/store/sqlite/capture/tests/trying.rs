@@ -79,6 +79,20 @@ fn a_foreign_key_whose_work_may_stop_half_way_is_refused_and_the_refusal_is_righ
 }
 
 #[test]
+fn a_trigger_that_changes_the_row_before_its_update_is_refused_and_the_refusal_is_right() {
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, UNIQUE (a, b)); CREATE TABLE u (id INTEGER PRIMARY KEY, a UNIQUE);
+         CREATE TRIGGER x BEFORE UPDATE ON t WHEN new.b <> 9 BEGIN INSERT INTO u (a) VALUES (new.id); END;
+         CREATE TRIGGER y AFTER INSERT ON u BEGIN UPDATE \"T\" SET b = 9 WHERE id = new.a; END;
+         CREATE TRIGGER z BEFORE UPDATE ON u BEGIN UPDATE u SET a = 7 WHERE id = new.id; END;
+         INSERT INTO t VALUES (1, 0, 0), (2, 5, 9)";
+    assert_eq!(reasons(sql).keys().collect::<Vec<_>>(), ["t"]);
+    let followed = Followed::new(sql);
+    let touches = followed.touches_of("UPDATE OR REPLACE t SET a = 5 WHERE id = 1");
+    assert_eq!(touches, ["1:1", "2:1"], "row 2 is gone, and was not logged");
+    assert_eq!(reasons(&sql.replace("x BEFORE", "x AFTER")), BTreeMap::new());
+}
+
+#[test]
 fn a_trial_ends_where_triggers_call_one_another_for_ever() {
     let found = reasons(
         "CREATE TABLE a (x); CREATE TABLE b (x);

@@ -4,7 +4,8 @@
 mod exercise;
 mod scratch;
 
-use super::{Changelog, fails_half_done, triggers, why_not};
+use super::hazard::hazard;
+use super::{Changelog, triggers, why_not};
 use crate::error::Result;
 use crate::model::{Capture, Follow, SourceTable};
 use crate::pipeline::Stop;
@@ -37,7 +38,7 @@ pub fn trial(
         let capture = Capture { follow: Follow::All, ..(*capture).clone() };
         let refused = why_not(table, &capture.key)
             .or_else(|| scratch.not_copied.get(&table.name).cloned())
-            .or_else(|| fails_half_done(table, &sources, &scratch.triggers));
+            .or_else(|| hazard(table, &sources, &scratch.triggers));
         match refused {
             Some(reason) => drop(reasons.insert(table.name.clone(), reason)),
             None => followed.push((*table, capture)),
