@@ -4,6 +4,7 @@
 //! sides load into the same private server, each time into a new database and after a checkpoint.
 //! `docs/benchmarks.md` says more.
 
+mod apply;
 mod catch_up;
 mod cells;
 mod copy;
@@ -89,6 +90,8 @@ enum What {
     Latency,
     /// Touched rows beside a staged upsert by hand
     CatchUp,
+    /// Deltas of a followed table beside a staged upsert by psql
+    Apply,
 }
 
 fn main() -> Result<()> {
@@ -126,6 +129,7 @@ impl What {
             Self::Everything => everything::measure(stage, arguments),
             Self::Latency => latency::measure(stage, arguments),
             Self::CatchUp => catch_up::measure(stage, arguments),
+            Self::Apply => apply::measure(stage, arguments),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! one file a topic.
 
 #[cfg(test)]
+mod apply;
+#[cfg(test)]
 mod badfiles;
 #[cfg(test)]
 mod cli;

@@ -52,22 +52,15 @@ fn merged(staging: &Staging<'_>, indexed: bool) -> Result<Merged> {
     if (staging.keys, staging.rows) == (0, 0) {
         return Ok(Merged::default());
     }
-    if !indexed {
-        let statements =
-            [(Effect::Delete, delete_touched(staging)), (Effect::Write, insert(staging))];
-        return run(staging, Way::Scan, statements);
-    }
-    if !staging.upserts()? {
-        return run(staging, Way::Free, replace(staging)?).map_err(as_undecided);
-    }
-    let way = Way::by_number(staging);
-    match run(staging, way, upsert(staging)) {
+    let way = Way::of(staging, indexed)?;
+    let done = match run(staging, way, way.statements(staging)) {
         Err(error) if is_not_unique(&error) => {
             staging.session.batch("go back to a savepoint", "ROLLBACK TO SAVEPOINT merge")?;
-            run(staging, way, replace(staging)?).map_err(as_undecided)
+            run(staging, way, replace(staging)?)
         }
-        done => done.map_err(as_undecided),
-    }
+        done => done,
+    };
+    done.map_err(as_undecided)
 }
 
 /// Visits the target's rows of the touched keys, after [`merge`] and in the same transaction.
@@ -97,20 +90,39 @@ pub fn highest_key(session: &Session, table: &TableSchema) -> Result<Option<i64>
     column(rows.first(), 0).at(|| format!("table {}", table.target))
 }
 
-/// How the touched rows are found.
+/// How the touched rows are found and become others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// By the index.
+    /// By the key's index; they are updated.
     LookUp,
-    /// As the server likes, which looks at the temp tables first.
+    /// As the server likes, which looks at the temp tables first; they are updated.
     Free,
-    /// By reading the table once, as there is no index.
+    /// As the server likes; they are deleted and inserted, as the table has no key by which they could be updated.
+    Anew,
+    /// By reading the table once, as it has no index; they are deleted and inserted.
     Scan,
 }
 
 impl Way {
-    fn by_number(staging: &Staging<'_>) -> Self {
-        if staging.keys.max(staging.rows) <= LOOKED_UP_KEYS { Self::LookUp } else { Self::Free }
+    fn of(staging: &Staging<'_>, indexed: bool) -> Result<Self> {
+        Ok(if !indexed {
+            Self::Scan
+        } else if !staging.upserts()? {
+            Self::Anew
+        } else if staging.keys.max(staging.rows) <= LOOKED_UP_KEYS {
+            Self::LookUp
+        } else {
+            Self::Free
+        })
+    }
+
+    fn statements(self, staging: &Staging<'_>) -> Vec<(Effect, String)> {
+        match self {
+            Self::LookUp | Self::Free => upsert(staging),
+            Self::Anew | Self::Scan => {
+                vec![(Effect::Delete, delete_touched(staging)), (Effect::Write, insert(staging))]
+            }
+        }
     }
 
     /// What is said before. Settings hold to the end of the transaction, or until the next table's merge sets them.

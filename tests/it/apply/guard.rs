@@ -4,7 +4,7 @@ use super::{Stage, begin_migration, open};
 use crate::environment::{Environment, Session as Psql};
 use liteferry::Class;
 use liteferry::store::postgres::session::Session;
-use liteferry::store::postgres::{guard, ledger};
+use liteferry::store::postgres::{guard, introspect, ledger};
 
 fn guarded() -> (Stage, ledger::Lease) {
     let stage = Stage::of(
@@ -124,4 +124,33 @@ fn a_migration_that_is_gone_from_the_ledger_opens_nothing() {
     stage.now("DELETE FROM liteferry.migration");
     assert_eq!(code(&stage.psql, "DELETE FROM \"o\"\"dd\""), "55000");
     assert!(is_refused(&stage.session, "DELETE FROM public.\"o\"\"dd\""));
+}
+
+#[test]
+fn a_table_that_existed_comes_out_from_under_the_guard_as_it_was() {
+    let env = Environment::new();
+    env.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+    env.query(
+        "CREATE TABLE t (id bigint PRIMARY KEY, v text);
+         CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TRIGGER theirs AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION theirs()",
+    );
+    env.run(&[]).expect(0);
+    let session = open(&env);
+    let find = || introspect::tables(&session, "public", &["t".into()]).unwrap();
+    let before = find();
+    assert_eq!(before[0].triggers.len(), 1);
+    let migration = ledger::migrations(&session).unwrap().remove(0);
+    let lease = ledger::take(&session, migration.id).unwrap();
+    let table = super::table("t", ["id bigint", "v text"].map(super::column).into(), 1);
+    session.transaction(|session| guard::raise(session, lease, [&table])).unwrap();
+    assert_eq!(code(&env.connect(), "DELETE FROM t"), "55000");
+    // It is nothing that the application made.
+    assert_eq!(find(), before);
+    drop(session);
+    env.run(&[]).expect(0);
+    env.query(&migration.drop_sql);
+    assert_eq!(env.value("SELECT count(*) FROM t"), "0");
+    env.query("INSERT INTO t VALUES (7, 'theirs')");
+    assert_eq!(env.column("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"), ["theirs"]);
 }

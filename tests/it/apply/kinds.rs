@@ -315,3 +315,19 @@ fn a_key_by_which_nothing_can_be_found_is_refused() {
     assert_eq!(refused.class(), liteferry::Class::Undecided);
     assert!(refused.to_string().contains("table t: its key has the column id"), "{refused}");
 }
+
+#[test]
+fn rows_that_are_read_alone_because_they_are_large_are_read_back_as_well() {
+    let mut stage = Stage::new(
+        "CREATE TABLE t (id bigint PRIMARY KEY, v text COLLATE \"C\")",
+        &["id bigint", "v text"],
+        1,
+    );
+    stage.table.largest_row_bytes = 6 << 20;
+    stage.now(
+        "INSERT INTO now VALUES (1, 'a'), (2, repeat('b', 5 << 20)), (3, repeat('c', 5 << 20))",
+    );
+    stage.apply("SELECT id FROM now WHERE id < 3");
+    stage.apply("SELECT id FROM now");
+    stage.assert_equal();
+}

@@ -1,6 +1,7 @@
 //! Deltas applied to a target by the store's own functions, with PostgreSQL as the judge: `now` is a table beside the
 //! target's that has the rows as the source has them, in the same types.
 
+mod followed;
 mod found;
 mod guard;
 mod kinds;

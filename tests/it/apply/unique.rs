@@ -129,3 +129,14 @@ fn two_rows_of_one_key_are_the_users_to_decide() {
     assert_eq!(refused.class(), Class::Undecided);
     assert!(refused.to_string().contains("two rows of the source have one key"), "{refused}");
 }
+
+#[test]
+fn a_key_that_the_target_keeps_while_it_has_no_other_index_is_in_the_way_as_well() {
+    let stage = table_of("ALTER TABLE t DROP CONSTRAINT t_pkey; CREATE UNIQUE INDEX ON t (u)");
+    stage.now("INSERT INTO now VALUES (1, 'a', 1), (2, 'x', 2), (3, 'c', 3)").settle();
+    stage.now("UPDATE now SET u = 'z' WHERE id = 2; UPDATE now SET u = 'x' WHERE id = 1");
+    let merged = stage.try_apply("VALUES (1)", false).unwrap();
+    assert_eq!(merged, Merged { deleted: 1, written: 1, displaced: 1 });
+    stage.try_apply("VALUES (2)", false).unwrap();
+    stage.assert_equal();
+}
