@@ -52,15 +52,33 @@ fn a_log_that_is_cut_displaces_the_rows_whose_touches_are_still_to_come() {
 
 #[test]
 fn only_what_the_index_is_about_is_in_the_way() {
-    let stage = table_of(
-        "CREATE UNIQUE INDEX ON t (u) WHERE v > 0; ALTER TABLE t ADD w bigint UNIQUE DEFAULT NULL",
+    let stage = table_of("CREATE UNIQUE INDEX ON t (u) WHERE v > 0");
+    stage
+        .now(
+            "INSERT INTO now VALUES (1, 'a', 1), (2, 'a', -1), (3, NULL, 1), (4, 'b', 1), (5, 'c', 1), (6, 'b', -1), (7, 'd', 1)",
+        )
+        .settle();
+    // 5 takes what 4 had, and 6 has outside of the index; 8 has outside of it what 7 has, and 9 a NULL like 3.
+    stage.now(
+        "UPDATE now SET u = 'b' WHERE id = 5; UPDATE now SET u = 'e' WHERE id = 4;
+         INSERT INTO now VALUES (8, 'd', -1), (9, NULL, 1)",
     );
-    stage.now("INSERT INTO now VALUES (1, 'a', 1), (2, 'a', -1), (3, NULL, 1), (4, 'b', 1), (5, 'c', 1)").settle();
-    // 5 takes what 4 had: 2 has the same outside of the index, and NULLs are in nobody's way.
-    stage.now("UPDATE now SET u = 'b' WHERE id = 5; UPDATE now SET u = NULL WHERE id = 4; INSERT INTO now VALUES (6, NULL, 1), (7, 'b', -5)");
-    let merged = stage.apply("VALUES (5), (6), (7)");
+    let merged = stage.apply("VALUES (5), (8), (9)");
     assert_eq!(merged, Merged { deleted: 1, written: 3, displaced: 1 });
     stage.apply("VALUES (4)");
+    stage.assert_equal();
+}
+
+#[test]
+fn values_are_equal_as_the_index_has_it() {
+    let stage = table_of(
+        "CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE UNIQUE INDEX ON t (u COLLATE folding)",
+    );
+    stage.now("INSERT INTO now VALUES (1, 'a', 1), (2, 'x', 2)").settle();
+    stage.now("UPDATE now SET u = 'z' WHERE id = 2; UPDATE now SET u = 'X' WHERE id = 1");
+    assert_eq!(stage.apply("VALUES (1)"), Merged { deleted: 1, written: 1, displaced: 1 });
+    stage.apply("VALUES (2)");
     stage.assert_equal();
 }
 
