@@ -38,8 +38,8 @@ pub struct Merged {
     pub displaced: u64,
 }
 
-/// Merges what is staged. `indexed` says whether the target has its key and its indexes yet; without, all touched rows
-/// are found by reading the table once.
+/// Merges what is staged. `indexed` says whether the target has its key and its indexes yet; without, the touched rows
+/// are found by reading the table as a whole, deleted, and inserted as they are now.
 ///
 /// # Errors
 ///
@@ -99,15 +99,12 @@ enum Way {
     Free,
     /// As the server likes; they are deleted and inserted, as the table has no key by which they could be updated.
     Anew,
-    /// By reading the table once, as it has no index; they are deleted and inserted.
-    Scan,
 }
 
 impl Way {
     fn of(staging: &Staging<'_>, indexed: bool) -> Result<Self> {
-        Ok(if !indexed {
-            Self::Scan
-        } else if !staging.upserts()? {
+        // What the server says of the indexes is kept: it must not be asked before they are there.
+        Ok(if !indexed || !staging.upserts()? {
             Self::Anew
         } else if staging.keys.max(staging.rows) <= LOOKED_UP_KEYS {
             Self::LookUp
@@ -119,7 +116,7 @@ impl Way {
     fn statements(self, staging: &Staging<'_>) -> Vec<(Effect, String)> {
         match self {
             Self::LookUp | Self::Free => upsert(staging),
-            Self::Anew | Self::Scan => {
+            Self::Anew => {
                 vec![(Effect::Delete, delete_touched(staging)), (Effect::Write, insert(staging))]
             }
         }
@@ -127,11 +124,9 @@ impl Way {
 
     /// What is said before. Settings hold to the end of the transaction, or until the next table's merge sets them.
     fn preparation(self, staging: &Staging<'_>) -> Vec<String> {
-        let on = |on: bool| if on { "on" } else { "off" };
-        let (loops, hashes) = (on(self != Self::Scan), on(self != Self::LookUp));
+        let hashes = if self == Self::LookUp { "off" } else { "on" };
         let settings = [
             ("jit", "off"),
-            ("enable_nestloop", loops),
             ("enable_hashjoin", hashes),
             ("enable_mergejoin", hashes),
             ("default_statistics_target", "10"),
