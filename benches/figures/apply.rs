@@ -217,6 +217,7 @@ fn table() -> TableSchema {
         rowid_name: None,
         columns: columns.iter().map(|(name, pg)| column(name, pg)).collect(),
         key: vec![0],
+        named_by_key: false,
         partition: Partition::Buckets { count: 1 },
         chunks: Vec::new(),
         rows: ROWS,

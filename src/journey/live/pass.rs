@@ -6,7 +6,7 @@ use crate::journey::snapshot::{Aside, Loading, Sender};
 use crate::model::{DigestSum, Follow, RowRange, Touches};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::proof::Summing;
-use crate::store::postgres::apply;
+use crate::store::postgres::apply::{self, Merged};
 use crate::store::postgres::ledger::{self, Advance, Position};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
@@ -142,8 +142,10 @@ impl Pass<'_> {
             let mut drained = last == head;
             for (table, shapes, staging) in &mut tables {
                 let growth = self.growth(*table)?;
-                drained &= growth.is_none_or(|growth| growth.is_all);
+                let whole = last == head && growth.is_none_or(|growth| growth.is_all);
+                drained &= whole;
                 self.apply(*table, shapes, staging, touches, growth)
+                    .and_then(|merged| if whole { all_in_place(merged) } else { Ok(()) })
                     .at(|| format!("table {}", table.schema.source))?;
             }
             reach(Step::DeltaApplied);
@@ -225,7 +227,7 @@ impl Pass<'_> {
         staging: &mut Staging<'_>,
         touches: Touches,
         growth: Option<Growth>,
-    ) -> Result<()> {
+    ) -> Result<Merged> {
         let (session, lease) = (self.session, self.live.lease);
         self.forget(table, touches)?;
         staging.keys(|copy| {
@@ -262,15 +264,30 @@ impl Pass<'_> {
         if let Some(last) = growth.and_then(|growth| growth.last) {
             ledger::set_high_mark(session, lease, &table.schema.target, last)?;
         }
-        apply::merge(staging, self.keys.are_made(&table.schema.target))?;
+        let merged = apply::merge(staging, self.keys.are_made(&table.schema.target))?;
         let mut back = Summing::new(&shapes.rows);
         apply::read_back(staging, &mut back)?;
         if back.finish()?.total() != sent {
             return Err(not_as_sent(sent.rows));
         }
         ledger::note_misfits(session, lease, table.schema, NO_CHUNK, aside.misfits)?;
-        ledger::note_exceptions(session, lease, table.schema, NO_CHUNK, aside.exceptions)
+        ledger::note_exceptions(session, lease, table.schema, NO_CHUNK, aside.exceptions)?;
+        Ok(merged)
     }
+}
+
+/// Where the whole log was applied, a row that was not touched is as the source has it, and must stay.
+fn all_in_place(merged: Merged) -> Result<()> {
+    if merged.displaced == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "a row of the source takes the place of another row that the source still has ({} such rows): the target's unique \
+         keys hold values equal that the source holds different",
+        merged.displaced
+    );
+    Err(Error::new(Class::Undecided, what)
+        .todo("drop that unique key of the target's table, or repair the row in the source; then run this again"))
 }
 
 fn not_as_sent(rows: u64) -> Error {

@@ -204,6 +204,7 @@ fn table(name: &str, columns: Vec<Column>, key: usize) -> TableSchema {
         rowid_name: None,
         columns,
         key: (0..key).collect(),
+        named_by_key: false,
         partition: Partition::Buckets { count: 1 },
         chunks: Vec::new(),
         rows: 0,
