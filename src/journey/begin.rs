@@ -114,8 +114,8 @@ impl Migrated {
     ) -> Result<()> {
         let begin_again =
             "drop what was created with the SQL that `liteferry plan` prints, and begin again";
-        if self.plan.is_followed() != (inspected.motion == Motion::Moving) {
-            let (begun, todo) = if self.plan.is_followed() {
+        if self.plan.is_followed != (inspected.motion == Motion::Moving) {
+            let (begun, todo) = if self.plan.is_followed {
                 ("following its source", "go on without --no-capture")
             } else {
                 ("with --no-capture", "go on with --no-capture")

@@ -88,7 +88,7 @@ fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usiz
         let all: Vec<_> = plan.tables.iter().map(|table| all_rows(table, &loaded)).collect();
         let asked_for =
             migration.name == pipeline.name() && migration.target_schema == pipeline.target.schema;
-        if asked_for && plan.is_followed() {
+        if asked_for && plan.is_followed {
             followed = Some((migrations.len(), migration.id));
         }
         let made = plan

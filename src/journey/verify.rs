@@ -46,7 +46,7 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
     let plan = &migrated.plan;
-    if plan.is_followed() {
+    if plan.is_followed {
         let inspected = inspected.moving();
         migrated.check_same_source(&inspected, pipeline)?;
         let lease = link.take(migrated.id)?;

@@ -74,6 +74,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         left_behind,
         renames: names.into_renames(),
         damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
+        is_followed: facts.motion == Motion::Moving,
     })
 }
 

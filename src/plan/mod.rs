@@ -67,6 +67,9 @@ pub struct Plan {
     /// What of the source cannot be read, or not be trusted.
     #[serde(default)]
     pub damage: Damage,
+    /// Whether the source is written to meanwhile, and followed.
+    #[serde(default)]
+    pub is_followed: bool,
 }
 
 /// What of a source cannot be read, or not be trusted.
@@ -319,11 +322,6 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         let tables = self.tables.iter().flat_map(|table| &table.steps);
         tables.chain(&self.foreign_keys).chain(&self.triggers)
-    }
-
-    /// Whether the source is written to meanwhile, and followed.
-    pub fn is_followed(&self) -> bool {
-        self.tables.iter().any(|table| table.capture.is_some())
     }
 
     /// The tables that do not exist.

@@ -100,10 +100,13 @@ impl<'a> Live<'a> {
     /// Notes where the tail begins: at the oldest state that rows are from.
     fn begin_position(&self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<()> {
         let low_marks = loaded.iter().filter_map(|chunk| chunk.low_mark);
-        let readers = self.inspected.moving_readers(1)?;
-        let reader = readers.first().ok_or_else(|| Error::internal("a tail without a reader"))?;
-        let nonce = tail::nonce(reader)?;
-        let seq = low_marks.min().ok_or_else(|| Error::internal("a snapshot of no state"))?;
+        let reader = Reader::of_moving(self.inspected.source.connect()?);
+        let nonce = tail::nonce(&reader)?;
+        let seq = match low_marks.min() {
+            Some(low_mark) => low_mark,
+            // No table, no row.
+            None => tail::head(&reader)?,
+        };
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, self.lease)?;

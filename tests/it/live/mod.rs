@@ -339,3 +339,14 @@ fn a_table_that_cannot_be_followed_is_named_before_anything_is_begun() {
     let ours = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%liteferry%'";
     assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
+
+#[test]
+fn a_source_without_tables_is_followed_too() {
+    let environment = Environment::new();
+    environment.sqlite("CREATE TABLE gone (a); DROP TABLE gone");
+    environment.run_live(&[]).expect(0);
+    environment.run_live(&[]).expect(0);
+    environment.catch_up().expect(0);
+    environment.sqlite("CREATE TABLE new (id INTEGER PRIMARY KEY)");
+    environment.catch_up().expect(66);
+}
