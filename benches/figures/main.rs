@@ -9,6 +9,7 @@ mod catch_up;
 mod cells;
 mod copy;
 mod cores;
+mod cost;
 mod duckdb;
 mod everything;
 mod ferry;
@@ -92,6 +93,8 @@ enum What {
     CatchUp,
     /// Deltas of a followed table beside a staged upsert by psql
     Apply,
+    /// Writes of the application with a changelog beside those without
+    Cost,
 }
 
 fn main() -> Result<()> {
@@ -130,6 +133,7 @@ impl What {
             Self::Latency => latency::measure(stage, arguments),
             Self::CatchUp => catch_up::measure(stage, arguments),
             Self::Apply => apply::measure(stage, arguments),
+            Self::Cost => cost::measure(stage, arguments),
         }
     }
 }
