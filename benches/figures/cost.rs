@@ -85,8 +85,8 @@ fn capture(stage: &Stage, kind: &Kind, path: &Path) -> Result<()> {
     stage.create_database("cost", None)?;
     let pipeline = stage.file("cost.toml");
     let append = if kind.append { "[tables.prices]\ncapture = 'append'\n" } else { "" };
-    let text =
-        format!("[source]\npath = {path:?}\n[target]\nurl = {:?}\n{append}", stage.url("cost"));
+    let (source, url) = (path.display(), stage.url("cost"));
+    let text = format!("[source]\npath = '{source}'\n[target]\nurl = '{url}'\n{append}");
     std::fs::write(&pipeline, text)?;
     run(std::process::Command::new(env!("CARGO_BIN_EXE_liteferry")).arg("run").arg(&pipeline))?;
     Ok(())
