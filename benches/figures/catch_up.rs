@@ -68,7 +68,8 @@ fn round(stage: &Stage) -> Result<[f64; 5]> {
     let caught_up = run(follow.arg("--until-caught-up"))?;
     let rows = stage.file("touched.copy");
     let rows = rows.to_string_lossy();
-    let touched = format!("SELECT 1 + i * 7919 % {ROWS} FROM generate_series(1::bigint, {TOUCHED}) AS i");
+    let touched =
+        format!("SELECT 1 + i * 7919 % {ROWS} FROM generate_series(1::bigint, {TOUCHED}) AS i");
     stage.psql(
         "catch_up",
         &[&format!(

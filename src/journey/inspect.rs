@@ -16,13 +16,16 @@ use crate::plan::{self, Facts, Plan, fit, types};
 use crate::store::sqlite::check::{self, Findings, Secret, Seen};
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
-use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::read::{Reader, has_write_ahead_log};
 use crate::store::sqlite::salvage::{self, Unreadable};
 use crate::store::sqlite::{census, slices};
 use std::collections::BTreeSet;
 
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
+
+/// Bytes of a chunk that is read at once, and then waits in memory.
+const BRIEF_CHUNK_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Pieces of a chunk's size that the census cuts: neighbours are joined to chunks across the parts of a table.
 const STRETCHES_PER_CHUNK: u64 = 4;
@@ -40,6 +43,8 @@ pub struct Inspected {
     pub schema_hash: String,
     /// Whether it is written to meanwhile.
     pub motion: Motion,
+    /// Whether who reads keeps out who writes: it has a rollback journal.
+    pub excludes_writers: bool,
 }
 
 impl Inspected {
@@ -52,12 +57,16 @@ impl Inspected {
         let source = Source::open(&pipeline.source.path, pipeline.source.accept_corrupt, stop)?;
         let stamp = source.first_stamp()?;
         let connection = source.connect()?;
+        let excludes_writers = !has_write_ahead_log(&connection)
+            .map_err(|error| stop.named(error))
+            .at(|| format!("source {}", source.path().display()))?;
         let schema = introspect::introspect(&connection);
         let (schema, schema_hash) = schema
             .and_then(|schema| Ok((schema, introspect::fingerprint(&connection)?)))
             .map_err(|error| stop.named(error))
             .at(|| format!("source {}", source.path().display()))?;
-        Ok(Self { source, stamp, schema, schema_hash, motion: Motion::AtRest })
+        let motion = Motion::AtRest;
+        Ok(Self { source, stamp, schema, schema_hash, motion, excludes_writers })
     }
 
     /// The same, of a source that the application goes on writing to.
@@ -160,9 +169,17 @@ impl Inspected {
         let mut apart = Apart::new();
         loop {
             let schema_hash = &self.schema_hash;
-            let motion = self.motion;
-            let facts =
-                Facts { schema, schema_hash, evidence, pipeline, target, apart: &apart, motion };
+            let (motion, chunk_bytes) = (self.motion, self.chunk_bytes(pipeline));
+            let facts = Facts {
+                schema,
+                schema_hash,
+                evidence,
+                pipeline,
+                target,
+                apart: &apart,
+                motion,
+                chunk_bytes,
+            };
             let plan = plan::build(&facts)?;
             plan.tables.iter().try_for_each(check_remedies)?;
             let merged = collide::find(self, &plan, &schema.tables, evidence, setting)?;
@@ -193,8 +210,24 @@ impl Inspected {
         Err(check::refusal(&self.source, &damage)?)
     }
 
+    /// Whether reading for long would keep the application from writing.
+    fn must_read_briefly(&self) -> bool {
+        self.motion == Motion::Moving && self.excludes_writers
+    }
+
+    /// Bytes of a chunk: where reading keeps the application from writing, as many as can wait for a slow server while
+    /// nothing is read any more.
+    fn chunk_bytes(&self, pipeline: &Pipeline) -> u64 {
+        let asked = pipeline.snapshot.chunk_bytes;
+        if self.must_read_briefly() { asked.min(BRIEF_CHUNK_BYTES) } else { asked }
+    }
+
     /// Has SQLite check the file, and each table that has indexes.
     fn check(&self, setting: Setting<'_>) -> Result<Findings> {
+        if self.must_read_briefly() {
+            let why = "the file as a whole: with a rollback journal a check would keep the application from writing";
+            return Ok(Findings { unchecked: vec![why.into()], ..Findings::default() });
+        }
         setting.progress.tell(Event::Phase(Phase::Check));
         let indexed = self.schema.tables.iter().filter(|table| !table.indexes.is_empty());
         // By an order that only the application knows, every index of it would look damaged.
@@ -271,7 +304,7 @@ impl Inspected {
             .iter()
             .map(|table| probes(table, pipeline, target))
             .collect::<Result<Vec<_>>>()?;
-        let stretch_bytes = pipeline.snapshot.chunk_bytes / STRETCHES_PER_CHUNK;
+        let stretch_bytes = self.chunk_bytes(pipeline) / STRETCHES_PER_CHUNK;
         // What of a damaged table can be read is found by reading all of it.
         let sampled = pipeline.source.census == Census::Sample && !damaged;
         let jobs = self.census_jobs(&readers, sampled)?;
@@ -345,7 +378,11 @@ impl Inspected {
     fn census_jobs(&self, readers: &[Reader], sampled: bool) -> Result<Vec<(usize, RowRange)>> {
         let reader = readers.first().ok_or_else(|| Error::internal("a census without a reader"))?;
         let mut jobs = Vec::new();
-        let parts_max = if sampled { 1 } else { PARTS_MAX };
+        let parts_max = match () {
+            () if sampled => 1,
+            () if self.must_read_briefly() => u64::MAX,
+            () => PARTS_MAX,
+        };
         for (number, table) in self.schema.tables.iter().enumerate() {
             let parts = match census::divide(reader, table, parts_max) {
                 // Reading it will tell whether rows of it can be had, or why not.

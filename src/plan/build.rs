@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub apart: &'a Apart,
     /// Whether the source is written to meanwhile.
     pub motion: Motion,
+    /// Bytes of a chunk, about.
+    pub chunk_bytes: u64,
 }
 
 /// Decides everything.
@@ -316,7 +318,7 @@ pub(super) fn table_schema(
         key,
         named_by_key: false,
         chunks: match evidence.unreadable.as_slice() {
-            [] => chunks::of(&evidence.stretches, facts.pipeline.snapshot.chunk_bytes),
+            [] => chunks::of(&evidence.stretches, facts.chunk_bytes),
             // What was read beside damage is read again just so, or it may not be read at all.
             _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
         },
@@ -380,6 +382,7 @@ mod tests {
         let facts = Facts {
             apart: &super::Apart::new(),
             motion: Motion::AtRest,
+            chunk_bytes: pipeline.snapshot.chunk_bytes,
             schema: &schema,
             schema_hash: "",
             evidence: &[evidence],

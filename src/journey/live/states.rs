@@ -68,11 +68,10 @@ impl<'a> States<'a> {
         bounds: Bounds,
     ) -> Result<Self> {
         let idle = inspected.moving_readers(readers)?;
-        let first = idle.first().ok_or_else(|| Error::internal("states without readers"))?;
         Ok(Self {
             inspected,
             door: Mutex::new(Door::new(&inspected.source)?),
-            keeps_out: !first.has_write_ahead_log()?,
+            keeps_out: inspected.excludes_writers,
             bounds,
             turns: Mutex::new(Turns { idle, out: 0, held: None }),
             returned: Condvar::new(),

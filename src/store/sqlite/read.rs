@@ -78,18 +78,6 @@ impl Reader {
         &self.connection
     }
 
-    /// Whether readers and writers do not keep each other out.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be read.
-    pub fn has_write_ahead_log(&self) -> Result<bool> {
-        let sql = "PRAGMA main.journal_mode";
-        let mode: String =
-            self.connection.query_row(sql, [], |row| row.get(0)).refused(|| "source".into())?;
-        Ok(mode == "wal")
-    }
-
     /// Reads the rows of a range in the order of their rowids, batch by batch, in one read transaction.
     ///
     /// # Errors
@@ -202,6 +190,18 @@ pub(super) fn file_bytes(connection: &Connection) -> Result<u64> {
         connection.query_row(&sql, [], |row| row.get::<_, u32>(0)).refused(|| "source".into())
     };
     Ok(u64::from(ask("page_count")?) * u64::from(ask("page_size")?))
+}
+
+/// Whether readers and writers do not keep each other out.
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn has_write_ahead_log(connection: &Connection) -> Result<bool> {
+    let sql = "PRAGMA main.journal_mode";
+    let mode: String =
+        connection.query_row(sql, [], |row| row.get(0)).refused(|| "source".into())?;
+    Ok(mode == "wal")
 }
 
 fn data_version(connection: &Connection) -> Result<i64> {
