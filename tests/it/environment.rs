@@ -320,9 +320,14 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// What it has said by now, on stderr.
+    pub(crate) fn told_so_far(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).into_owned()
+    }
+
     /// Whether it has said this by now, on stderr.
     pub(crate) fn said(&self, word: &str) -> bool {
-        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).contains(word)
+        self.told_so_far().contains(word)
     }
 
     /// Waits until it stands still at a step.

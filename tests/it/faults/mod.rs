@@ -9,6 +9,6 @@ mod interrupts;
 mod kills;
 mod outages;
 mod process;
-mod proxy;
+pub(crate) mod proxy;
 mod stage;
 mod zombies;

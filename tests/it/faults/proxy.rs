@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// Where a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Break {
+pub(crate) enum Break {
     /// Before the server hears a COMMIT.
     BeforeCommit,
     /// After the server has committed, and before the client hears of it.
@@ -24,7 +24,7 @@ pub(super) enum Break {
 }
 
 /// A listening socket in a folder of its own; its threads end with the test's process.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     folder: TempDir,
     plan: Arc<Plan>,
 }
@@ -39,7 +39,7 @@ struct Plan {
 
 impl Proxy {
     /// Connections to the server behind `socket` that break at the places whose numbers, from 1, are `wanted`.
-    pub(super) fn start(
+    pub(crate) fn start(
         socket: &Path,
         at: Break,
         wanted: impl Fn(u64) -> bool + Send + Sync + 'static,
@@ -62,17 +62,17 @@ impl Proxy {
     }
 
     /// The folder of the socket.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// How many places there were.
-    pub(super) fn met(&self) -> u64 {
+    pub(crate) fn met(&self) -> u64 {
         self.plan.met.load(Ordering::SeqCst)
     }
 
     /// How many connections broke.
-    pub(super) fn broken(&self) -> u64 {
+    pub(crate) fn broken(&self) -> u64 {
         self.plan.broken.load(Ordering::SeqCst)
     }
 }
