@@ -8,7 +8,9 @@ use super::connection::{Refused, refused};
 use super::statement::OutOfMemory;
 use super::wide::Seen;
 use crate::error::{Class, Error, Result};
-use crate::model::{Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema};
+use crate::model::{
+    Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema, TextEncoding,
+};
 use crate::pipeline::spool::Record;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -110,7 +112,11 @@ impl<'t> BatchBuilder<'t> {
                 Ok(Fit { bytes, in_form: true }) => self.bytes += bytes,
                 Ok(Fit { bytes, in_form: false }) => {
                     self.bytes += bytes;
-                    self.except(position, cell, row)?;
+                    if self.table.named_by_key && self.table.key.contains(&position) {
+                        self.refuse_spelling(position, cell, row)?;
+                    } else {
+                        self.except(position, cell, row)?;
+                    }
                 }
                 Err(reason) => self.misfit(position, cell, reason, row)?,
             }
@@ -129,6 +135,31 @@ impl<'t> BatchBuilder<'t> {
         let exception = FormException { row, column, cell };
         self.bytes += exception.size();
         self.exceptions.push(exception);
+        Ok(())
+    }
+
+    /// Sets a row aside whose key is written otherwise than those of the others: while each is written in one way, two
+    /// keys that the source tells apart are never one in the target, where the one would take the other's place.
+    #[cold]
+    fn refuse_spelling(
+        &mut self,
+        position: usize,
+        cell: ValueRef<'_>,
+        row: &Seen<'_>,
+    ) -> Result<()> {
+        let misfit = Misfit {
+            row: row_name(self.table, row)?,
+            column: position,
+            cell: raw(cell),
+            encoding: TextEncoding::default(),
+            reason: "it is a key that is written otherwise than the others, with which it may be one in the target".into(),
+            remedy: Remedy::Reject,
+        };
+        if self.rejected.last() != Some(&self.rows) {
+            self.rejected.push(self.rows);
+        }
+        self.bytes += misfit.size();
+        self.misfits.push(misfit);
         Ok(())
     }
 

@@ -351,3 +351,26 @@ fn a_source_without_tables_is_followed_too() {
     environment.sqlite("CREATE TABLE new (id INTEGER PRIMARY KEY)");
     environment.catch_up().expect(66);
 }
+
+#[test]
+fn a_key_that_is_written_otherwise_takes_no_others_place() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (at DATETIME PRIMARY KEY, a INT);
+         INSERT INTO t VALUES ('2026-01-31 12:00:00', 1), ('2026-01-31 13:00:00', 2)",
+    );
+    environment.run_live(&[]).expect(0);
+    assert_eq!(
+        environment.column("SELECT pg_typeof(at)::text FROM t LIMIT 1"),
+        ["timestamp without time zone"]
+    );
+    // To PostgreSQL it is the same time as one that is there.
+    environment
+        .sqlite("INSERT INTO t VALUES ('2026-01-31T12:00:00', 3), ('2026-01-31 14:00:00', 4)");
+    environment.catch_up().expect(65).saying(&["written otherwise"]);
+    assert_eq!(environment.column("SELECT a FROM t ORDER BY at"), ["1", "2", "4"]);
+    environment.liteferry(&environment.ends("verify", &[])).expect(65);
+    environment.sqlite("DELETE FROM t WHERE a = 3; UPDATE t SET a = 11 WHERE a = 1");
+    environment.catch_up().expect(0);
+    environment.assert_followed();
+}
