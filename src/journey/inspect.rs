@@ -1,24 +1,23 @@
 //! The source seen through: its schema, whether its file is whole, and the census of every value.
 
+use super::part::{Part, probes};
 use super::reject::check_remedies;
 use super::{Setting, collide, live};
 use crate::config::{Census, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{
-    Motion, Probe, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence, TargetTable,
-    UnreadableTable,
+    Motion, RowRange, SourceSchema, SourceTable, TableEvidence, TargetTable, UnreadableTable,
 };
-use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Stop, workers};
 use crate::plan::unique::{self, Apart};
-use crate::plan::{self, Facts, Plan, fit, types};
+use crate::plan::{self, Facts, Plan};
+use crate::store::sqlite::census;
 use crate::store::sqlite::check::{self, Findings, Secret, Seen};
 use crate::store::sqlite::connection::{FileStamp, Source};
 use crate::store::sqlite::introspect;
 use crate::store::sqlite::read::{Reader, has_write_ahead_log};
 use crate::store::sqlite::salvage::{self, Unreadable};
-use crate::store::sqlite::{census, slices};
 use std::collections::BTreeSet;
 
 /// Parts of one table that the census may be divided into.
@@ -400,59 +399,4 @@ fn unknown_collation(table: &SourceTable) -> Option<&str> {
     let columns = table.indexes.iter().flat_map(|index| &index.columns);
     let mut collations = columns.map(|column| column.collation.as_str());
     collations.find(|name| !["BINARY", "NOCASE", "RTRIM"].contains(name))
-}
-
-/// What it takes to look at a part of a table.
-#[derive(Clone, Copy)]
-struct Part<'a> {
-    reader: &'a Reader,
-    table: &'a SourceTable,
-    probes: &'a [Probe],
-    stretch_bytes: u64,
-    /// Whether some of its rows tell enough.
-    sampled: bool,
-    setting: Setting<'a>,
-}
-
-impl Part<'_> {
-    fn take(self, range: RowRange) -> Result<TableEvidence> {
-        let Self { reader, table, probes, stretch_bytes, sampled, setting } = self;
-        let mut tick = |rows, bytes| {
-            setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
-            reach(Step::CensusPassing);
-            setting.stop.check()
-        };
-        if sampled {
-            slices::take(reader, table, probes, stretch_bytes, &mut tick)
-        } else {
-            census::take(reader, table, probes, range, stretch_bytes, &mut tick)
-        }
-    }
-
-    /// The table as one that SQLite cannot make sense of, where that is what the error says.
-    fn without_sense(self, error: Error) -> Result<UnreadableTable> {
-        match Unreadable::of(&error) {
-            Some(Unreadable::Senseless(reason)) => {
-                Ok(UnreadableTable { name: self.table.name.clone(), reason, damaged: false })
-            }
-            _ => Err(error),
-        }
-    }
-}
-
-/// What the census shall ask of each column.
-fn probes(table: &SourceTable, pipeline: &Pipeline, target: &[TargetTable]) -> Result<Vec<Probe>> {
-    let names = pipeline.target.identifiers;
-    let found =
-        fit::table(&names.fold(&table.name), target).at(|| format!("table {}", table.name))?;
-    let ask = |column: &SourceColumn| {
-        let there = found.map(|found| fit::column(&names.fold(&column.name), found)).transpose();
-        there
-            .and_then(|there| {
-                let said = pipeline.column(&table.name, &column.name);
-                types::probe(table, column, said, there.flatten())
-            })
-            .at(|| format!("column {}", column.name))
-    };
-    table.columns.iter().map(ask).collect::<Result<_>>().at(|| format!("table {}", table.name))
 }

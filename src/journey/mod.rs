@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod lag;
 mod live;
 mod noted;
+mod part;
 pub mod pause;
 pub mod plan;
 mod prove;
