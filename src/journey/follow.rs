@@ -38,7 +38,7 @@ pub fn follow(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let began = Instant::now();
-    let inspected = Inspected::open(pipeline, setting.stop)?.moving();
+    let inspected = Inspected::open_moving(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
     migrated.check_same_source(&inspected, pipeline)?;

@@ -53,7 +53,21 @@ impl Inspected {
     ///
     /// A file that is not there, or no readable database.
     pub fn open(pipeline: &Pipeline, stop: &Stop) -> Result<Self> {
-        let source = Source::open(&pipeline.source.path, pipeline.source.accept_corrupt, stop)?;
+        Self::of(Source::open(&pipeline.source.path, pipeline.source.accept_corrupt, stop)?, stop)
+    }
+
+    /// Opens a source that the application goes on writing to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_moving(pipeline: &Pipeline, stop: &Stop) -> Result<Self> {
+        let (path, accept_corrupt) = (&pipeline.source.path, pipeline.source.accept_corrupt);
+        let source = Source::open_moving(path, accept_corrupt, stop)?;
+        Ok(Self { motion: Motion::Moving, ..Self::of(source, stop)? })
+    }
+
+    fn of(source: Source, stop: &Stop) -> Result<Self> {
         let stamp = source.first_stamp()?;
         let connection = source.connect()?;
         let excludes_writers = !has_write_ahead_log(&connection)
@@ -66,12 +80,6 @@ impl Inspected {
             .at(|| format!("source {}", source.path().display()))?;
         let motion = Motion::AtRest;
         Ok(Self { source, stamp, schema, schema_hash, motion, excludes_writers })
-    }
-
-    /// The same, of a source that the application goes on writing to.
-    #[must_use]
-    pub fn moving(self) -> Self {
-        Self { motion: Motion::Moving, ..self }
     }
 
     /// Opens `count` readers that all see one state of the source; where it moves, each holds one, and they are the same

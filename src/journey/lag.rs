@@ -64,7 +64,7 @@ pub(super) fn lag(
 ) -> Result<Option<Lag>> {
     let position = |link: &mut Link<'_>| link.with(|session| ledger::position(session, migration));
     let Some(first) = position(link)? else { return Ok(None) };
-    let source = Source::open(path, false, stop)?;
+    let source = Source::open_moving(path, false, stop)?;
     let reader = Reader::of_moving(source.connect()?);
     let head = tail::head(&reader)?;
     let began = Instant::now();

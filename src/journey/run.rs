@@ -49,8 +49,10 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = Inspected::open(pipeline, setting.stop)?;
-    let inspected = if motion == Motion::Moving { inspected.moving() } else { inspected };
+    let inspected = match motion {
+        Motion::AtRest => Inspected::open(pipeline, setting.stop)?,
+        Motion::Moving => Inspected::open_moving(pipeline, setting.stop)?,
+    };
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
     clock.lap(Phase::Census);

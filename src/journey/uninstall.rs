@@ -21,7 +21,7 @@ pub fn uninstall(
     conninfo: Option<&Conninfo>,
     setting: Setting<'_>,
 ) -> Result<Removed> {
-    let source = Source::open(&pipeline.source.path, false, setting.stop)?;
+    let source = Source::open_moving(&pipeline.source.path, false, setting.stop)?;
     let Some(conninfo) = conninfo else { return remove(&source, None) };
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let (name, schema) = (pipeline.name(), &pipeline.target.schema);

@@ -42,18 +42,18 @@ const SHOWN_MAX: usize = 20;
 /// A migration that has not begun, or stores that cannot be read. Differences are in the report.
 pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
     let began = Instant::now();
-    let inspected = Inspected::open(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
     let plan = &migrated.plan;
     if plan.is_followed {
-        let inspected = inspected.moving();
+        let inspected = Inspected::open_moving(pipeline, setting.stop)?;
         migrated.check_same_source(&inspected, pipeline)?;
         let lease = link.take(migrated.id)?;
         let report = Live::new(&inspected, plan, lease, setting).prove(&mut link)?;
         let phases = vec![(Phase::Proof.name(), began.elapsed())];
         return Ok(Report { command: "verify", phases, ..report });
     }
+    let inspected = Inspected::open(pipeline, setting.stop)?;
     migrated.check_same_source(&inspected, pipeline)?;
     setting.progress.tell(Event::Phase(Phase::Proof));
     let loaded = link.with(|session| ledger::loaded_chunks(session, migrated.id))?;

@@ -122,6 +122,24 @@ impl Source {
         Ok(source)
     }
 
+    /// Finds a file that is written to, as [`Self::open`] does. What a writer that died has left half done there, one of
+    /// liteferry's own perhaps, is rolled back first, as whoever opens it next would do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_moving(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
+        let found = fs::canonicalize(path).ok().filter(|found| beside(found, "-journal").exists());
+        if let Some(path) = found {
+            let (reach, stop) = (Reach::Direct, stop.clone());
+            let (broken, without_log) = (None, true);
+            let source = Self { path, reach, accept_corrupt, broken, without_log, stop };
+            // Where that fails, opening it to read says why.
+            let _rolled_back = source.connect_to_write();
+        }
+        Self::open(path, accept_corrupt, stop)
+    }
+
     /// The file's absolute path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -374,3 +374,32 @@ fn a_key_that_is_written_otherwise_takes_no_others_place() {
     environment.catch_up().expect(0);
     environment.assert_followed();
 }
+
+#[test]
+fn what_dies_while_it_writes_to_the_source_is_rolled_back_by_the_next_command() {
+    let environment = Environment::new();
+    environment.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1)");
+    environment.run_live(&[]).expect(0);
+    let writer = rusqlite::Connection::open(environment.source()).unwrap();
+    // What is in the file before its commit, and the journal beside it, are what a writer leaves that is killed.
+    writer.execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1").unwrap();
+    writer
+        .execute_batch(
+            "BEGIN; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO t SELECT i, hex(randomblob(200)) FROM n",
+        )
+        .unwrap();
+    for suffix in ["", "-journal"] {
+        let name = format!("source.db{suffix}");
+        std::fs::copy(environment.path(&name), environment.path(&format!("dead.{name}"))).unwrap();
+    }
+    writer.execute_batch("ROLLBACK").unwrap();
+    drop(writer);
+    for suffix in ["", "-journal"] {
+        let name = format!("source.db{suffix}");
+        std::fs::rename(environment.path(&format!("dead.{name}")), environment.path(&name))
+            .unwrap();
+    }
+    environment.catch_up().expect(0);
+    environment.assert_followed();
+}
