@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 pub struct Source {
     path: PathBuf,
     reach: Reach,
+    /// Whether it is written to meanwhile.
+    moves: bool,
     /// Whether a damaged file is read as far as that can be done.
     accept_corrupt: bool,
     /// Why SQLite would not open the file, where that was overcome.
@@ -62,6 +64,10 @@ impl Source {
     /// [`Class::Usage`] where there is no such file, [`Class::Data`] where it is no readable database,
     /// [`Class::Access`] where it may not be read.
     pub fn open(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
+        Self::find(path, accept_corrupt, false, stop)
+    }
+
+    fn find(path: &Path, accept_corrupt: bool, moves: bool, stop: &Stop) -> Result<Self> {
         let at = || format!("source {}", path.display());
         let has_log = |path| fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
         let not_found = |error: io::Error| {
@@ -100,6 +106,7 @@ impl Source {
         }
         let mut source = Self {
             reach: Reach::Direct,
+            moves,
             accept_corrupt,
             broken: None,
             without_log: !has_log,
@@ -122,22 +129,15 @@ impl Source {
         Ok(source)
     }
 
-    /// Finds a file that is written to, as [`Self::open`] does. What a writer that died has left half done there, one of
-    /// liteferry's own perhaps, is rolled back first, as whoever opens it next would do.
+    /// Finds a file that is written to, as [`Self::open`] does. Its connections write nothing either, but could: only so
+    /// SQLite rolls back what a writer that died left half done (one of liteferry's own, perhaps), and can tell that from
+    /// what one is about to commit.
     ///
     /// # Errors
     ///
     /// As [`Self::open`].
     pub fn open_moving(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
-        let found = fs::canonicalize(path).ok().filter(|found| beside(found, "-journal").exists());
-        if let Some(path) = found {
-            let (reach, stop) = (Reach::Direct, stop.clone());
-            let (broken, without_log) = (None, true);
-            let source = Self { path, reach, accept_corrupt, broken, without_log, stop };
-            // Where that fails, opening it to read says why.
-            let _rolled_back = source.connect_to_write();
-        }
-        Self::open(path, accept_corrupt, stop)
+        Self::find(path, accept_corrupt, true, stop)
     }
 
     /// The file's absolute path.
@@ -219,10 +219,12 @@ impl Source {
     }
 
     fn connect_raw(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let common = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let flags = common | OpenFlags::SQLITE_OPEN_READ_ONLY;
         let mut connection = match &self.reach {
+            Reach::Direct if self.moves => {
+                Connection::open_with_flags(&self.path, common | OpenFlags::SQLITE_OPEN_READ_WRITE)?
+            }
             Reach::Direct => Connection::open_with_flags(&self.path, flags)?,
             Reach::Immutable(_) => Connection::open_with_flags(
                 immutable_uri(&self.path),
