@@ -94,6 +94,13 @@
 //!   longer than SQLite itself.
 //! - One link to the server ([`store::postgres::link`]) retries whole closures; what they have done already they find
 //!   out from the ledger.
+//! - A followed source is read by connections that could write, and may not: one that is opened to read only fails beside
+//!   the rollback journal of a writer that died, or commits just then.
+//! - A row whose key is written otherwise than those of the others is set aside while its table is followed: each key then
+//!   has one spelling, and none takes another's place in the target.
+//! - With a rollback journal a followed source is not checked for damage: a check would keep the application from writing.
+//! - Temp tables for deltas are emptied by the pass that uses them next: `ON COMMIT DELETE ROWS` costs each COMMIT a
+//!   millisecond for each of a session's tables, used or not.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches
 //!   a table of large rows.
 
