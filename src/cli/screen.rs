@@ -92,6 +92,8 @@ impl Screen {
             return;
         }
         let mut text = format!("error: {error}");
+        // What only says once more what led to it, with its number before, tells nothing.
+        causes.dedup_by(|cause, before| cause.ends_with(before.as_str()));
         causes.iter().for_each(|cause| text.push_str(&format!("\n  because: {cause}")));
         if let Some(advice) = error.advice() {
             text.push_str(&format!("\n  what to do: {advice}"));

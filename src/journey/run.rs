@@ -130,7 +130,8 @@ impl Run<'_> {
         self.reached(link, &report.phase)?;
         let phases = clock.laps();
         let advice = plan.sample_advice().filter(|_| report.rejected() > 0);
-        let warnings = plan.losses().into_iter().chain(warnings).chain(advice).collect();
+        let warnings = plan.losses().into_iter().chain(plan.waiting()).chain(warnings);
+        let warnings = warnings.chain(advice).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 

@@ -324,6 +324,16 @@ impl Plan {
         tables.chain(&self.foreign_keys).chain(&self.triggers)
     }
 
+    /// What a followed target has not yet, in words.
+    pub fn waiting(&self) -> Option<String> {
+        let count = self.foreign_keys.len();
+        (self.is_followed && count > 0).then(|| {
+            format!(
+                "{count} foreign keys are not made while the source is followed: rows are applied to tables that refer to nothing"
+            )
+        })
+    }
+
     /// The tables that do not exist.
     pub fn created(&self) -> impl Iterator<Item = &PlannedTable> {
         self.tables.iter().filter(|table| table.existing.is_none())
