@@ -4,7 +4,7 @@ use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
-use crate::journey::run::{Motion, Until, run};
+use crate::journey::run::{Course, Motion, Until, run};
 use crate::pipeline::Stop;
 use clap::{Args, ValueEnum};
 
@@ -22,6 +22,10 @@ pub(super) struct Run {
     /// Stop after this; the same command without it goes on
     #[arg(long, value_enum)]
     until: Option<UntilWord>,
+    /// Take this table anew: its rows in the target are dropped, it is planned as the source has it now and loaded again,
+    /// and all others stay; may be given several times, also for tables that came to the source since
+    #[arg(long, value_name = "TABLE")]
+    anew: Vec<String>,
     #[command(flatten)]
     hands: Hands,
 }
@@ -48,7 +52,8 @@ impl Run {
         });
         let motion = if self.no_capture { Motion::AtRest } else { Motion::Moving };
         let setting = self.hands.setting(stop, screen, &budget);
-        let report = run(&pipeline, &target.conninfo, motion, until, setting)?;
+        let course = Course { motion, until, anew: self.anew.iter().cloned().collect() };
+        let report = run(&pipeline, &target.conninfo, &course, setting)?;
         screen.finish();
         show::report(&report, screen, output);
         judge(&report)

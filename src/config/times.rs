@@ -104,7 +104,7 @@ mod tests {
         let read = |said: &str| {
             let pipeline = Pipeline::parse(&format!("{FILE}{said}")).unwrap();
             let equals = pipeline.column("t", "a").unwrap().equals.clone().unwrap();
-            (equals.text.clone(), equals.line(), pipeline.settings_hash())
+            (equals.text.clone(), equals.line(), pipeline.table_settings_hash("t"))
         };
         let (text, line, hash) = read("a = { zone = 'UTC', equals = 'b as unix' }");
         assert_eq!((text.as_str(), line), ("b as unix", 6));

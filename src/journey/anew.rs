@@ -205,24 +205,50 @@ fn make_again(begun: &Plan, plan: &Plan, lease: Lease, session: &Session) -> Res
     if !is_made {
         return Ok(());
     }
-    for (old, _) in &pairs {
+    exchange(begun, plan, &pairs, lease, session)
+}
+
+/// Drops tables that are there, with their rows, and makes them as `plan` has them, in the caller's transaction.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] for rows of others; what the server says.
+pub(super) fn exchange(
+    begun: &Plan,
+    plan: &Plan,
+    pairs: &[(&PlannedTable, &PlannedTable)],
+    lease: Lease,
+    session: &Session,
+) -> Result<()> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    // Where the source is followed, the guard keeps others out, and deltas bring rows that no chunk counts.
+    for (old, _) in pairs.iter().filter(|_| !begun.is_followed) {
         refuse_rows_of_others(session, lease, old).at(|| format!("table {}", old.schema.target))?;
     }
     let mut forgotten = Vec::new();
-    for step in gone(begun, plan, &pairs, session)? {
+    for step in gone(begun, plan, pairs, session)? {
         define::make(session, [begun.drop_constraint(step).as_str()])?;
         forgotten.extend(step.ledger_names());
     }
+    ledger::forget_steps(session, lease, &forgotten)?;
     let old = pairs.iter().map(|(old, _)| *old);
-    define::make(session, anew::drop_again(old.clone()).iter().map(String::as_str))?;
-    for (old, new) in &pairs {
-        let target = &old.schema.target;
+    define::make(session, anew::drop_again(old).iter().map(String::as_str))?;
+    for (old, new) in pairs {
         define::make(session, anew::create_again(new).iter().map(String::as_str))?;
-        ledger::forget_chunks(session, lease, target)?;
-        forgotten.extend(old.steps.iter().flat_map(crate::plan::Step::ledger_names));
-        forgotten.extend([format!("sequence {target}"), format!("vacuum {target}")]);
+        forget(old, lease, session)?;
     }
-    ledger::forget_steps(session, lease, &forgotten)
+    Ok(())
+}
+
+/// Forgets what was loaded into a table, and what was made of it after that: it is done again.
+pub(super) fn forget(table: &PlannedTable, lease: Lease, session: &Session) -> Result<()> {
+    let target = &table.schema.target;
+    ledger::forget_chunks(session, lease, target)?;
+    let steps = table.steps.iter().flat_map(crate::plan::Step::ledger_names);
+    let others = [format!("sequence {target}"), format!("vacuum {target}")];
+    ledger::forget_steps(session, lease, &steps.chain(others).collect::<Vec<_>>())
 }
 
 /// The foreign keys that go: those of the tables, those that reference them, and those that are others now.

@@ -2,18 +2,19 @@
 
 use super::anew::Standing;
 use super::inspect::Inspected;
-use super::{Setting, anew, aside};
+use super::{Setting, anew, aside, retake};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::Motion;
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTable};
 use crate::store::postgres::ledger::{self, Migration, NewMigration};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, guard, session::Session};
 use crate::store::sqlite::connection::FileStamp;
+use std::collections::BTreeSet;
 
 /// A migration that has begun.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Migrated {
     pub(super) stamp: FileStamp,
     /// The ledger's plan, where this one differs from it.
     pub(super) begun: Option<Box<Plan>>,
+    /// The tables that are taken anew in this run, by their names in the source.
+    pub(super) retaken: BTreeSet<String>,
 }
 
 impl Migrated {
@@ -51,13 +54,18 @@ impl Migrated {
         found.as_ref().map(Self::of).transpose()
     }
 
-    /// The migration of this pipeline file: gone on with, or begun now.
+    /// The migration of this pipeline file: gone on with, or begun now. The tables of the names in `retaken` are taken
+    /// anew.
     pub(super) fn find_or_begin(
         inspected: &Inspected,
         pipeline: &Pipeline,
+        retaken: &BTreeSet<String>,
         link: &mut Link<'_>,
         setting: Setting<'_>,
     ) -> Result<Self> {
+        if !retaken.is_empty() {
+            return Self::find(link, pipeline)?.retake(inspected, pipeline, retaken, setting);
+        }
         if let Some(found) = Self::look_up(link, pipeline)? {
             found.check_same_source(inspected, pipeline)?;
             return found.decide_anew(inspected, pipeline, link, setting);
@@ -86,6 +94,7 @@ impl Migrated {
             phase: migration.phase.clone(),
             stamp,
             begun: None,
+            retaken: BTreeSet::new(),
         })
     }
 
@@ -106,14 +115,55 @@ impl Migrated {
         Ok(Self { plan_hash: plan.hash()?, begun: Some(Box::new(self.plan)), plan, ..self })
     }
 
+    /// Whether the table of this name in the target is taken anew in this run.
+    pub(super) fn is_retaken(&self, target: &str) -> bool {
+        let mut tables = self.plan.tables.iter().map(|table| &table.schema);
+        let table = tables.find(|table| table.target == target);
+        table.is_some_and(|table| self.retaken.contains(&table.source))
+    }
+
+    /// Plans single tables anew.
+    fn retake(
+        self,
+        inspected: &Inspected,
+        pipeline: &Pipeline,
+        retaken: &BTreeSet<String>,
+        setting: Setting<'_>,
+    ) -> Result<Self> {
+        self.check_same_motion(inspected)?;
+        self.check_same_settings(pipeline, retaken)?;
+        let plan = retake::plan(&self.plan, inspected, pipeline, retaken, setting)?;
+        let tell = |line| setting.progress.tell(Event::Warning(line));
+        retake::announced(&self.plan, retaken).into_iter().for_each(tell);
+        let (begun, retaken) = (Some(Box::new(self.plan)), retaken.clone());
+        Ok(Self { plan_hash: plan.hash()?, begun, plan, retaken, ..self })
+    }
+
     /// Makes sure that the plan is still of this source's schema and of this pipeline file.
     pub(super) fn check_same_source(
         &self,
         inspected: &Inspected,
         pipeline: &Pipeline,
     ) -> Result<()> {
-        let begin_again =
-            "drop what was created with the SQL that `liteferry plan` prints, and begin again";
+        self.check_same_motion(inspected)?;
+        self.check_same_settings(pipeline, &BTreeSet::new())?;
+        // What became of a source that is followed is known table by table.
+        if self.is_captured() || self.plan.source_schema == inspected.schema_hash {
+            return Ok(());
+        }
+        Err(Error::new(
+            Class::SourceChanged,
+            "the source's schema is another one than when this migration began",
+        )
+        .todo(BEGIN_AGAIN))
+    }
+
+    /// Whether the source is followed, and its changelog tells what becomes of it.
+    fn is_captured(&self) -> bool {
+        self.plan.is_followed && self.phase != "planned"
+    }
+
+    fn check_same_motion(&self, inspected: &Inspected) -> Result<()> {
         if self.plan.is_followed != (inspected.motion == Motion::Moving) {
             let (begun, todo) = if self.plan.is_followed {
                 ("following its source", "go on without --no-capture")
@@ -124,25 +174,40 @@ impl Migrated {
                 Class::Undecided,
                 format!("this migration began {begun}, and cannot go on otherwise"),
             )
-            .todo(format!("{todo}, or {begin_again}")));
-        }
-        if self.plan.settings != pipeline.settings_hash() {
-            return Err(Error::new(
-                Class::Undecided,
-                "the pipeline file says something else than when this migration began",
-            )
-            .todo(format!("restore it, or {begin_again}")));
-        }
-        if self.plan.source_schema != inspected.schema_hash {
-            return Err(Error::new(
-                Class::SourceChanged,
-                "the source's schema is another one than when this migration began",
-            )
-            .todo(begin_again));
+            .todo(format!("{todo}, or {BEGIN_AGAIN}")));
         }
         Ok(())
     }
+
+    /// The pipeline file says what it said, but of the tables that are taken anew.
+    fn check_same_settings(&self, pipeline: &Pipeline, retaken: &BTreeSet<String>) -> Result<()> {
+        let what = "the pipeline file says something else than when this migration began";
+        if self.plan.settings != pipeline.settings_hash() {
+            return Err(
+                Error::new(Class::Undecided, what).todo(format!("restore it, or {BEGIN_AGAIN}"))
+            );
+        }
+        let differs = |table: &&PlannedTable| {
+            let name = &table.schema.source;
+            !retaken.contains(name) && table.settings != pipeline.table_settings_hash(name)
+        };
+        match self.plan.tables.iter().find(differs) {
+            None => Ok(()),
+            Some(table) => {
+                let name = &table.schema.source;
+                Err(Error::new(Class::Undecided, what)
+                    .todo(format!(
+                        "restore it; or take the table anew with `liteferry run --anew {name}`"
+                    ))
+                    .at(format!("table {name}")))
+            }
+        }
+    }
 }
+
+/// What to do where a migration cannot go on.
+pub(super) const BEGIN_AGAIN: &str =
+    "drop what was created with the SQL that `liteferry plan` prints, and begin again";
 
 /// Writes the plan down where the target is free, and gives the migration that there is then.
 fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
@@ -192,6 +257,11 @@ pub(super) fn check_target_free(session: &Session, plan: &Plan) -> Result<()> {
         .todo("rename or drop what has them, or give another `schema` in the pipeline file"))
 }
 
+/// The line of that SQL by which the schema goes that was created.
+pub(super) fn drop_schema(plan: &Plan) -> String {
+    format!("DROP SCHEMA IF EXISTS {};\n", quoted(&plan.target_schema))
+}
+
 /// The SQL that drops exactly what a run creates, and gives back what existed.
 ///
 /// # Errors
@@ -209,7 +279,7 @@ pub(super) fn drop_sql(plan: &Plan, creates_schema: bool) -> Result<String> {
         sql.push_str(&format!("{tables};\n"));
     }
     if creates_schema {
-        sql.push_str(&format!("DROP SCHEMA IF EXISTS {};\n", quoted(&plan.target_schema)));
+        sql.push_str(&drop_schema(plan));
     }
     sql.push_str(&format!(
         "DELETE FROM liteferry.migration WHERE name = {} AND target_schema = {};\n\

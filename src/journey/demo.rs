@@ -3,7 +3,7 @@
 
 use super::Setting;
 use super::follow::{Until, follow};
-use super::run::run;
+use super::run::{Course, run};
 use super::target::Target;
 use super::verify::verify;
 use crate::config::Pipeline;
@@ -139,8 +139,9 @@ impl Demo {
         say("a collector goes on writing to it while it is moved");
         let mut collector = Collector::open(&self.source(), sample)?;
         let collect = || collector.collect();
+        let course = Course { motion: Motion::Moving, ..Course::default() };
         let report = beside(COLLECTED_EVERY, setting.stop, collect, || {
-            run(&pipeline, &target.conninfo, Motion::Moving, None, setting)
+            run(&pipeline, &target.conninfo, &course, setting)
         })?;
         say(&format!(
             "the collector has written {} transactions meanwhile, and ends",

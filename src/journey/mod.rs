@@ -19,6 +19,7 @@ pub mod pause;
 pub mod plan;
 mod prove;
 mod reject;
+mod retake;
 pub mod run;
 mod snapshot;
 pub mod target;

@@ -10,9 +10,9 @@ use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Progress};
-use crate::plan::Plan;
 use crate::plan::advice::{Advice, advice};
 use crate::plan::estimate::{Estimate, estimate};
+use crate::plan::{Plan, PlannedTable};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::define;
 use crate::store::postgres::facts::facts;
@@ -93,8 +93,11 @@ fn anew(
     setting: Setting<'_>,
 ) -> Result<(Plan, Vec<String>)> {
     let begun = Plan::from_json(&migration.plan)?;
-    let same =
-        begun.settings == pipeline.settings_hash() && begun.source_schema == inspected.schema_hash;
+    let is_said =
+        |table: &PlannedTable| table.settings == pipeline.table_settings_hash(&table.schema.source);
+    let same = begun.settings == pipeline.settings_hash()
+        && begun.tables.iter().all(is_said)
+        && begun.source_schema == inspected.schema_hash;
     if !same {
         return Ok((begun, Vec::new()));
     }

@@ -6,7 +6,7 @@ use super::live::Live;
 use super::noted::noted;
 use super::snapshot::Readers;
 use super::undecided::Undecided;
-use super::{Setting, anew, aside, index, prove, reject, snapshot, touched, verify};
+use super::{Setting, anew, aside, index, prove, reject, retake, snapshot, touched, verify};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 pub use crate::model::Motion;
@@ -20,6 +20,7 @@ use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::connection::FileStamp;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Where a run ends on purpose.
@@ -33,6 +34,17 @@ pub enum Until {
     Indexes,
 }
 
+/// What a run is told to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Course {
+    /// Whether the source is written to meanwhile.
+    pub motion: Motion,
+    /// Where it ends before the proof.
+    pub until: Option<Until>,
+    /// Tables that are dropped and loaded again, or join a migration that has begun; by their names in the source.
+    pub anew: BTreeSet<String>,
+}
+
 /// How often a source that was touched without being changed (by a checkpoint, say) is looked through again.
 const RECHECKS_MAX: usize = 3;
 
@@ -44,36 +56,39 @@ const RECHECKS_MAX: usize = 3;
 pub fn run(
     pipeline: &Pipeline,
     conninfo: &Conninfo,
-    motion: Motion,
-    until: Option<Until>,
+    course: &Course,
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = match motion {
+    let inspected = match course.motion {
         Motion::AtRest => Inspected::open(pipeline, setting.stop)?,
         Motion::Moving => Inspected::open_moving(pipeline, setting.stop)?,
     };
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    let migrated = Migrated::find_or_begin(&inspected, pipeline, &mut link, setting)?;
+    let migrated = Migrated::find_or_begin(&inspected, pipeline, &course.anew, &mut link, setting)?;
     clock.lap(Phase::Census);
     let lease = link.take(migrated.id)?;
     reach(Step::LeaseTaken);
-    let command = command_words(motion, until);
+    let command = course.words();
     noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
         let run = Run { inspected: &inspected, migrated: &migrated, lease, setting };
-        run.go(link, until, &mut clock)
+        run.go(link, course.until, &mut clock)
     })
 }
 
-fn command_words(motion: Motion, until: Option<Until>) -> String {
-    let capture = if motion == Motion::AtRest { " --no-capture" } else { "" };
-    let until = match until {
-        None => "",
-        Some(Until::Schema) => " --until schema",
-        Some(Until::Snapshot) => " --until snapshot",
-        Some(Until::Indexes) => " --until indexes",
-    };
-    format!("run{capture}{until}")
+impl Course {
+    /// It as a command.
+    fn words(&self) -> String {
+        let capture = if self.motion == Motion::AtRest { " --no-capture" } else { "" };
+        let until = match self.until {
+            None => "",
+            Some(Until::Schema) => " --until schema",
+            Some(Until::Snapshot) => " --until snapshot",
+            Some(Until::Indexes) => " --until indexes",
+        };
+        let anew: String = self.anew.iter().map(|table| format!(" --anew {table}")).collect();
+        format!("run{capture}{until}{anew}")
+    }
 }
 
 /// One run under its lease.
@@ -148,8 +163,11 @@ impl Run<'_> {
         }
         self.inspected.refuse_damage(self.setting)?;
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        // What is loaded was loaded by the plan as it was.
-        let plan = self.migrated.begun.as_deref().unwrap_or(&self.migrated.plan);
+        // What is loaded was loaded by the plan as it was; what is taken anew may have changed.
+        let begun = self.migrated.begun.as_deref().filter(|_| self.migrated.retaken.is_empty());
+        let plan = begun.unwrap_or(&self.migrated.plan);
+        let stays = |chunk: &&LoadedChunk| !self.migrated.is_retaken(&chunk.table);
+        let loaded: Vec<_> = loaded.iter().filter(stays).cloned().collect();
         self.check_unchanged(plan, &loaded, link)?;
         let stamp = serde_json::to_string(&self.inspected.stamp).map_err(|error| {
             Error::internal("the source's stamp cannot be written down").because(error)
@@ -159,8 +177,18 @@ impl Run<'_> {
 
     /// Writes the plan down again where the user says something else about misfits than before.
     fn note_plan(self, link: &mut Link<'_>) -> Result<()> {
-        let Some(begun) = &self.migrated.begun else { return Ok(()) };
-        anew::replace(begun, &self.migrated.plan, self.lease, link)
+        let Migrated { begun, plan, retaken, .. } = self.migrated;
+        match begun {
+            None => Ok(()),
+            Some(begun) if retaken.is_empty() => anew::replace(begun, plan, self.lease, link),
+            Some(begun) => {
+                if begun.is_followed {
+                    let live = Live::new(self.inspected, begun, self.lease, self.setting);
+                    live.check_others(retaken, link)?;
+                }
+                retake::replace(begun, plan, retaken, self.lease, link)
+            }
+        }
     }
 
     fn check_unchanged(

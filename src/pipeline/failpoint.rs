@@ -54,6 +54,10 @@ steps! {
     AnewMade = "anew-made",
     /// Tables whose columns are widened are there anew, and empty.
     AnewCommitted = "anew-committed",
+    /// Tables that the user has taken anew are empty, not committed.
+    RetakenMade = "retaken-made",
+    /// Tables that the user has taken anew are empty.
+    RetakenCommitted = "retaken-committed",
     /// Tables that exist are locked.
     ExistingLocked = "existing-locked",
     /// What stands in the way of the load is put aside, not committed.

@@ -196,6 +196,7 @@ fn plan_table(
     hints(facts, source, evidence, &choices, &mut columns);
     Ok(PlannedTable {
         schema,
+        settings: facts.pipeline.table_settings_hash(&source.name),
         stretches: stretches(facts, evidence),
         sample: evidence.sample,
         unreadable: evidence.unreadable.clone(),

@@ -45,6 +45,7 @@ pub(super) fn plan(
     };
     let planned = PlannedTable {
         schema,
+        settings: facts.pipeline.table_settings_hash(&source.name),
         stretches: stretches(facts, evidence),
         sample: evidence.sample,
         unreadable: evidence.unreadable.clone(),

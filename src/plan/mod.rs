@@ -22,6 +22,7 @@ mod limits;
 mod names;
 mod offenders;
 mod references;
+mod retake;
 mod sampled;
 pub mod types;
 pub mod unique;
@@ -50,7 +51,7 @@ pub struct Plan {
     pub target_schema: String,
     /// blake3 of the source's schema.
     pub source_schema: String,
-    /// blake3 of what the pipeline file says about tables.
+    /// blake3 of what the pipeline file says, but for what it says about tables.
     pub settings: String,
     /// Tables in name order.
     pub tables: Vec<PlannedTable>,
@@ -101,6 +102,8 @@ pub struct Rename {
 pub struct PlannedTable {
     /// The shape in which rows travel.
     pub schema: TableSchema,
+    /// blake3 of what the pipeline file says about it.
+    pub settings: String,
     /// What the census saw, by which a source that changed is told from one that was only touched; none where it was a
     /// sample.
     pub stretches: Vec<Stretch>,
@@ -284,7 +287,7 @@ pub struct LeftBehind {
 
 impl Plan {
     /// The version of the form of plans that this liteferry writes and reads.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// The plan as kept in the ledger.
     ///

@@ -1,15 +1,20 @@
 //! Installing the changelog: how to take it out again is kept first.
 
-use super::Live;
+use super::watch::told;
+use super::{Live, guard};
 use crate::error::{Error, Result};
 use crate::journey::inspect::Inspected;
 use crate::model::{Capture, SourceTable};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
-use crate::store::postgres::ledger;
+use crate::store::postgres::ledger::{self, Position};
 use crate::store::postgres::link::Link;
-use crate::store::sqlite::capture::{Changelog, install};
+use crate::store::sqlite::capture::{
+    Changelog, Finding, Installed, Known, Watch, install, reinstall,
+};
+use crate::store::sqlite::read::Reader;
+use std::collections::BTreeSet;
 
 /// The ledger's step that keeps whose changelog it is, and the one that keeps how it is taken out.
 pub(in crate::journey) const IDENTITY: &str = "identity of the changelog";
@@ -17,12 +22,16 @@ const REMOVAL: &str = "removal of the changelog";
 /// The ledger's step that it is there.
 const INSTALLED: &str = "changelog installed";
 
+/// The steps that are done again where tables are taken anew.
+pub(in crate::journey) const DONE_AGAIN: [&str; 3] = [REMOVAL, INSTALLED, guard::STEP];
+
 impl Live<'_> {
-    /// Installs the changelog where it is not there yet.
+    /// Installs the changelog where it is not there yet, or not as it must be for tables that are taken anew.
     ///
     /// # Errors
     ///
-    /// A table that cannot be followed; a source that cannot be written to, or is followed by another migration.
+    /// A table that cannot be followed; a source that cannot be written to, or is followed by another migration; what
+    /// became of tables that are not taken anew.
     pub(in crate::journey) fn capture(&self, link: &mut Link<'_>) -> Result<()> {
         let Self { inspected, plan, lease, setting, .. } = *self;
         let note = |link: &mut Link<'_>, name: &str, note: &str| -> Result<String> {
@@ -47,15 +56,72 @@ impl Live<'_> {
         let lines = std::iter::once(words).chain(removal.lines());
         lines.for_each(|line| setting.progress.tell(Event::Note(line.into())));
         reach(Step::RemovalNoted);
-        let installed = install(&inspected.source, &changelog, &inspected.schema_hash)?;
+        let installed = self.install(&changelog, link)?;
         reach(Step::ChangelogInstalled);
         if installed.is_new {
             setting
                 .progress
                 .tell(Event::Note("changes of the source are logged from now on".into()));
         }
-        note(link, INSTALLED, &identity).map(drop)
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                ledger::forget_retaken(session, lease)?;
+                ledger::complete_step(session, lease, INSTALLED, Some(&identity)).map(drop)
+            })
+        })
     }
+
+    fn install(&self, changelog: &Changelog, link: &mut Link<'_>) -> Result<Installed> {
+        let (source, schema) = (&self.inspected.source, &self.inspected.schema_hash);
+        let migration = self.lease.migration;
+        let retaken = link.with(|session| ledger::retaken(session, migration))?;
+        if retaken.is_empty() {
+            return install(source, changelog, schema);
+        }
+        let position = link.with(|session| ledger::position(session, migration))?;
+        let known = known(position.as_ref());
+        reinstall(source, changelog, schema, &known, |findings| judge(findings, &retaken))
+    }
+
+    /// Makes sure that nothing became of tables that are not taken anew with these, before anything is done.
+    ///
+    /// # Errors
+    ///
+    /// What became of others.
+    pub(in crate::journey) fn check_others(
+        &self,
+        retaken: &BTreeSet<String>,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        let migration = self.lease.migration;
+        let done = link.with(|session| ledger::done_steps(session, migration))?;
+        let note = |step: &str| done.iter().find(|(name, _)| name == step);
+        let Some(Some(identity)) = note(INSTALLED).map(|(_, identity)| identity) else {
+            return Ok(());
+        };
+        let position = link.with(|session| ledger::position(session, migration))?;
+        let Known { position, nonce } = known(position.as_ref());
+        let reader = Reader::of_moving(self.inspected.source.connect()?);
+        let seen = Watch::new(identity).look(&reader, position, nonce)?;
+        judge(&seen.findings, retaken)
+    }
+}
+
+/// What the target has, where following has begun.
+fn known(position: Option<&Position>) -> Known<'_> {
+    position.map_or_else(Known::default, |position| Known {
+        position: position.seq,
+        nonce: position.nonces.first().map(String::as_str),
+    })
+}
+
+/// Refuses what was found of other tables, and of the source as a whole.
+fn judge(findings: &[Finding], retaken: &BTreeSet<String>) -> Result<()> {
+    let is_other =
+        |finding: &&Finding| finding.table().is_none_or(|table| !retaken.contains(table));
+    let others: Vec<_> = findings.iter().filter(is_other).cloned().collect();
+    if others.is_empty() { Ok(()) } else { Err(told(&others)) }
 }
 
 /// What a plan's tables need to be followed.

@@ -8,7 +8,7 @@ use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, guard};
 
 /// The ledger's step.
-const STEP: &str = "guard";
+pub(super) const STEP: &str = "guard";
 
 impl Live<'_> {
     /// Puts all tables under the guard; tells where it was there and somebody has taken it off.

@@ -8,7 +8,7 @@ pub(super) mod states;
 mod trial;
 mod watch;
 
-pub(super) use capture::IDENTITY;
+pub(super) use capture::{DONE_AGAIN, IDENTITY};
 pub(super) use pass::Drained;
 pub(super) use trial::check_followable;
 
@@ -37,7 +37,7 @@ const BOUNDS: Bounds = Bounds { age: Duration::from_secs(30), log_bytes: 256 * 1
 pub(super) struct Live<'a> {
     inspected: &'a Inspected,
     plan: &'a Plan,
-    /// By the tables' numbers.
+    /// Of the plan's tables, in order.
     shapes: Vec<Shapes>,
     watched: OnceCell<Watched>,
     lease: Lease,
@@ -156,26 +156,20 @@ impl<'a> Live<'a> {
         captures.filter(|capture| capture.follow == Follow::Append).map(|capture| capture.number)
     }
 
-    fn shapes(&self, number: i64) -> Result<&Shapes> {
-        let place = usize::try_from(number).ok();
-        place
-            .and_then(|place| self.shapes.get(place))
-            .ok_or_else(|| Error::internal("a table without a shape"))
-    }
-
-    /// A table by its number in the changelog.
-    fn followed(&self, number: i64) -> Result<Followed<'_>> {
-        let place = usize::try_from(number).ok();
-        let planned = place.and_then(|place| self.plan.tables.get(place));
-        let followed = planned.and_then(|planned| {
+    /// A table by its number in the changelog; none for a number that a table had before it was taken anew.
+    fn followed(&self, number: i64) -> Result<Option<(Followed<'_>, &Shapes)>> {
+        let mut tables = self.plan.tables.iter().zip(&self.shapes);
+        let found = tables.find_map(|(planned, shapes)| {
+            let capture = planned.capture.as_ref().filter(|capture| capture.number == number)?;
             let mut sources = self.inspected.schema.tables.iter();
             let source = sources.find(|source| source.name == planned.schema.source)?;
-            let capture = planned.capture.as_ref()?;
-            Some(Followed { source, schema: &planned.schema, capture })
+            Some((Followed { source, schema: &planned.schema, capture }, shapes))
         });
-        followed.ok_or_else(|| {
-            Error::internal(format!("the changelog names a table {number} that is not in the plan"))
-        })
+        if found.is_none() && number >= self.plan.first_free_number() {
+            let what = format!("the changelog names a table {number} that is not in the plan");
+            return Err(Error::internal(what));
+        }
+        Ok(found)
     }
 }
 

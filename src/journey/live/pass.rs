@@ -126,12 +126,9 @@ impl Pass<'_> {
         let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
         numbers.extend(self.live.growing());
         for number in numbers {
-            let table = self.live.followed(number)?;
-            tables.push((
-                table,
-                self.live.shapes(number)?,
-                Staging::of(self.session, table.schema)?,
-            ));
+            if let Some((table, shapes)) = self.live.followed(number)? {
+                tables.push((table, shapes, Staging::of(self.session, table.schema)?));
+            }
         }
         let passed = self.session.transaction(|session| {
             ledger::guard(session, lease)?;
@@ -172,8 +169,8 @@ impl Pass<'_> {
     /// Whether a table that only grows has rows that the target has not.
     fn has_grown(&self) -> Result<bool> {
         for number in self.live.growing() {
-            let growth = self.growth(self.live.followed(number)?)?;
-            if growth.is_some_and(|growth| growth.last.is_some()) {
+            let Some((table, _)) = self.live.followed(number)? else { continue };
+            if self.growth(table)?.is_some_and(|growth| growth.last.is_some()) {
                 return Ok(true);
             }
         }

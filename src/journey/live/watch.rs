@@ -68,8 +68,27 @@ impl Live<'_> {
     }
 }
 
+/// What to do about a finding.
+fn todo(finding: &Finding) -> String {
+    let begin_again = "take the changelog out with `liteferry uninstall`, drop what was created with the SQL that \
+                       `liteferry plan` prints, and begin again";
+    match finding.table() {
+        Some(table) => match finding {
+            Finding::TableGone { .. } => format!("put it back as it was, or {begin_again}"),
+            Finding::TableAdded { .. } => {
+                format!("take it too, with `liteferry run --anew {table}`")
+            }
+            _ => format!(
+                "put it back as it was, if nothing was written to it since; or take it anew, and nothing else, with \
+                 `liteferry run --anew {table}`"
+            ),
+        },
+        None => format!("put the file back that was followed; or {begin_again}"),
+    }
+}
+
 /// What was found, as one error: the first that the source itself is another one, else the first.
-fn told(findings: &[Finding]) -> Error {
+pub(super) fn told(findings: &[Finding]) -> Error {
     let worst = findings.iter().find(|finding| finding.class() == Class::SourceChanged);
     let Some(first) = worst.or_else(|| findings.first()) else {
         return Error::internal("nothing was found");
@@ -86,12 +105,5 @@ fn told(findings: &[Finding]) -> Error {
     } else {
         format!("; and besides: {}", others.join("; "))
     };
-    let todo = match first.table() {
-        Some(_) => "put it back as it was, if nothing was written to it since",
-        None => "put the file back that was followed",
-    };
-    first.error().todo(format!(
-        "{todo}; else take the changelog out with `liteferry uninstall`, drop what was created with the SQL that \
-         `liteferry plan` prints, and begin again{more}"
-    ))
+    first.error().todo(format!("{}{more}", todo(first)))
 }

@@ -77,6 +77,15 @@ pub fn lock_and_count(session: &Session, table: &TableSchema) -> Result<Option<u
     Ok(Some(column::<i64>(rows.first(), 0)?.unsigned_abs()))
 }
 
+/// Takes all rows out of a table, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn empty(session: &Session, table: &TableSchema) -> Result<()> {
+    session.batch("empty a table", &format!("TRUNCATE {}", relation(table)))
+}
+
 /// Does `work` in one transaction with the note that it is done; false where it was done already, and nothing happens.
 ///
 /// # Errors

@@ -15,6 +15,8 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
     let elsewhere = [
         Step::AnewMade,
         Step::AnewCommitted,
+        Step::RetakenMade,
+        Step::RetakenCommitted,
         Step::ConstraintsAside,
         Step::ConstraintsGone,
         Step::RejectsLoaded,

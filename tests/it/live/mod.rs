@@ -2,6 +2,7 @@
 
 mod faults;
 mod invariants;
+mod retaken;
 mod story;
 mod workload;
 
@@ -254,7 +255,7 @@ fn what_was_read_is_taken_out_of_the_log_and_its_highest_row_stays() {
 #[test]
 fn what_keeps_changes_from_being_logged_ends_the_follower_and_is_named() {
     for (what, code, words) in [
-        ("ALTER TABLE t ADD COLUMN c", 66, ["schema", ""]),
+        ("ALTER TABLE t ADD COLUMN c", 78, ["table t", "c"]),
         ("DROP TRIGGER _liteferry_1_after_update", 66, ["table t", "_liteferry_1_after_update"]),
         ("DROP TABLE _liteferry_log", 66, ["changelog is gone", ""]),
         ("DELETE FROM _liteferry_log", 66, ["changelog ends at 0", ""]),
@@ -349,7 +350,11 @@ fn a_source_without_tables_is_followed_too() {
     environment.run_live(&[]).expect(0);
     environment.catch_up().expect(0);
     environment.sqlite("CREATE TABLE new (id INTEGER PRIMARY KEY)");
-    environment.catch_up().expect(66);
+    environment.catch_up().expect(78).saying(&["table new"]);
+    environment.run_live(&["--anew", "new"]).expect(0);
+    environment.sqlite("INSERT INTO new VALUES (1)");
+    environment.catch_up().expect(0);
+    environment.assert_followed();
 }
 
 #[test]

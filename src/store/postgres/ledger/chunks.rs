@@ -99,14 +99,17 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
         .collect()
 }
 
-/// Forgets the chunks of a table, and what was set aside of it, in the caller's transaction.
+/// Forgets the chunks of a table, what was set aside of it, and how far it has grown, in the caller's transaction.
 ///
 /// # Errors
 ///
 /// What the server says.
 pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()> {
-    let sql = "DELETE FROM liteferry.chunk WHERE migration = $1 AND table_name = $2";
-    session.execute("load a table again", sql, &[&lease.migration, &table]).map(drop)
+    for known in ["chunk", "high_mark"] {
+        let sql = format!("DELETE FROM liteferry.{known} WHERE migration = $1 AND table_name = $2");
+        session.execute("load a table again", &sql, &[&lease.migration, &table])?;
+    }
+    Ok(())
 }
 
 /// A chunk's number as the ledger has it.

@@ -12,6 +12,7 @@ mod high_mark;
 mod lease;
 mod position;
 mod rejects;
+mod retaken;
 mod runs;
 mod touched;
 
@@ -21,8 +22,10 @@ pub use high_mark::{high_mark, set_high_mark};
 pub use lease::{Lease, guard, share, take};
 pub use position::{
     Advance, Position, advance_position, begin_position, lock_position, note_nonces, position,
+    unsettle_position,
 };
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
+pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};
 pub use touched::{forget_rows, keeps_rows, rows_aside};
 
@@ -370,6 +373,16 @@ pub fn set_plan(session: &Session, lease: Lease, plan: &str, hash: &str) -> Resu
         &[&lease.migration, &lease.epoch, &plan, &hash],
     )?;
     if updated == 1 { Ok(()) } else { Err(fenced()) }
+}
+
+/// Replaces the SQL that drops what is created, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn set_drop_sql(session: &Session, lease: Lease, drop_sql: &str) -> Result<()> {
+    let sql = "UPDATE liteferry.migration SET drop_sql = $2 WHERE id = $1";
+    session.execute("write the plan to the ledger", sql, &[&lease.migration, &drop_sql]).map(drop)
 }
 
 /// Notes that the source's stamp changed although its content did not.

@@ -120,6 +120,16 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
     if advanced == 1 { Ok(()) } else { Err(Error::internal("a position that would move back")) }
 }
 
+/// Notes that the tables are no state of the source, in the caller's transaction; the next pass brings them to one.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn unsettle_position(session: &Session, lease: Lease) -> Result<()> {
+    let sql = "UPDATE liteferry.position SET consistent = false WHERE migration = $1";
+    session.execute("note the position", sql, &[&lease.migration]).map(drop)
+}
+
 /// Notes which nonces the source's changelog may have, in the caller's transaction: before a new one is written there,
 /// the one that is there and the new one.
 ///

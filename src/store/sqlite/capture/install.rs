@@ -2,7 +2,8 @@
 
 use super::meta::Meta;
 use super::standing::Standing;
-use super::{Changelog, LOG, OURS};
+use super::watch::Known;
+use super::{Changelog, Finding, LOG, OURS, Watch};
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
 use crate::store::sqlite::connection::{Refused, Source};
@@ -34,15 +35,22 @@ pub fn install(source: &Source, changelog: &Changelog, schema: &str) -> Result<I
     })
 }
 
-/// Makes all triggers of an installed changelog anew, for tables that are taken anew: the log stays, and what was found
-/// of the tables before is not found again. Where nothing is installed, it is installed.
+/// Makes all triggers of an installed changelog anew, for tables that are taken anew: the log stays, and what `judge` is
+/// given, because it was found just before, is not found again. Where nothing is installed, it is installed.
 ///
 /// # Errors
 ///
-/// As [`install`].
-pub fn reinstall(source: &Source, changelog: &Changelog, schema: &str) -> Result<Installed> {
+/// As [`install`], and what `judge` says.
+pub fn reinstall(
+    source: &Source,
+    changelog: &Changelog,
+    schema: &str,
+    known: &Known<'_>,
+    judge: impl FnOnce(&[Finding]) -> Result<()>,
+) -> Result<Installed> {
     in_one_transaction(source, |connection| {
         if there(connection, changelog)?.is_some() {
+            judge(&Watch::new(&changelog.identity).look_at(connection, known)?.findings)?;
             drop_triggers(connection).refused(|| "changelog".into())?;
             widen(connection, changelog).refused(|| "changelog".into())?;
         }

@@ -38,7 +38,7 @@ pub use install::{Installed, install, reinstall};
 pub use purge::{Purged, purge};
 pub use remove::{Removed, remove};
 pub use trial::trial;
-pub use watch::{Seen, Watch};
+pub use watch::{Known, Seen, Watch};
 
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;

@@ -21,6 +21,15 @@ pub struct Watch {
     in_order: Option<i64>,
 }
 
+/// What the target has of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// Up to where the log was read; 0: nothing of it.
+    pub position: i64,
+    /// The nonce that was seen last; none: there was none yet.
+    pub nonce: Option<&'a str>,
+}
+
 /// What is known of a source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -45,12 +54,16 @@ impl Watch {
     ///
     /// A file that cannot be read.
     pub fn look(&mut self, reader: &Reader, position: i64, noted: Option<&str>) -> Result<Seen> {
-        reader.in_one_state(|connection| {
-            self.look_at(connection, position, noted).refused(|| "source".into())
-        })
+        let known = Known { position, nonce: noted };
+        reader.in_one_state(|connection| self.look_at(connection, &known))
     }
 
-    fn look_at(
+    /// The same through a connection that has a transaction.
+    pub(super) fn look_at(&mut self, connection: &Connection, known: &Known<'_>) -> Result<Seen> {
+        self.found(connection, known.position, known.nonce).refused(|| "source".into())
+    }
+
+    fn found(
         &mut self,
         connection: &Connection,
         position: i64,

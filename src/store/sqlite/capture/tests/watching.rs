@@ -2,7 +2,7 @@
 
 use super::{Followed, design};
 use crate::model::Follow;
-use crate::store::sqlite::capture::{Finding, Seen, Watch, install, reinstall};
+use crate::store::sqlite::capture::{Finding, Known, Seen, Watch, install, reinstall};
 use crate::store::sqlite::connection::Source;
 use crate::store::sqlite::introspect::{fingerprint, introspect};
 use crate::store::sqlite::read::Reader;
@@ -178,7 +178,17 @@ fn making_the_triggers_anew_ends_what_was_found_and_keeps_the_log() {
     let before = fingerprint(&connection).unwrap();
     assert!(install(&followed.source, &followed.changelog, &before).is_ok());
     assert_eq!(found(&followed).len(), 3, "installing again is no cure");
-    let installed = reinstall(&followed.source, &followed.changelog, &before).unwrap();
+    let again = |judge: fn(&[Finding]) -> crate::Result<()>| {
+        reinstall(&followed.source, &followed.changelog, &before, &Known::default(), judge)
+    };
+    let refused = again(|findings| Err(findings[0].error()));
+    assert!(refused.is_err());
+    assert_eq!(found(&followed).len(), 3, "what was not allowed was done");
+    let installed = again(|findings| {
+        assert_eq!(findings.len(), 3);
+        Ok(())
+    });
+    let installed = installed.unwrap();
     assert_eq!((installed.is_new, installed.epoch, &installed.nonce), (false, 2, &nonce));
     let seen = look(&followed, 1, Some(&nonce));
     assert_eq!((seen.last, seen.findings), (1, vec![]));
