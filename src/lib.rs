@@ -99,6 +99,8 @@
 //! - A row whose key is written otherwise than those of the others is set aside while its table is followed: each key then
 //!   has one spelling, and none takes another's place in the target.
 //! - With a rollback journal a followed source is not checked for damage: a check would keep the application from writing.
+//! - The changelog's nonce is renewed by time and not by each purge, and the target keeps a sum of the touches that were
+//!   applied since: a file that lost its last writes, and has grown again, is told by what it says of them.
 //! - Temp tables for deltas are emptied by the pass that uses them next: `ON COMMIT DELETE ROWS` costs each COMMIT a
 //!   millisecond for each of a session's tables, used or not.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

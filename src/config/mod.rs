@@ -129,11 +129,20 @@ impl Default for SnapshotSection {
 const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
 
 /// `[follow]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FollowSection {
     /// Touched rows that are applied in a second, at most.
     pub max_rate: Option<NonZeroU32>,
+    /// Touched rows that one transaction applies, at most, where no unique key needs more of them at once: a longer
+    /// backlog is cut, and what the target has between two cuts is no state of the source. A million unless given.
+    pub max_batch: NonZeroU32,
+}
+
+impl Default for FollowSection {
+    fn default() -> Self {
+        Self { max_rate: None, max_batch: NonZeroU32::MIN.saturating_add(999_999) }
+    }
 }
 
 /// `[tables.NAME]`

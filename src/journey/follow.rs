@@ -51,14 +51,15 @@ pub fn follow(
         Until::CaughtUp => "follow --until-caught-up",
         Until::Stopped => "follow",
     };
-    let live = Live::new(&inspected, &migrated.plan, lease, setting);
+    let live = Live::new(&inspected, &migrated.plan, pipeline, lease, setting);
     noted(conninfo, &mut link, lease, (words, &migrated.plan_hash), |link| {
         live.guard(link)?;
         let mut following = Following {
             reader: Reader::of_moving(inspected.source.connect()?),
             wake: Wake::new(&inspected.source)?,
             touches_per_second: pipeline.follow.max_rate.map(u32::from),
-            unpurged: PURGED_TOUCHES,
+            unpurged: 0,
+            purged: None,
             live: &live,
             migration: migrated.id,
             setting,
@@ -84,8 +85,9 @@ const FOLLOWED: [&str; 2] = ["following", "not equal"];
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Touches after which they are taken out of the log.
+/// Touches after which the log is sealed and they are taken out of it, and how long fewer wait for that.
 const PURGED_TOUCHES: u64 = 10_000;
+const PURGED_EVERY: Duration = Duration::from_secs(10);
 
 /// One follower.
 struct Following<'a> {
@@ -95,6 +97,8 @@ struct Following<'a> {
     touches_per_second: Option<u32>,
     /// Touches that were applied since the log was purged.
     unpurged: u64,
+    /// When that was; none before the first time.
+    purged: Option<Instant>,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -105,12 +109,17 @@ impl Following<'_> {
             self.wait_while_paused(until, link)?;
             let began = Instant::now();
             let drained = self.live.catch_up(&mut self.reader, link)?;
-            self.purge(drained, link)?;
+            self.unpurged += drained.touches;
             if until == Until::CaughtUp {
+                self.live.purge(link)?;
                 return Ok(drained);
             }
+            self.purge_now_and_then(link)?;
             self.slow_down(drained, began)?;
-            while !self.wake.wait(PATIENCE, self.setting.stop)? {}
+            while !self.wake.wait(PATIENCE, self.setting.stop)? {
+                self.live.check_same_file()?;
+                self.purge_now_and_then(link)?;
+            }
         }
     }
 
@@ -133,13 +142,14 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// Takes what was read out of the log now and then.
-    fn purge(&mut self, drained: Drained, link: &mut Link<'_>) -> Result<()> {
-        self.unpurged += drained.touches;
-        if self.unpurged < PURGED_TOUCHES {
+    /// Seals the log and takes what was read out of it, soon after it was read, and not so often that it would cost the
+    /// application anything.
+    fn purge_now_and_then(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let is_early = self.purged.is_some_and(|purged| purged.elapsed() < PURGED_EVERY);
+        if is_early && self.unpurged < PURGED_TOUCHES {
             return Ok(());
         }
-        self.unpurged = 0;
+        (self.unpurged, self.purged) = (0, Some(Instant::now()));
         self.live.purge(link)
     }
 

@@ -71,7 +71,7 @@ pub fn run(
     reach(Step::LeaseTaken);
     let command = course.words();
     noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
-        let run = Run { inspected: &inspected, migrated: &migrated, lease, setting };
+        let run = Run { inspected: &inspected, migrated: &migrated, pipeline, lease, setting };
         run.go(link, course.until, &mut clock)
     })
 }
@@ -96,6 +96,7 @@ impl Course {
 struct Run<'a> {
     inspected: &'a Inspected,
     migrated: &'a Migrated,
+    pipeline: &'a Pipeline,
     lease: Lease,
     setting: Setting<'a>,
 }
@@ -115,7 +116,9 @@ impl Run<'_> {
         }
         let live = match self.inspected.motion {
             Motion::AtRest => None,
-            Motion::Moving => Some(Live::new(self.inspected, plan, self.lease, self.setting)),
+            Motion::Moving => {
+                Some(Live::new(self.inspected, plan, self.pipeline, self.lease, self.setting))
+            }
         };
         let copied = match &live {
             None => self.snapshot(link)?,
@@ -139,7 +142,11 @@ impl Run<'_> {
         }
         let report = match &live {
             None => self.prove(link)?,
-            Some(live) => live.prove(link)?,
+            Some(live) => {
+                let report = live.prove(link)?;
+                live.purge(link)?;
+                report
+            }
         };
         clock.lap(Phase::Proof);
         self.reached(link, &report.phase)?;
@@ -183,7 +190,8 @@ impl Run<'_> {
             Some(begun) if retaken.is_empty() => anew::replace(begun, plan, self.lease, link),
             Some(begun) => {
                 if begun.is_followed {
-                    let live = Live::new(self.inspected, begun, self.lease, self.setting);
+                    let live =
+                        Live::new(self.inspected, begun, self.pipeline, self.lease, self.setting);
                     live.check_others(retaken, link)?;
                 }
                 retake::replace(begun, plan, retaken, self.lease, link)
@@ -262,7 +270,7 @@ impl Run<'_> {
 
     /// Loads what was set aside and fits now, unless the source was touched while the others were copied.
     fn load_decided(self, stamp: &FileStamp, link: &mut Link<'_>) -> Result<()> {
-        let Self { inspected, migrated, lease, setting } = self;
+        let Self { inspected, migrated, lease, setting, .. } = self;
         if inspected.source.stamp()? != *stamp {
             return Ok(());
         }

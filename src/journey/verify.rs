@@ -49,7 +49,7 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
         let inspected = Inspected::open_moving(pipeline, setting.stop)?;
         migrated.check_same_source(&inspected, pipeline)?;
         let lease = link.take(migrated.id)?;
-        let report = Live::new(&inspected, plan, lease, setting).prove(&mut link)?;
+        let report = Live::new(&inspected, plan, pipeline, lease, setting).prove(&mut link)?;
         let phases = vec![(Phase::Proof.name(), began.elapsed())];
         return Ok(Report { command: "verify", phases, ..report });
     }

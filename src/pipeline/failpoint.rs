@@ -126,6 +126,12 @@ steps! {
     PositionNoted = "position-noted",
     /// What changed is there; nobody knows yet.
     PassCommitted = "pass-committed",
+    /// The source's log has a new nonce, and the ledger does not know it.
+    LogSealed = "log-sealed",
+    /// The ledger knows the log's new nonce.
+    SealNoted = "seal-noted",
+    /// What was read is taken out of the log.
+    LogPurged = "log-purged",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of the target is read back.

@@ -221,7 +221,7 @@ impl Environment {
     }
 
     /// Runs SQL in the server's own database.
-    fn maintain(&self, sql: &str) {
+    pub(crate) fn maintain(&self, sql: &str) {
         Session::open(&self.url_of("postgres")).query(sql);
     }
 }

@@ -15,8 +15,9 @@ pub(super) use trial::check_followable;
 use super::Setting;
 use super::inspect::Inspected;
 use super::snapshot::{self, Readers};
+use crate::config::Pipeline;
 use crate::error::{Error, Result};
-use crate::model::{Follow, Partition, TableSchema};
+use crate::model::{Follow, Partition, TableSchema, Touches};
 use crate::plan::{self, Plan};
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
@@ -40,6 +41,8 @@ pub(super) struct Live<'a> {
     /// Of the plan's tables, in order.
     shapes: Vec<Shapes>,
     watched: OnceCell<Watched>,
+    /// Touches in one transaction, at most.
+    batch_max: i64,
     lease: Lease,
     setting: Setting<'a>,
 }
@@ -71,11 +74,13 @@ impl<'a> Live<'a> {
     pub(super) fn new(
         inspected: &'a Inspected,
         plan: &'a Plan,
+        pipeline: &Pipeline,
         lease: Lease,
         setting: Setting<'a>,
     ) -> Self {
         let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
-        Self { inspected, plan, shapes, watched: OnceCell::new(), lease, setting }
+        let batch_max = u32::from(pipeline.follow.max_batch).into();
+        Self { inspected, plan, shapes, watched: OnceCell::new(), batch_max, lease, setting }
     }
 
     /// Copies what is not copied yet; what changes meanwhile is in the changelog.
@@ -100,17 +105,19 @@ impl<'a> Live<'a> {
     /// Notes where the tail begins: at the oldest state that rows are from.
     fn begin_position(&self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<()> {
         let low_marks = loaded.iter().filter_map(|chunk| chunk.low_mark);
-        let reader = Reader::of_moving(self.inspected.source.connect()?);
+        let mut reader = Reader::of_moving(self.inspected.source.connect()?);
+        reader.hold()?;
         let nonce = tail::nonce(&reader)?;
         let seq = match low_marks.min() {
             Some(low_mark) => low_mark,
             // No table, no row.
             None => tail::head(&reader)?,
         };
+        let unsealed = tail::sum(&reader, Touches { after: 0, last: seq })?;
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, self.lease)?;
-                ledger::begin_position(session, self.lease, seq, &nonce).map(drop)
+                ledger::begin_position(session, self.lease, seq, &nonce, unsealed).map(drop)
             })
         })
     }

@@ -1,5 +1,6 @@
 //! A pass: what the changelog says since the position, applied to the target and read back, in one transaction.
 
+use super::watch::told;
 use super::{Live, Shapes};
 use crate::error::{Class, Error, Place, Result};
 use crate::journey::snapshot::{Aside, Loading, Sender};
@@ -11,13 +12,11 @@ use crate::store::postgres::ledger::{self, Advance, Position};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use crate::store::postgres::stage::Staging;
+use crate::store::sqlite::capture::Finding;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
-
-/// Touches in one transaction. A longer backlog is cut, and what the target has between two cuts is no state of the source.
-const TOUCHES_MAX: i64 = 1_000_000;
 
 /// The new rows of a table that only grows.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +64,8 @@ impl Keys {
 pub(in crate::journey) struct Passed {
     /// Touches that it put behind the position.
     pub(in crate::journey) touches: u64,
+    /// Whether it committed anything.
+    pub(in crate::journey) committed: bool,
     /// Whether the target is what the reader's state is.
     pub(in crate::journey) drained: bool,
 }
@@ -78,14 +79,22 @@ impl Live<'_> {
         link: &mut Link<'_>,
     ) -> Result<Drained> {
         let (head, state_at) = (self.look(reader, link)?, SystemTime::now());
-        let mut touches = 0;
+        let mut drained = Drained { head, touches: 0 };
+        let mut batch_max = self.batch_max;
         loop {
             self.setting.stop.check()?;
-            let passed =
-                link.with(|session| Pass { live: self, reader, session, keys }.go(head, state_at))?;
-            touches += passed.touches;
+            let pass = |session: &Session| {
+                Pass { live: self, reader, session, keys, batch_max }.go(head, state_at)
+            };
+            let Some(passed) = link.with(pass)? else {
+                // What belongs together is often not far apart.
+                batch_max = batch_max.saturating_mul(2);
+                continue;
+            };
+            batch_max = self.batch_max;
+            drained.touches += passed.touches;
             if passed.drained {
-                return Ok(Drained { head, touches });
+                return Ok(drained);
             }
         }
     }
@@ -106,21 +115,26 @@ struct Pass<'p> {
     reader: &'p Reader,
     session: &'p Session,
     keys: &'p Keys,
+    /// Touches that it takes, at most, and new rows of each table that only grows.
+    batch_max: i64,
 }
 
 impl Pass<'_> {
-    fn go(&self, head: i64, state_at: SystemTime) -> Result<Passed> {
+    /// Applies what comes next. None where that would have taken the place of a row that was not touched: where a part of
+    /// the log was applied only, what becomes of that row may be in the part to come, and must be applied with it.
+    fn go(&self, head: i64, state_at: SystemTime) -> Result<Option<Passed>> {
         let lease = self.live.lease;
         let begins = ledger::position(self.session, lease.migration)?
             .ok_or_else(|| Error::internal("deltas without a position"))?;
         if head < begins.seq {
             return Err(fell_back(head, &begins));
         }
-        let last = head.min(begins.seq.saturating_add(TOUCHES_MAX));
-        let touches = Touches { after: begins.seq, last };
+        let last = head.min(begins.seq.saturating_add(self.batch_max));
+        let touches = Touches { after: self.live.read_up_to(&begins), last };
         if touches.count() == 0 && begins.consistent && !self.has_grown()? {
-            return Ok(Passed { touches: 0, drained: true });
+            return Ok(Some(Passed { drained: true, ..Passed::default() }));
         }
+        let new = self.sum_of_new(&begins, last)?;
         // Temp tables are made outside of the transaction, so that they are there for the next one too.
         let mut tables = Vec::new();
         let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
@@ -130,29 +144,51 @@ impl Pass<'_> {
                 tables.push((table, shapes, Staging::of(self.session, table.schema)?));
             }
         }
-        let passed = self.session.transaction(|session| {
+        let passed = self.session.attempt(|session| {
             ledger::guard(session, lease)?;
             // Whoever lost the answer to a COMMIT waits here, and finds the position where that left it.
             if ledger::lock_position(session, lease)?.passes != begins.passes {
-                return Ok(Passed::default());
+                return Ok(Some(Passed::default()));
             }
             let mut drained = last == head;
             for (table, shapes, staging) in &mut tables {
                 let growth = self.growth(*table)?;
                 let whole = last == head && growth.is_none_or(|growth| growth.is_all);
                 drained &= whole;
-                self.apply(*table, shapes, staging, touches, growth)
-                    .and_then(|merged| if whole { all_in_place(merged) } else { Ok(()) })
-                    .at(|| format!("table {}", table.schema.source))?;
+                let merged = self.apply(*table, shapes, staging, touches, growth);
+                let merged = merged.at(|| format!("table {}", table.schema.source))?;
+                match merged.displaced {
+                    0 => {}
+                    _ if !whole => return Ok(None),
+                    rows => {
+                        return Err(displaced(rows).at(format!("table {}", table.schema.source)));
+                    }
+                }
             }
             reach(Step::DeltaApplied);
-            let to = Advance { seq: last, consistent: drained, state_at, touches: touches.count() };
+            let unsealed = [begins.unsealed, new].into_iter().sum();
+            let touches = new.rows;
+            let to = Advance { seq: last, consistent: drained, state_at, touches, unsealed };
             ledger::advance_position(session, lease, &to)?;
             reach(Step::PositionNoted);
-            Ok(Passed { touches: touches.count(), drained })
+            Ok(Some(Passed { touches, committed: true, drained }))
         })?;
-        reach(Step::PassCommitted);
+        if passed.is_some_and(|passed| passed.committed) {
+            reach(Step::PassCommitted);
+            self.live.note_committed();
+        }
         Ok(passed)
+    }
+
+    /// The touches behind the position, of which none may be missing.
+    fn sum_of_new(&self, begins: &Position, last: i64) -> Result<DigestSum> {
+        let touches = Touches { after: begins.seq, last };
+        let sum = tail::sum(self.reader, touches)?;
+        let missing = touches.count().saturating_sub(sum.rows);
+        if missing == 0 {
+            return Ok(sum);
+        }
+        Err(told(&[Finding::Hole { missing, position: begins.seq, last }]))
     }
 }
 
@@ -194,7 +230,7 @@ impl Pass<'_> {
             // No rowid is higher.
             Some(None) => return Ok(Some(Growth { first: i64::MAX, last: None, is_all: true })),
         };
-        let found = tail::grown(self.reader, table, first, TOUCHES_MAX)?;
+        let found = tail::grown(self.reader, table, first, self.batch_max)?;
         let is_all = found.is_none_or(|(_, is_all)| is_all);
         Ok(Some(Growth { first, last: found.map(|(last, _)| last), is_all }))
     }
@@ -274,17 +310,13 @@ impl Pass<'_> {
 }
 
 /// Where the whole log was applied, a row that was not touched is as the source has it, and must stay.
-fn all_in_place(merged: Merged) -> Result<()> {
-    if merged.displaced == 0 {
-        return Ok(());
-    }
+fn displaced(rows: u64) -> Error {
     let what = format!(
-        "a row of the source takes the place of another row that the source still has ({} such rows): the target's unique \
-         keys hold values equal that the source holds different",
-        merged.displaced
+        "a row of the source takes the place of another row that the source still has ({rows} such rows): the target's \
+         unique keys hold values equal that the source holds different"
     );
-    Err(Error::new(Class::Undecided, what)
-        .todo("drop that unique key of the target's table, or repair the row in the source; then run this again"))
+    Error::new(Class::Undecided, what)
+        .todo("drop that unique key of the target's table, or repair the row in the source; then run this again")
 }
 
 fn not_as_sent(rows: u64) -> Error {

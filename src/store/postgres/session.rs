@@ -211,18 +211,27 @@ impl Session {
     /// What `work` or the server says. A COMMIT whose answer was lost fails as [`crate::Class::Temporary`]: the caller
     /// finds out by writing the same ledger key again.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let done = self.attempt(|session| work(session).map(Some))?;
+        done.ok_or_else(|| Error::internal("a transaction that came to nothing"))
+    }
+
+    /// The same for work that may come to nothing: then it is rolled back too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transaction`].
+    pub fn attempt<T>(&self, work: impl FnOnce(&Self) -> Result<Option<T>>) -> Result<Option<T>> {
         self.batch("begin a transaction", "BEGIN")?;
-        match work(self) {
-            Ok(done) => {
-                self.batch("commit", "COMMIT")?;
-                Ok(done)
-            }
-            Err(error) => {
+        let done = work(self);
+        match done {
+            Ok(Some(_)) => self.batch("commit", "COMMIT")?,
+            Ok(None) => self.batch("roll back", "ROLLBACK")?,
+            Err(_) => {
                 // What went wrong is told; that there is nothing left to roll back would only hide it.
                 let _told_already = self.batch("roll back", "ROLLBACK");
-                Err(error)
             }
         }
+        done
     }
 
     /// The client, for COPY.

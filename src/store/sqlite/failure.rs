@@ -2,7 +2,7 @@
 
 use super::guard::HEAP_BYTES_MAX;
 use crate::error::{Class, Error, Place, Result, Signal};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// What SQLite's refusal means for the user.
 pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
@@ -14,6 +14,9 @@ pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
         )
         .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
         Some(ErrorCode::DatabaseCorrupt) => Error::new(Class::Data, "is damaged").todo(DAMAGED),
+        Some(ErrorCode::DiskFull) => full(),
+        // By a quota, say: SQLite calls a disk full only where the system does.
+        Some(ErrorCode::SystemIoFailure) if is_write(&error) => full(),
         Some(ErrorCode::SystemIoFailure) => {
             Error::new(Class::Data, "cannot be read from its disk").todo(DAMAGED)
         }
@@ -51,6 +54,20 @@ pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
         _ => Error::new(Class::Data, "cannot be read"),
     };
     told.because(error)
+}
+
+fn full() -> Error {
+    Error::new(Class::Temporary, "cannot be written to: its disk is full, or a quota is used up")
+        .todo("make room where the source is, then run the same command again")
+}
+
+/// Whether the system refused to write.
+fn is_write(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code.is_some_and(|code| {
+        [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_SHMSIZE]
+            .contains(&code)
+    })
 }
 
 /// What to do with a damaged source.

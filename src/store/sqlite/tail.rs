@@ -12,8 +12,8 @@ use super::wide::Rows;
 use crate::error::{Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    Capture, IndexOrigin, RowName, RowRange, SourceTable, TableSchema, TextEncoding, TouchKey,
-    Touches,
+    Capture, DigestSum, IndexOrigin, RawCell, RowDigest, RowName, RowRange, SourceTable,
+    StorageClass, TableSchema, TextEncoding, TouchKey, Touches,
 };
 
 /// A followed table.
@@ -49,6 +49,32 @@ pub fn nonce(reader: &Reader) -> Result<String> {
         let sql = format!("SELECT nonce FROM main.{META}");
         connection.query_row(&sql, [], |row| row.get(0)).map_err(refused).at(changelog)
     })
+}
+
+/// How many of these touches there are, and the sum of their digests, each of a touch with its number: a log that says
+/// something else of the same numbers has another sum.
+///
+/// # Errors
+///
+/// As [`head`].
+pub fn sum(reader: &Reader, touches: Touches) -> Result<DigestSum> {
+    reader
+        .in_one_state(|connection| {
+            let sql = format!("SELECT * FROM main.{LOG} WHERE seq BETWEEN ?1 AND ?2");
+            let mut statement =
+                Statement::prepare(connection, &sql, &bounds(touches)).map_err(refused)?;
+            let (columns, mut sum) = (statement.columns(), DigestSum::default());
+            while let Some(row) = statement.next().map_err(refused)? {
+                let cells = (0..columns).map(|place| row.cell(place).map(raw).map_err(refused));
+                let mut cells = cells.collect::<Result<Vec<RawCell>>>()?;
+                // The log may have got more columns since.
+                while cells.pop_if(|cell| cell.class == StorageClass::Null).is_some() {}
+                let touch = blake3::hash(&RowName::Cells(cells).to_bytes());
+                sum.add_row(RowDigest(*touch.as_bytes()));
+            }
+            Ok(sum)
+        })
+        .at(changelog)
 }
 
 /// The numbers of the tables that were touched.

@@ -1,9 +1,10 @@
 //! The position: each pass moves it on once, whatever becomes of its COMMIT.
 
 use super::{Stage, begin_migration, open};
+use liteferry::model::{DigestSum, RowDigest};
 use liteferry::store::postgres::ledger::{
-    self, Advance, Lease, Position, advance_position, begin_position, lock_position, note_nonces,
-    position,
+    self, Advance, Lease, Position, advance_position, begin_position, lock_position, position,
+    seal_position,
 };
 use liteferry::store::postgres::session::Session;
 use std::time::{Duration, SystemTime};
@@ -16,8 +17,8 @@ fn stage() -> (Stage, Lease) {
     );
     let lease = begin_migration(&stage.session, "gecko");
     assert_eq!(position(&stage.session, lease.migration).unwrap(), None);
-    assert!(begin_position(&stage.session, lease, 40, "first").unwrap());
-    assert!(!begin_position(&stage.session, lease, 41, "second").unwrap());
+    assert!(begin_position(&stage.session, lease, 40, "first", sum(40)).unwrap());
+    assert!(!begin_position(&stage.session, lease, 41, "second", sum(41)).unwrap());
     (stage, lease)
 }
 
@@ -25,9 +26,17 @@ fn now(stage: &Stage, lease: Lease) -> Position {
     position(&stage.session, lease.migration).unwrap().unwrap()
 }
 
+/// The sum of so many touches.
+fn sum(touches: u8) -> DigestSum {
+    let mut sum = DigestSum::default();
+    (0..touches).for_each(|number| sum.add_row(RowDigest([number; 32])));
+    sum
+}
+
 fn advance(seq: i64) -> Advance {
+    let unsealed = sum(u8::try_from(seq).unwrap());
     let state_at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_750_000_000_123_456);
-    Advance { seq, consistent: true, state_at, touches: 3 }
+    Advance { seq, consistent: true, state_at, touches: 3, unsealed }
 }
 
 /// One pass, that counts up; nothing where it was committed before.
@@ -51,24 +60,35 @@ fn a_position_says_what_was_applied_and_of_which_state() {
     let (stage, lease) = stage();
     let begun = now(&stage, lease);
     assert_eq!((begun.seq, begun.consistent, begun.state_at, begun.passes), (40, false, None, 0));
+    assert_eq!((begun.sealed, begun.unsealed), (0, sum(40)));
     stage
         .session
         .transaction(|session| {
             assert_eq!(lock_position(session, lease).unwrap(), begun);
-            advance_position(session, lease, &advance(47))?;
-            note_nonces(session, lease, &["first", "second"])
+            advance_position(session, lease, &advance(47))
         })
         .unwrap();
-    let Position { seq, nonces, consistent, state_at, touches, passes, updated_at } =
+    let Position { seq, consistent, state_at, touches, passes, unsealed, updated_at, .. } =
         now(&stage, lease);
     assert_eq!((seq, consistent, touches, passes), (47, true, 3, 1));
-    assert_eq!(nonces, ["first", "second"]);
     assert_eq!(state_at, Some(advance(0).state_at));
+    assert_eq!(unsealed, sum(47));
     assert!(updated_at >= begun.updated_at);
     // It stands still where nothing was touched, and never goes back.
     advance_position(&stage.session, lease, &advance(47)).unwrap();
     assert!(advance_position(&stage.session, lease, &advance(46)).is_err());
     assert_eq!(now(&stage, lease).seq, 47);
+}
+
+#[test]
+fn a_seal_is_of_the_position_as_it_is() {
+    let (stage, lease) = stage();
+    assert!(seal_position(&stage.session, lease, 39, "second").is_err());
+    assert_eq!(now(&stage, lease).nonces, ["first"]);
+    seal_position(&stage.session, lease, 40, "second").unwrap();
+    let sealed = now(&stage, lease);
+    assert_eq!((sealed.seq, sealed.sealed, sealed.unsealed), (40, 40, DigestSum::default()));
+    assert_eq!(sealed.nonces, ["second"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Sources that are written to while they are moved, and followed afterwards.
 
+mod copies;
+mod cuts;
 mod faults;
 mod invariants;
 mod retaken;
@@ -274,23 +276,6 @@ fn what_keeps_changes_from_being_logged_ends_the_follower_and_is_named() {
         let done = environment.catch_up().expect(code);
         assert!(words.iter().all(|word| done.says(word)), "{what}: {done}");
     }
-}
-
-#[test]
-fn an_older_copy_of_the_file_is_not_followed() {
-    let environment = Environment::new();
-    environment
-        .sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1), (2, 2)");
-    environment.run_live(&[]).expect(0);
-    environment.sqlite("UPDATE t SET a = 3");
-    std::fs::copy(environment.source(), environment.path("older.db")).unwrap();
-    environment.catch_up().expect(0);
-    // It has grown past what was read, as it would after a restore under the application.
-    environment.sqlite("UPDATE t SET a = 4");
-    environment.catch_up().expect(0);
-    std::fs::copy(environment.path("older.db"), environment.source()).unwrap();
-    environment.sqlite("UPDATE t SET a = 5; UPDATE t SET a = 6; UPDATE t SET a = 7");
-    environment.catch_up().expect(66).saying(&["older copy"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub use exceptions::note_exceptions;
 pub use high_mark::{high_mark, set_high_mark};
 pub use lease::{Lease, guard, share, take};
 pub use position::{
-    Advance, Position, advance_position, begin_position, lock_position, note_nonces, position,
+    Advance, Position, advance_position, begin_position, lock_position, position, seal_position,
     unsettle_position,
 };
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
@@ -36,7 +36,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 7;
+const FORMAT: i32 = 8;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;

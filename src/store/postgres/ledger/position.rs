@@ -6,6 +6,7 @@
 use super::super::session::Session;
 use super::{Lease, column, damaged};
 use crate::error::{Error, Result};
+use crate::model::DigestSum;
 use std::time::SystemTime;
 use tokio_postgres::Row;
 
@@ -19,10 +20,14 @@ CREATE TABLE IF NOT EXISTS liteferry.position (
     state_at timestamptz,
     touches bigint NOT NULL DEFAULT 0,
     passes bigint NOT NULL DEFAULT 0,
+    sealed bigint NOT NULL DEFAULT 0,
+    unsealed bytea NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON COLUMN liteferry.position.seq IS 'The highest row of the changelog that is applied.';
 COMMENT ON COLUMN liteferry.position.nonces IS 'What the changelog may say of itself: anything else is a copy of it.';
+COMMENT ON COLUMN liteferry.position.sealed IS 'The highest row of the changelog that was applied when the nonce was made.';
+COMMENT ON COLUMN liteferry.position.unsealed IS 'The sum of the digests of the rows that were applied since.';
 COMMENT ON COLUMN liteferry.position.consistent IS 'Whether the tables are one committed state of the source.';
 COMMENT ON COLUMN liteferry.position.state_at IS 'When the source had the state that was applied last.'";
 
@@ -41,6 +46,10 @@ pub struct Position {
     pub touches: u64,
     /// Passes committed in all: by this a pass knows whether it was committed already.
     pub passes: u64,
+    /// The highest touch that was applied when the nonce was made: no file of that nonce says anything else up to there.
+    pub sealed: i64,
+    /// The touches behind that one up to the position, so that a file that says something else of them is noticed.
+    pub unsealed: DigestSum,
     /// When the position was moved last, by the server's clock.
     pub updated_at: SystemTime,
 }
@@ -56,19 +65,29 @@ pub struct Advance {
     pub state_at: SystemTime,
     /// The touches of the pass.
     pub touches: u64,
+    /// [`Position::unsealed`], with them.
+    pub unsealed: DigestSum,
 }
 
-/// Notes where following begins, in the caller's transaction; false if that is noted already.
+/// Notes where following begins, in the caller's transaction; false if that is noted already. `unsealed` is what the log
+/// says up to there.
 ///
 /// # Errors
 ///
 /// What the server says.
-pub fn begin_position(session: &Session, lease: Lease, seq: i64, nonce: &str) -> Result<bool> {
+pub fn begin_position(
+    session: &Session,
+    lease: Lease,
+    seq: i64,
+    nonce: &str,
+    unsealed: DigestSum,
+) -> Result<bool> {
+    let (nonces, unsealed) = ([nonce], unsealed.bytes());
     let begun = session.execute(
         "note the position",
-        "INSERT INTO liteferry.position (migration, epoch, seq, nonces) VALUES ($1, $2, $3, $4)
+        "INSERT INTO liteferry.position (migration, epoch, seq, nonces, unsealed) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
-        &[&lease.migration, &lease.epoch, &seq, &[nonce].as_slice()],
+        &[&lease.migration, &lease.epoch, &seq, &nonces.as_slice(), &unsealed.as_slice()],
     )?;
     Ok(begun == 1)
 }
@@ -83,8 +102,8 @@ pub fn position(session: &Session, migration: i32) -> Result<Option<Position>> {
     session.query("read the ledger", &sql, &[&migration])?.first().map(read).transpose()
 }
 
-const POSITION: &str =
-    "SELECT seq, nonces, consistent, state_at, touches, passes, updated_at FROM liteferry.position";
+const POSITION: &str = "
+SELECT seq, nonces, consistent, state_at, touches, passes, updated_at, sealed, unsealed FROM liteferry.position";
 
 /// Locks the position until the transaction ends, after any pass that may still be committing, and gives it.
 ///
@@ -106,7 +125,7 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
     let advanced = session.execute_prepared(
         "note the position",
         "UPDATE liteferry.position SET epoch = $2, seq = $3, consistent = $4, state_at = $5,
-                touches = touches + $6, passes = passes + 1, updated_at = clock_timestamp()
+                touches = touches + $6, passes = passes + 1, unsealed = $7, updated_at = clock_timestamp()
          WHERE migration = $1 AND seq <= $3",
         &[
             &lease.migration,
@@ -115,6 +134,7 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
             &to.consistent,
             &to.state_at,
             &i64::try_from(to.touches).unwrap_or(i64::MAX),
+            &to.unsealed.bytes().as_slice(),
         ],
     )?;
     if advanced == 1 { Ok(()) } else { Err(Error::internal("a position that would move back")) }
@@ -130,27 +150,40 @@ pub fn unsettle_position(session: &Session, lease: Lease) -> Result<()> {
     session.execute("note the position", sql, &[&lease.migration]).map(drop)
 }
 
-/// Notes which nonces the source's changelog may have, in the caller's transaction: before a new one is written there,
-/// the one that is there and the new one.
+/// Notes a nonce of the source's changelog that was made behind the touch `seq`, which must be the position, in the
+/// caller's transaction.
 ///
 /// # Errors
 ///
-/// What the server says.
-pub fn note_nonces(session: &Session, lease: Lease, nonces: &[&str]) -> Result<()> {
-    let sql = "UPDATE liteferry.position SET nonces = $2 WHERE migration = $1";
-    let noted = session.execute("note the position", sql, &[&lease.migration, &nonces])?;
-    if noted == 1 { Ok(()) } else { Err(damaged("there is no position")) }
+/// What the server says; another position.
+pub fn seal_position(session: &Session, lease: Lease, seq: i64, nonce: &str) -> Result<()> {
+    let (nonces, nothing) = ([nonce], DigestSum::default().bytes());
+    let sealed = session.execute(
+        "note the position",
+        "UPDATE liteferry.position SET nonces = $3, sealed = $2, unsealed = $4 WHERE migration = $1 AND seq = $2",
+        &[&lease.migration, &seq, &nonces.as_slice(), &nothing.as_slice()],
+    )?;
+    if sealed == 1 { Ok(()) } else { Err(damaged("the position is another one")) }
 }
 
 fn read(row: &Row) -> Result<Position> {
     let row = Some(row);
+    let (seq, sealed): (i64, i64) = (column(row, 0)?, column(row, 7)?);
+    let unsealed: &[u8] = column(row, 8)?;
+    let unsealed = unsealed
+        .try_into()
+        .map_err(|error| damaged("a sum of touches is no sum").because(error))?;
+    // The log has no hole: so many touches as there are numbers.
+    let rows = u64::try_from(seq.saturating_sub(sealed)).unwrap_or_default();
     Ok(Position {
-        seq: column(row, 0)?,
+        seq,
         nonces: column(row, 1)?,
         consistent: column(row, 2)?,
         state_at: column(row, 3)?,
         touches: column::<i64>(row, 4)?.unsigned_abs(),
         passes: column::<i64>(row, 5)?.unsigned_abs(),
         updated_at: column(row, 6)?,
+        sealed,
+        unsealed: DigestSum::from_parts(rows, unsealed),
     })
 }

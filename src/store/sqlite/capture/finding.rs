@@ -30,6 +30,22 @@ pub enum Finding {
         /// The first one that is there.
         first: i64,
     },
+    /// Of touches behind what was read some are missing in between.
+    Hole {
+        /// How many.
+        missing: u64,
+        /// What was read.
+        position: i64,
+        /// How far it was to be read.
+        last: i64,
+    },
+    /// What was read of the log says something else now.
+    Rewritten {
+        /// What was read.
+        position: i64,
+    },
+    /// Another file has taken the place of the one that is open.
+    Replaced,
     /// There is a table that was not there: nothing of it is followed.
     TableAdded {
         /// The table.
@@ -95,7 +111,10 @@ impl Finding {
             | Self::Another { .. }
             | Self::Restored
             | Self::Regressed { .. }
-            | Self::Gap { .. } => None,
+            | Self::Gap { .. }
+            | Self::Hole { .. }
+            | Self::Rewritten { .. }
+            | Self::Replaced => None,
             Self::TableAdded { table }
             | Self::TableGone { table }
             | Self::Rebuilt { table }
@@ -122,6 +141,9 @@ impl Finding {
             | Self::Restored
             | Self::Regressed { .. }
             | Self::Gap { .. }
+            | Self::Hole { .. }
+            | Self::Rewritten { .. }
+            | Self::Replaced
             | Self::Rebuilt { .. }
             | Self::TriggersChanged { .. }
             | Self::Renumbered { .. } => Class::SourceChanged,
@@ -147,16 +169,29 @@ impl fmt::Display for Finding {
                 write!(f, "it is followed by another migration, {identity}")
             }
             Self::Restored => {
-                f.write_str("it is an older copy of the file that was followed, or was replaced")
+                f.write_str("it is not the file that was followed last: it, or the target, is an older copy of itself")
             }
             Self::Regressed { position, last } => write!(
                 f,
                 "its changelog ends at {last}, though it was read up to {position}: the file is an older one, or its \
                  last writes were lost"
             ),
-            Self::Gap { position, first } => {
-                write!(f, "its changelog was read up to {position} and goes on at {first}")
-            }
+            Self::Gap { position, first } => write!(
+                f,
+                "its changelog was read up to {position} and goes on at {first}: somebody deleted what is between, or the \
+                 target is an older copy of itself"
+            ),
+            Self::Hole { missing, position, last } => write!(
+                f,
+                "its changelog was read up to {position}, and {missing} rows are missing between that and {last}: somebody \
+                 deleted them"
+            ),
+            Self::Rewritten { position } => write!(
+                f,
+                "its changelog was read up to {position}, and says something else of that now: the file is an older one \
+                 that was written to since, or its last writes were lost"
+            ),
+            Self::Replaced => f.write_str("another file has taken its place"),
             Self::TableAdded { .. } => f.write_str("it is new, and nothing of it is followed"),
             Self::TableGone { .. } => f.write_str("it is gone, or has another name"),
             Self::Rebuilt { .. } => {

@@ -24,10 +24,12 @@ mod meta;
 mod probe;
 mod purge;
 mod remove;
+mod seal;
 mod standing;
 mod substitute;
 mod trial;
 mod triggers;
+mod turn;
 mod watch;
 
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use finding::Finding;
 pub use install::{Installed, install, reinstall};
 pub use purge::{Purged, purge};
 pub use remove::{Removed, remove};
+pub use seal::seal;
 pub use trial::trial;
 pub use watch::{Known, Seen, Watch};
 

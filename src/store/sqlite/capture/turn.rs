@@ -1,0 +1,71 @@
+//! A turn at writing to a source that is followed: one short transaction, given up where the application writes, because
+//! what it is for can be done any time.
+
+use super::meta::Meta;
+use crate::error::{Class, Error, Result};
+use crate::store::sqlite::connection::{Refused as _, Source};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use std::time::Duration;
+
+/// How long a turn waits for the application.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The changelog that turns are about.
+#[derive(Debug)]
+pub(super) struct Turns<'a> {
+    source: &'a Source,
+    connection: Connection,
+    /// Whose it is.
+    identity: &'a str,
+    /// The nonce that the target has noted.
+    noted: &'a str,
+}
+
+impl<'a> Turns<'a> {
+    /// Turns at the changelog of this identity, which goes on from this nonce.
+    ///
+    /// # Errors
+    ///
+    /// A source that cannot be written to.
+    pub(super) fn new(source: &'a Source, identity: &'a str, noted: &'a str) -> Result<Self> {
+        let connection = source.connect_to_write()?;
+        connection.busy_timeout(PATIENCE).refused(|| place(source))?;
+        Ok(Self { source, connection, identity, noted })
+    }
+
+    /// Does `work` in a transaction; none where the application was writing.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::SourceChanged`] where the changelog is another one; [`Class::Temporary`] where there is no room for what
+    /// is written.
+    pub(super) fn take<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let at = || place(self.source);
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = match self.connection.transaction_with_behavior(behavior) {
+            Err(error) if is_busy(&error) => return Ok(None),
+            begun => begun.refused(at)?,
+        };
+        let meta = Meta::read(&transaction).refused(at)?;
+        if !meta.is_some_and(|meta| meta.goes_on_from(self.identity, self.noted)) {
+            let what = "its changelog is not the one that was followed";
+            let todo = "put the file back that was followed";
+            return Err(Error::new(Class::SourceChanged, what).todo(todo).at(at()));
+        }
+        match work(&transaction).and_then(|done| transaction.commit().map(|()| done)) {
+            Err(error) if is_busy(&error) => Ok(None),
+            done => done.refused(at).map(Some),
+        }
+    }
+}
+
+fn place(source: &Source) -> String {
+    format!("source {}", source.path().display())
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
