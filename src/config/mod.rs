@@ -2,10 +2,13 @@
 //!
 //! An unknown setting is an error, so that a misspelt one is never ignored in silence.
 
+mod cutover;
 pub mod percent;
+mod quantity;
 mod times;
 pub mod variables;
 
+pub use cutover::CutoverSection;
 pub use times::{Equals, TimeSource};
 
 use crate::error::{Class, Error, Result};
@@ -30,6 +33,9 @@ pub struct Pipeline {
     /// How a source is followed.
     #[serde(default)]
     pub follow: FollowSection,
+    /// What the cutover needs.
+    #[serde(default)]
+    pub cutover: CutoverSection,
     /// What is said of single tables.
     #[serde(default)]
     pub tables: BTreeMap<String, TableSection>,
@@ -278,6 +284,7 @@ impl Pipeline {
             .map_err(|error| Error::new(Class::Usage, "cannot be understood").because(error))?;
         let columns = pipeline.tables.values_mut().flat_map(|table| table.columns.values_mut());
         columns.filter_map(|column| column.equals.as_mut()).for_each(|said| said.find_line(text));
+        pipeline.cutover.check()?;
         if !CHUNK_BYTES.contains(&pipeline.snapshot.chunk_bytes) {
             let (least, most) = (CHUNK_BYTES.start(), CHUNK_BYTES.end());
             let what = format!("[snapshot] chunk_bytes must be {least} to {most}");
@@ -303,6 +310,7 @@ impl Pipeline {
             },
             snapshot: SnapshotSection::default(),
             follow: FollowSection::default(),
+            cutover: CutoverSection::default(),
             tables: BTreeMap::new(),
         }
     }

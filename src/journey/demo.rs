@@ -149,7 +149,7 @@ impl Demo {
         ));
         let report = if report.equal() {
             follow(&pipeline, &target.conninfo, Until::CaughtUp, setting)?;
-            let last = verify(&pipeline, &target.conninfo, setting)?;
+            let last = verify(&pipeline, &target.conninfo, None, setting)?;
             let phases =
                 report.phases.into_iter().chain([("last proof", last.duration())]).collect();
             Report { phases, copied_rows: report.copied_rows, command: report.command, ..last }

@@ -3,12 +3,13 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
-use super::live::{Drained, Live};
+use super::live::{Drained, Live, Look, Looked, Rolling, look};
 use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::Event;
+use crate::pipeline::hand::{Hand, with_hand};
 use crate::status::{Heads, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
@@ -60,11 +61,13 @@ pub fn follow(
             touches_per_second: pipeline.follow.max_rate.map(u32::from),
             unpurged: 0,
             purged: None,
+            rolling: Rolling::new(&live, link)?,
             live: &live,
             migration: migrated.id,
             setting,
         };
-        let head = following.go(until, link)?.head;
+        let compare = |part: Look| look(&migrated.plan, part, setting);
+        let head = with_hand(compare, |hand| following.go(until, hand, link))?.head;
         let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
         let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
         Ok(Report {
@@ -99,12 +102,18 @@ struct Following<'a> {
     unpurged: u64,
     /// When that was; none before the first time.
     purged: Option<Instant>,
+    rolling: Rolling<'a>,
     migration: i32,
     setting: Setting<'a>,
 }
 
 impl Following<'_> {
-    fn go(&mut self, until: Until, link: &mut Link<'_>) -> Result<Drained> {
+    fn go(
+        &mut self,
+        until: Until,
+        hand: &Hand<Look, Looked>,
+        link: &mut Link<'_>,
+    ) -> Result<Drained> {
         loop {
             self.wait_while_paused(until, link)?;
             let began = Instant::now();
@@ -116,8 +125,10 @@ impl Following<'_> {
             }
             self.purge_now_and_then(link)?;
             self.slow_down(drained, began)?;
+            self.unpurged += self.rolling.turn(hand, link)?;
             while !self.wake.wait(PATIENCE, self.setting.stop)? {
                 self.live.check_same_file()?;
+                self.unpurged += self.rolling.turn(hand, link)?;
                 self.purge_now_and_then(link)?;
             }
         }

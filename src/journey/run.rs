@@ -143,7 +143,7 @@ impl Run<'_> {
         let report = match &live {
             None => self.prove(link)?,
             Some(live) => {
-                let report = live.prove(link)?;
+                let report = live.prove(None, link)?;
                 live.purge(link)?;
                 report
             }

@@ -9,7 +9,7 @@ use super::reject;
 use super::snapshot::{self, table_of};
 use super::undecided::Undecided;
 use crate::config::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::model::{Chunk, Partition, RowRange, TableSchema};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
@@ -25,6 +25,7 @@ use crate::store::postgres::link::Link;
 use crate::store::postgres::read::{self, Portion};
 use crate::store::sqlite::read::Reader;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 /// Groups that are narrowed at once: a few hundred thousand keys.
@@ -35,12 +36,17 @@ const DIFFERENCES_MAX: u64 = 10_000;
 const SHOWN_MAX: usize = 20;
 
 /// Compares every row of both stores as they are now; where the source is followed, part by part, each brought up to
-/// date first.
+/// date first, and not more than `max_rate` rows of it in a second; a look that was interrupted goes on.
 ///
 /// # Errors
 ///
 /// A migration that has not begun, or stores that cannot be read. Differences are in the report.
-pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
+pub fn verify(
+    pipeline: &Pipeline,
+    conninfo: &Conninfo,
+    max_rate: Option<NonZeroU32>,
+    setting: Setting<'_>,
+) -> Result<Report> {
     let began = Instant::now();
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find(&mut link, pipeline)?;
@@ -49,9 +55,14 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
         let inspected = Inspected::open_moving(pipeline, setting.stop)?;
         migrated.check_same_source(&inspected, pipeline)?;
         let lease = link.take(migrated.id)?;
-        let report = Live::new(&inspected, plan, pipeline, lease, setting).prove(&mut link)?;
+        let live = Live::new(&inspected, plan, pipeline, lease, setting);
+        let report = live.prove(max_rate, &mut link)?;
         let phases = vec![(Phase::Proof.name(), began.elapsed())];
         return Ok(Report { command: "verify", phases, ..report });
+    }
+    if max_rate.is_some() {
+        let what = "--max-rate is for a source that is followed: this one is at rest, and nobody waits for it";
+        return Err(Error::new(Class::Usage, what).todo("leave it out"));
     }
     let inspected = Inspected::open(pipeline, setting.stop)?;
     migrated.check_same_source(&inspected, pipeline)?;
@@ -61,7 +72,12 @@ pub fn verify(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) ->
     let undecided = Undecided::find(&mut link, migrated.id)?;
     let mut readers = inspected.readers(setting.workers)?;
     let chunks = chunks_of(plan, |_, _| true);
-    let (source, rejected) = sums_of_source(plan, &undecided, &chunks, &mut readers, setting)?;
+    let (source, aside) = sums_of_source(plan, &undecided, &chunks, &mut readers, setting)?;
+    let of_table = |number: usize| -> u64 {
+        let of_table = chunks.iter().zip(&aside).filter(|(chunk, _)| chunk.table == number);
+        of_table.map(|(_, rows)| rows).sum()
+    };
+    let rejected: Vec<_> = (0..plan.tables.len()).map(of_table).collect();
     let target = prove::sums_of_target(plan, &mut link, setting)?;
     let proofs = compare_all(plan, &source, &target);
     let differences = narrow_all(plan, &undecided, &proofs, &mut readers, &mut link, setting)?;
@@ -115,7 +131,7 @@ pub(super) fn compare_all(
         .collect()
 }
 
-/// Each table's sums of these chunks, and its rows of them that are set aside.
+/// Each table's sums of these chunks, and each chunk's rows that are set aside.
 pub(super) fn sums_of_source(
     plan: &Plan,
     undecided: &Undecided,
@@ -133,11 +149,11 @@ pub(super) fn sums_of_source(
         Ok((counting.end(read)?.finish()?, rejected))
     })?;
     let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-    let mut rejected = vec![0; plan.tables.len()];
+    let mut rejected = Vec::with_capacity(chunks.len());
     for (chunk, (part, some)) in chunks.iter().zip(parts) {
         let no_table = || Error::internal("sums of no table");
         sums.get_mut(chunk.table).ok_or_else(no_table)?.merge(&part);
-        *rejected.get_mut(chunk.table).ok_or_else(no_table)? += some;
+        rejected.push(some);
     }
     Ok((sums, rejected))
 }

@@ -134,6 +134,8 @@ steps! {
     LogPurged = "log-purged",
     /// The proof begins.
     ProofBegun = "proof-begun",
+    /// A part of a source that moves is compared, and it is noted if it is equal.
+    PartProved = "part-proved",
     /// A part of the target is read back.
     PortionRead = "portion-read",
     /// Everything is done, and the run's end is not noted.

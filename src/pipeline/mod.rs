@@ -8,6 +8,7 @@
 pub mod beside;
 pub mod budget;
 pub mod failpoint;
+pub mod hand;
 pub mod progress;
 pub mod spool;
 pub mod stage;

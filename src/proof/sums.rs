@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::{DigestSum, Partition, RowDigest, RowRange, TableSchema};
 use crate::row::{Body, ManyDigests, Row, RowVisitor};
+use std::ops::Range;
 
 /// Says which group a row belongs to; the same on both sides.
 #[derive(Debug, Clone)]
@@ -162,10 +163,15 @@ impl GroupSums {
 
     /// The groups that are not empty, as the ledger keeps them: number, rows, sum, little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes_of(0..self.sums.len())
+    }
+
+    /// The same of some groups.
+    pub fn bytes_of(&self, groups: Range<usize>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (number, sum) in
-            self.sums.iter().enumerate().filter(|(_, sum)| **sum != DigestSum::default())
-        {
+        let all = self.sums.iter().enumerate();
+        let wanted = all.skip(groups.start).take(groups.len());
+        for (number, sum) in wanted.filter(|(_, sum)| **sum != DigestSum::default()) {
             bytes.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(&u32::try_from(sum.rows).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(&sum.bytes());

@@ -2,14 +2,17 @@
 
 mod capture;
 mod guard;
+mod part;
 mod pass;
 mod prove;
+mod rolling;
 pub(super) mod states;
 mod trial;
 mod watch;
 
 pub(super) use capture::{DONE_AGAIN, IDENTITY};
 pub(super) use pass::Drained;
+pub(super) use rolling::{Look, Looked, Rolling, look};
 pub(super) use trial::check_followable;
 
 use super::Setting;
@@ -41,8 +44,7 @@ pub(super) struct Live<'a> {
     /// Of the plan's tables, in order.
     shapes: Vec<Shapes>,
     watched: OnceCell<Watched>,
-    /// Touches in one transaction, at most.
-    batch_max: i64,
+    pipeline: &'a Pipeline,
     lease: Lease,
     setting: Setting<'a>,
 }
@@ -74,13 +76,17 @@ impl<'a> Live<'a> {
     pub(super) fn new(
         inspected: &'a Inspected,
         plan: &'a Plan,
-        pipeline: &Pipeline,
+        pipeline: &'a Pipeline,
         lease: Lease,
         setting: Setting<'a>,
     ) -> Self {
         let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
-        let batch_max = u32::from(pipeline.follow.max_batch).into();
-        Self { inspected, plan, shapes, watched: OnceCell::new(), batch_max, lease, setting }
+        Self { inspected, plan, shapes, watched: OnceCell::new(), pipeline, lease, setting }
+    }
+
+    /// Touches in one transaction, at most.
+    fn batch_max(&self) -> i64 {
+        u32::from(self.pipeline.follow.max_batch).into()
     }
 
     /// Copies what is not copied yet; what changes meanwhile is in the changelog.

@@ -80,7 +80,7 @@ impl Live<'_> {
     ) -> Result<Drained> {
         let (head, state_at) = (self.look(reader, link)?, SystemTime::now());
         let mut drained = Drained { head, touches: 0 };
-        let mut batch_max = self.batch_max;
+        let mut batch_max = self.batch_max();
         loop {
             self.setting.stop.check()?;
             let pass = |session: &Session| {
@@ -91,7 +91,7 @@ impl Live<'_> {
                 batch_max = batch_max.saturating_mul(2);
                 continue;
             };
-            batch_max = self.batch_max;
+            batch_max = self.batch_max();
             drained.touches += passed.touches;
             if passed.drained {
                 return Ok(drained);

@@ -1,57 +1,70 @@
 //! The proof while the source moves: a state is held, the target is brought to it, a part of both is compared, and the
 //! state is let go. So no state is held for longer than a part takes, however large the source is.
+//!
+//! What is equal is noted part by part, so that a proof that was interrupted goes on where it was: deltas are proved
+//! when they are applied.
 
 use super::Live;
+use super::part::Part;
 use super::pass::Keys;
 use crate::error::{Error, Result};
 use crate::journey::prove::{self, Job};
 use crate::journey::undecided::Undecided;
 use crate::journey::{reject, verify};
-use crate::model::{Chunk, Partition, RowRange};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
+use crate::plan::Plan;
 use crate::proof::{GroupSums, TableProof};
 use crate::status::{Differences, Heads, Report, TableReport};
+use crate::store::postgres::ledger::{self, Proved};
 use crate::store::postgres::link::Link;
-use crate::store::postgres::read::Portion;
 use crate::store::postgres::session::Session;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::state::Door;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 /// Bytes of the source that are compared in one state, about: a few seconds. What cannot be divided is compared as a whole.
-const PART_BYTES: u64 = 512 * 1024 * 1024;
+const STATE_BYTES: u64 = 512 * 1024 * 1024;
 
 impl Live<'_> {
-    /// Compares every row of the source with the target.
+    /// Compares every row of the source with the target, at most so many in a second.
     ///
     /// # Errors
     ///
     /// Stores that cannot be read, deltas that cannot be applied. Differences are in the report.
-    pub(in crate::journey) fn prove(&self, link: &mut Link<'_>) -> Result<Report> {
+    pub(in crate::journey) fn prove(
+        &self,
+        max_rate: Option<NonZeroU32>,
+        link: &mut Link<'_>,
+    ) -> Result<Report> {
         let Self { inspected, plan, lease, setting, .. } = *self;
         setting.progress.tell(Event::Phase(Phase::Proof));
         prove::expect(plan, &self.loaded(link)?, 2, setting);
+        let Round { left, mut sums } = self.begin_round(link)?;
         reach(Step::ProofBegun);
         let undecided = Undecided::find(link, lease.migration)?;
         let door = Door::new(&inspected.source)?;
         let mut readers = inspected.moving_readers(setting.workers)?;
-        let none = || plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-        let (mut source, mut target): (Vec<_>, Vec<_>) = (none(), none());
-        let mut rejected = vec![0; plan.tables.len()];
         let mut heads = None;
-        for part in self.parts() {
+        for parts in states(&left, max_rate) {
+            let began = Instant::now();
             heads = Some(self.come_to(&door, &mut readers, link)?);
-            let (sums, rows) =
-                verify::sums_of_source(plan, &undecided, &part, &mut readers, setting)?;
-            let read =
-                prove::sums_of_portions(plan, link, setting, |session| self.jobs(&part, session))?;
-            readers.iter_mut().try_for_each(Reader::let_go)?;
-            source.iter_mut().zip(&sums).for_each(|(all, some)| all.merge(some));
-            target.iter_mut().zip(&read).for_each(|(all, some)| all.merge(some));
-            rejected.iter_mut().zip(rows).for_each(|(all, some)| *all += some);
+            let rows = self.compare(parts, &undecided, &mut readers, &mut sums, link)?;
+            reach(Step::PartProved);
+            if let Some(rate) = max_rate {
+                let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+                let due = Duration::from_secs_f64(f64::from(rows) / f64::from(rate.get()));
+                setting.stop.wait(due.saturating_sub(began.elapsed()))?;
+            }
         }
-        let proofs = verify::compare_all(plan, &source, &target);
+        let heads = match heads {
+            Some(heads) => heads,
+            // An interrupted proof had compared everything: the target is brought up to date all the same.
+            None => self.come_to(&door, &mut readers, link)?,
+        };
+        let proofs = verify::compare_all(plan, &sums.source, &sums.target);
         let equal = proofs.iter().all(TableProof::equal);
         let differences = if equal {
             Vec::new()
@@ -59,16 +72,91 @@ impl Live<'_> {
             self.come_to(&door, &mut readers, link)?;
             self.differences(&undecided, &proofs, &mut readers, link)?
         };
-        let tables = proofs.iter().zip(rejected);
+        link.with(|session| ledger::end_round(session, lease))?;
+        let tables = proofs.iter().zip(&sums.rejected);
         Ok(Report {
             phase: if equal { "following" } else { "not equal" }.into(),
-            tables: tables.map(|(proof, rows)| TableReport::proved(proof, rows)).collect(),
+            tables: tables.map(|(proof, rows)| TableReport::proved(proof, *rows)).collect(),
             differences,
             misfits: reject::misfits(plan, link, lease.migration)?,
             losses: verify::losses(plan),
-            position: heads,
+            position: Some(heads),
             ..Report::default()
         })
+    }
+
+    /// Goes on with the round that is under way, or begins one.
+    fn begin_round(&self, link: &mut Link<'_>) -> Result<Round> {
+        let (plan, lease) = (self.plan, self.lease);
+        link.with(|session| ledger::begin_round(session, lease))?;
+        let found = link.with(|session| ledger::proved(session, lease.migration))?;
+        let mut round = Round { left: Vec::new(), sums: Sums::none(plan) };
+        let all = Part::all(plan);
+        let count = all.len();
+        for part in all {
+            let is_of = |proved: &&Proved| {
+                let table = plan.tables.get(part.table);
+                table.is_some_and(|table| table.schema.target == proved.table)
+                    && proved.part == part.number
+            };
+            let is_good = |proved: &&Proved| {
+                proved.is_of_round && proved.age < self.pipeline.cutover.proof_age
+            };
+            match found.iter().find(is_of).filter(is_good) {
+                Some(proved) => round.sums.add(&part, proved)?,
+                None => round.left.push(part),
+            }
+        }
+        if round.left.len() < count {
+            self.setting.progress.tell(Event::Note(format!(
+                "{} of {count} parts were found equal by a proof that was interrupted: it goes on from there",
+                count - round.left.len()
+            )));
+        }
+        Ok(round)
+    }
+
+    /// Compares parts in the state that the readers hold, lets it go, and notes what is equal; gives the rows.
+    fn compare(
+        &self,
+        parts: &[Part],
+        undecided: &Undecided,
+        readers: &mut [Reader],
+        all: &mut Sums,
+        link: &mut Link<'_>,
+    ) -> Result<u64> {
+        let Self { plan, lease, setting, .. } = *self;
+        let chunks: Vec<_> = parts.iter().flat_map(|part| part.chunks.iter().copied()).collect();
+        let (source, aside) = verify::sums_of_source(plan, undecided, &chunks, readers, setting)?;
+        let target =
+            prove::sums_of_portions(plan, link, setting, |session| self.jobs(parts, session))?;
+        readers.iter_mut().try_for_each(Reader::let_go)?;
+        all.source.iter_mut().zip(&source).for_each(|(all, some)| all.merge(some));
+        all.target.iter_mut().zip(&target).for_each(|(all, some)| all.merge(some));
+        let mut equal = Vec::new();
+        for part in parts {
+            let of_part =
+                chunks.iter().zip(&aside).filter(|(chunk, _)| part.chunks.contains(chunk));
+            let rejected: u64 = of_part.map(|(_, rows)| rows).sum();
+            let sides = source.get(part.table).zip(target.get(part.table));
+            let table = plan.tables.get(part.table).map(|table| &table.schema);
+            let (Some((source, target)), Some(table)) = (sides, table) else {
+                return Err(Error::internal("a part of no table"));
+            };
+            all.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += rejected);
+            if part.is_equal(table, source, target) {
+                equal.push((table, part.number, source.bytes_of(part.groups(table)), rejected));
+            }
+        }
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                equal.iter().try_for_each(|(table, part, groups, rejected)| {
+                    ledger::note_proved(session, lease, (&table.target, *part), groups, *rejected)
+                })
+            })
+        })?;
+        Ok(source.iter().map(|sums| sums.total().rows).sum())
     }
 
     /// Lets the readers hold the state that there is now, and brings the target to it.
@@ -89,51 +177,72 @@ impl Live<'_> {
         verify::narrow_all(self.plan, undecided, proofs, readers, link, self.setting)
     }
 
-    /// The chunks, in parts of one state each. The rows of a table that is not divided in the target as it is in the
-    /// source stay together.
-    fn parts(&self) -> Vec<Vec<Chunk>> {
-        let mut parts: Vec<Vec<Chunk>> = vec![Vec::new()];
-        let mut filled = 0;
-        for (number, table) in self.plan.tables.iter().enumerate() {
-            let schema = &table.schema;
-            let divided = matches!(schema.partition, Partition::Chunks { .. });
-            let chunks = verify::chunks_of(self.plan, |of, _| of == number);
-            let count = u64::try_from(chunks.len()).unwrap_or(u64::MAX).max(1);
-            let units: Vec<_> =
-                if divided { chunks.chunks(1).collect() } else { vec![chunks.as_slice()] };
-            let unit_bytes = if divided { schema.bytes / count } else { schema.bytes };
-            for unit in units {
-                if filled > 0 && filled + unit_bytes > PART_BYTES {
-                    parts.push(Vec::new());
-                    filled = 0;
-                }
-                filled += unit_bytes;
-                parts.last_mut().into_iter().for_each(|part| part.extend_from_slice(unit));
-            }
-        }
-        parts
-    }
-
-    /// What of the target belongs to chunks of the source: all of a table where all of its chunks are there.
-    fn jobs(&self, part: &[Chunk], session: &Session) -> Result<Vec<Job>> {
+    /// What of the target belongs to parts: all of a table at once where all of its parts are there.
+    fn jobs(&self, parts: &[Part], session: &Session) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         for (number, table) in self.plan.tables.iter().enumerate() {
-            let chunks: Vec<_> = part.iter().filter(|chunk| chunk.table == number).collect();
-            match table.schema.partition {
-                _ if chunks.is_empty() => {}
-                Partition::Chunks { key } if chunks.len() < table.schema.chunks.len() => {
-                    let portion = |chunk: &&Chunk| match chunk.range {
-                        RowRange::Rowids { first, last } => {
-                            Portion::Rowids { column: key, first, last }
-                        }
-                        RowRange::All => Portion::All,
-                    };
-                    let portions = chunks.iter().map(portion);
-                    jobs.extend(portions.map(|portion| Job { table: number, portion }));
-                }
-                _ => jobs.extend(prove::jobs(self.plan, session, &|of| of == number)?),
+            let of_table = || parts.iter().filter(|part| part.table == number);
+            let chunks = of_table().map(|part| part.chunks.len()).sum::<usize>();
+            if chunks == 0 {
+                continue;
+            }
+            if chunks < table.schema.chunks.len() {
+                let portions = of_table().map(|part| part.portion(&table.schema));
+                jobs.extend(portions.map(|portion| Job { table: number, portion }));
+            } else {
+                jobs.extend(prove::jobs(self.plan, session, &|of| of == number)?);
             }
         }
         Ok(jobs)
+    }
+}
+
+/// The parts that are compared in one state each.
+fn states(parts: &[Part], max_rate: Option<NonZeroU32>) -> Vec<&[Part]> {
+    // Whoever asks for a slow proof is not helped by one that holds states while it waits.
+    let most = if max_rate.is_some() { 0 } else { STATE_BYTES };
+    let mut states = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (at, part) in parts.iter().enumerate() {
+        if at > first && bytes + part.bytes > most {
+            states.extend(parts.get(first..at));
+            (first, bytes) = (at, 0);
+        }
+        bytes += part.bytes;
+    }
+    states.extend(parts.get(first..).filter(|last| !last.is_empty()));
+    states
+}
+
+/// A look at every part, as far as it has come.
+struct Round {
+    /// The parts that are to be compared.
+    left: Vec<Part>,
+    /// What the others came to.
+    sums: Sums,
+}
+
+/// What parts came to, table by table.
+struct Sums {
+    source: Vec<GroupSums>,
+    target: Vec<GroupSums>,
+    /// Rows that are set aside.
+    rejected: Vec<u64>,
+}
+
+impl Sums {
+    /// Nothing of any table.
+    fn none(plan: &Plan) -> Self {
+        let none = || plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
+        Self { source: none(), target: none(), rejected: vec![0; plan.tables.len()] }
+    }
+
+    /// Adds what was found before.
+    fn add(&mut self, part: &Part, found: &Proved) -> Result<()> {
+        for side in [&mut self.source, &mut self.target] {
+            side.get_mut(part.table).map_or(Ok(()), |sums| sums.merge_bytes(&found.groups))?;
+        }
+        self.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += found.rejected);
+        Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Live<'_> {
         if tail::sum(reader, touches)? != position.unsealed {
             return Err(told(&[Finding::Rewritten { position: position.seq }]));
         }
-        Ok(Trust::OfKeys(position.sealed.max(position.seq.saturating_sub(self.batch_max))))
+        Ok(Trust::OfKeys(position.sealed.max(position.seq.saturating_sub(self.batch_max()))))
     }
 
     /// The touch behind which the log is read next: some are read again by the first pass of a process.

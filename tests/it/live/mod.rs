@@ -4,6 +4,7 @@ mod copies;
 mod cuts;
 mod faults;
 mod invariants;
+mod proved;
 mod retaken;
 mod story;
 mod workload;

@@ -99,13 +99,13 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
         .collect()
 }
 
-/// Forgets the chunks of a table, what was set aside of it, and how far it has grown, in the caller's transaction.
+/// Forgets the chunks of a table, what was set aside of it, how far it has grown, and what was proved of it, in the caller's transaction.
 ///
 /// # Errors
 ///
 /// What the server says.
 pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()> {
-    for known in ["chunk", "high_mark"] {
+    for known in ["chunk", "high_mark", "proved"] {
         let sql = format!("DELETE FROM liteferry.{known} WHERE migration = $1 AND table_name = $2");
         session.execute("load a table again", &sql, &[&lease.migration, &table])?;
     }

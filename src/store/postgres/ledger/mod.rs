@@ -11,6 +11,7 @@ mod exceptions;
 mod high_mark;
 mod lease;
 mod position;
+mod proved;
 mod rejects;
 mod retaken;
 mod runs;
@@ -24,6 +25,7 @@ pub use position::{
     Advance, Position, advance_position, begin_position, lock_position, position, seal_position,
     unsettle_position,
 };
+pub use proved::{Proved, begin_round, end_round, note_proved, proved};
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};
@@ -159,6 +161,7 @@ pub fn install(session: &Session) -> Result<()> {
         session.batch("create the schema liteferry", exceptions::TABLES)?;
         session.batch("create the schema liteferry", high_mark::TABLES)?;
         session.batch("create the schema liteferry", position::TABLES)?;
+        session.batch("create the schema liteferry", proved::TABLES)?;
         session.batch("create the schema liteferry", super::guard::FUNCTION)?;
         // Another liteferry may have been the first.
         check_format(session)?;

@@ -1,0 +1,126 @@
+//! The proof of a source that moves: one that was interrupted goes on, one that shall be slow is, and one goes on for as
+//! long as the source is followed.
+
+use super::workload::{SCHEMA, Workload};
+use crate::environment::{Done, Environment, wait_until};
+use liteferry::pipeline::failpoint::VARIABLE;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// A table of several chunks, and one that is compared as a whole.
+const ROWS: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE named (id TEXT PRIMARY KEY, a INT);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+    INSERT INTO t SELECT i, printf('row %d', i) FROM n; INSERT INTO named SELECT a, id FROM t";
+
+impl Environment {
+    /// A pipeline file in which chunks are small.
+    fn small_chunks(&self, more: &str) {
+        let text = format!(
+            "[source]\npath = {:?}\n[target]\nurl = {:?}\n[snapshot]\nchunk_bytes = 4096\n{more}",
+            self.source(),
+            self.url()
+        );
+        std::fs::write(self.path("pipeline.toml"), text).unwrap();
+    }
+
+    #[track_caller]
+    fn with_file(&self, command: &str, more: &[&str]) -> Done {
+        self.liteferry(&[&[command, "pipeline.toml"], more].concat())
+    }
+
+    /// Changes a row of the target as somebody could who owns the table.
+    fn tamper(&self, sql: &str) {
+        self.query(&format!(
+            "SET session_replication_role = replica; ALTER TABLE t DISABLE TRIGGER ALL; {sql}"
+        ));
+    }
+}
+
+#[test]
+fn a_proof_that_was_interrupted_goes_on_where_it_was() {
+    let environment = Environment::new();
+    environment.sqlite(&format!("PRAGMA journal_mode = WAL; {ROWS}"));
+    environment.small_chunks("");
+    environment.with_file("run", &[]).expect(0);
+    let parts: usize = environment.value("SELECT count(*) FROM liteferry.proved").parse().unwrap();
+    assert!(parts > 10, "{parts} parts");
+    let mut process = environment.command();
+    process.args(["verify", "pipeline.toml", "--max-rate", "1000000"]);
+    process.env(VARIABLE, "part-proved:4=kill");
+    let killed = environment.spawn(process).wait();
+    assert!(killed.status.code().is_none(), "{killed}");
+    environment
+        .sqlite("UPDATE t SET a = 'other' WHERE id = 1; DELETE FROM t WHERE id = 2999; DELETE FROM named WHERE a = 7");
+    let words = format!("4 of {parts} parts were found equal");
+    let done = environment.with_file("verify", &["--json"]).expect(0);
+    assert!(done.says(&words), "{done}");
+    // What was not compared yet is as it is by now.
+    let tables = done.json()["tables"].as_array().unwrap().clone();
+    let t = tables.iter().find(|table| table["name"] == "t").unwrap();
+    assert_eq!(t["source_rows"], 2999, "{done}");
+    environment.assert_followed();
+    // The next one looks at everything.
+    environment.tamper("UPDATE t SET a = 'somebody' WHERE id = 5");
+    let done = environment.with_file("verify", &["--json"]).expect(67);
+    assert!(!done.says("parts were found equal"), "{done}");
+    assert_eq!(done.json()["differences"][0]["changed"], 1, "{done}");
+}
+
+#[test]
+fn a_proof_takes_as_long_as_it_is_told_to() {
+    let environment = Environment::new();
+    environment.sqlite(&format!("PRAGMA journal_mode = WAL; {ROWS}"));
+    environment.small_chunks("");
+    environment.with_file("run", &[]).expect(0);
+    let began = Instant::now();
+    environment.with_file("verify", &["--max-rate", "4000"]).expect(0);
+    let took = began.elapsed();
+    assert!(took > Duration::from_millis(1200), "6000 rows at 4000 a second took {took:?}");
+    let other = Environment::new();
+    other.sqlite(ROWS);
+    other.small_chunks("");
+    other.with_file("run", &["--no-capture"]).expect(0);
+    other.with_file("verify", &["--max-rate", "4000"]).expect(2).saying(&["at rest"]);
+}
+
+#[test]
+fn a_follower_proves_everything_again_and_again_while_it_is_written_to() {
+    for mode in ["WAL", "DELETE"] {
+        let environment = Environment::new();
+        environment.sqlite(&format!("PRAGMA journal_mode = {mode}; {SCHEMA}"));
+        let mut workload = Workload::new(&environment.source(), 17);
+        workload.statements(500);
+        environment.small_chunks("[cutover]\nproof_age = \"2s\"\n");
+        environment.with_file("run", &[]).expect(0);
+        let mut follower = environment.start(&["follow", "pipeline.toml"]);
+        for _ in 0..2 {
+            let now = environment.value("SELECT clock_timestamp()");
+            let is_new = format!("SELECT min(proved_at) > '{now}' FROM liteferry.proved");
+            wait_until("a proof of every part", || {
+                workload.statements(10);
+                assert!(!follower.has_ended(), "{}", follower.told_so_far());
+                environment.value(&is_new) == "t"
+            });
+        }
+        follower.signal(Signal::TERM);
+        follower.wait().expect(143);
+        environment.with_file("follow", &["--until-caught-up"]).expect(0);
+        environment.assert_followed();
+    }
+}
+
+#[test]
+fn a_follower_finds_what_somebody_else_wrote_and_says_where() {
+    let environment = Environment::new();
+    environment.sqlite(&format!("PRAGMA journal_mode = WAL; {ROWS}"));
+    environment.small_chunks("[cutover]\nproof_age = \"4s\"\n");
+    environment.with_file("run", &[]).expect(0);
+    let follower = environment.start(&["follow", "pipeline.toml"]);
+    environment.tamper("UPDATE t SET a = 'somebody' WHERE id = 2000");
+    let done = follower.wait().expect(67);
+    assert!(done.says("table t: rowids 1") && done.says("liteferry verify"), "{done}");
+    // What is touched is healed, and it goes on.
+    environment.sqlite("UPDATE t SET a = 'again' WHERE id = 2000");
+    environment.with_file("follow", &["--until-caught-up"]).expect(0);
+    environment.with_file("verify", &[]).expect(0);
+}
