@@ -98,6 +98,8 @@
 //!   the rollback journal of a writer that died, or commits just then.
 //! - A row whose key is written otherwise than those of the others is set aside while its table is followed: each key then
 //!   has one spelling, and none takes another's place in the target.
+//! - A table is left to a copy as a whole by `capture = "copy"`, a word beside `append`, in place of `keyless = "copy"`: not
+//!   only tables without a key may need it.
 //! - With a rollback journal a followed source is not checked for damage: a check would keep the application from writing.
 //! - The changelog's nonce is renewed by time and not by each purge, and the target keeps a sum of the touches that were
 //!   applied since: a file that lost its last writes, and has grown again, is told by what it says of them.

@@ -1,5 +1,6 @@
 //! `liteferry init`
 
+use super::capture::CaptureArgument;
 use super::census::CensusArgument;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, show};
@@ -32,6 +33,8 @@ pub(super) struct Init {
     #[command(flatten)]
     census: CensusArgument,
     #[command(flatten)]
+    capture: CaptureArgument,
+    #[command(flatten)]
     hands: Hands,
 }
 
@@ -50,7 +53,8 @@ impl Init {
         let mut pipeline = Pipeline::of(&self.source, &self.target);
         self.census.decide(&mut pipeline);
         let budget = self.hands.budget();
-        let initial = init(&pipeline, &file, self.hands.setting(stop, screen, &budget))?;
+        let setting = self.hands.setting(stop, screen, &budget);
+        let initial = init(&pipeline, self.capture.motion(), &file, setting)?;
         self.write(&file, &initial.text)?;
         screen.finish();
         show::init(&initial, &file, output);

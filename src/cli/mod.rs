@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; everything else goes to stderr.
 
+mod capture;
 mod census;
 mod demo;
 mod ends;

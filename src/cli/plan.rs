@@ -1,5 +1,6 @@
 //! `liteferry plan`
 
+use super::capture::CaptureArgument;
 use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
@@ -16,6 +17,8 @@ pub(super) struct Plan {
     #[command(flatten)]
     census: CensusArgument,
     #[command(flatten)]
+    capture: CaptureArgument,
+    #[command(flatten)]
     hands: Hands,
 }
 
@@ -24,12 +27,11 @@ impl Plan {
         let budget = self.hands.budget();
         let (mut pipeline, target) = self.ends.open(screen)?;
         self.census.decide(&mut pipeline);
-        let mut planned =
-            plan(&pipeline, &target.conninfo, self.hands.setting(stop, screen, &budget))?;
+        let setting = self.hands.setting(stop, screen, &budget);
+        let planned = plan(&pipeline, &target.conninfo, self.capture.motion(), setting)?;
         screen.finish();
         show::plan(&planned, output);
         // Each of them was printed; the first one says what kind of end this is.
-        let problems = &mut planned.checks.problems;
-        if problems.is_empty() { Ok(()) } else { Err(Failed::Reported(problems.swap_remove(0))) }
+        planned.problem().map_or(Ok(()), |problem| Err(Failed::Reported(problem)))
     }
 }

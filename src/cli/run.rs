@@ -1,10 +1,11 @@
 //! `liteferry run`
 
+use super::capture::CaptureArgument;
 use super::census::CensusArgument;
 use super::ends::Ends;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
-use crate::journey::run::{Course, Motion, Until, run};
+use crate::journey::run::{Course, Until, run};
 use crate::pipeline::Stop;
 use clap::{Args, ValueEnum};
 
@@ -16,9 +17,8 @@ pub(super) struct Run {
     ends: Ends,
     #[command(flatten)]
     census: CensusArgument,
-    /// The source is at rest: nothing is installed in it
-    #[arg(long)]
-    no_capture: bool,
+    #[command(flatten)]
+    capture: CaptureArgument,
     /// Stop after this; the same command without it goes on
     #[arg(long, value_enum)]
     until: Option<UntilWord>,
@@ -50,9 +50,9 @@ impl Run {
             UntilWord::Snapshot => Until::Snapshot,
             UntilWord::Indexes => Until::Indexes,
         });
-        let motion = if self.no_capture { Motion::AtRest } else { Motion::Moving };
         let setting = self.hands.setting(stop, screen, &budget);
-        let course = Course { motion, until, anew: self.anew.iter().cloned().collect() };
+        let (motion, anew) = (self.capture.motion(), self.anew.iter().cloned().collect());
+        let course = Course { motion, until, anew };
         let report = run(&pipeline, &target.conninfo, &course, setting)?;
         screen.finish();
         show::report(&report, screen, output);

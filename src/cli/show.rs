@@ -63,6 +63,7 @@ fn report_row(row: &TableReport) -> Vec<String> {
     let equal = match row.equal {
         Some(true) => "yes",
         Some(false) => "NO",
+        None if row.copied_rows.is_some() => "as copied, not followed",
         None => "not compared yet",
     };
     let digest =
@@ -109,8 +110,14 @@ fn closing(report: &Report) -> String {
         0 => "every row and value that can be read is equal, and not all can be".into(),
         rejected => format!("rows set aside: {rejected}; every other row and value is equal"),
     };
+    let copied = match report.copied_tables() {
+        0 => String::new(),
+        count => {
+            format!(", but for {count} tables that are not followed, and are as they were copied")
+        }
+    };
     format!(
-        "{verdict}: {} tables, {rows} rows in {:.1} s ({}{speed})",
+        "{verdict}{copied}: {} tables, {rows} rows in {:.1} s ({}{speed})",
         report.tables.len(),
         report.duration().as_secs_f64(),
         phases.join(", ")

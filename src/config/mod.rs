@@ -5,10 +5,12 @@
 mod cutover;
 pub mod percent;
 mod quantity;
+mod snapshot;
 mod times;
 pub mod variables;
 
 pub use cutover::CutoverSection;
+pub use snapshot::SnapshotSection;
 pub use times::{Equals, TimeSource};
 
 use crate::error::{Class, Error, Result};
@@ -115,25 +117,6 @@ impl Identifiers {
     }
 }
 
-/// `[snapshot]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SnapshotSection {
-    /// Bytes of values in a chunk, about. A chunk is what is loaded in one transaction, done again where a connection
-    /// is lost, and named where something differs: 16 MiB unless given, smaller for a poor network.
-    pub chunk_bytes: u64,
-}
-
-impl Default for SnapshotSection {
-    fn default() -> Self {
-        Self { chunk_bytes: 16 * 1024 * 1024 }
-    }
-}
-
-/// What a chunk's size can be: not so small that a commit weighs more than its rows, nor larger than what a server
-/// takes in one transaction without pain.
-const CHUNK_BYTES: std::ops::RangeInclusive<u64> = 4096..=1_073_741_824;
-
 /// `[follow]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -177,6 +160,8 @@ pub enum CaptureWord {
     All,
     /// Updates and deletes: the table only grows, and new rows are those with the highest rowids.
     Append,
+    /// None: it is not followed, and is copied as a whole again when the application moves over.
+    Copy,
 }
 
 /// What becomes of a table's generated columns.
@@ -285,11 +270,7 @@ impl Pipeline {
         let columns = pipeline.tables.values_mut().flat_map(|table| table.columns.values_mut());
         columns.filter_map(|column| column.equals.as_mut()).for_each(|said| said.find_line(text));
         pipeline.cutover.check()?;
-        if !CHUNK_BYTES.contains(&pipeline.snapshot.chunk_bytes) {
-            let (least, most) = (CHUNK_BYTES.start(), CHUNK_BYTES.end());
-            let what = format!("[snapshot] chunk_bytes must be {least} to {most}");
-            return Err(Error::new(Class::Usage, what));
-        }
+        pipeline.snapshot.check()?;
         Ok(pipeline)
     }
 
@@ -324,8 +305,8 @@ impl Pipeline {
     /// blake3 of what is said about chunks and names: a migration that has begun cannot go on under other settings.
     pub fn settings_hash(&self) -> String {
         let Self { target, snapshot, .. } = self;
-        let said =
-            format!("{:?} {} {:?} {snapshot:?}", self.name(), target.schema, target.identifiers);
+        let (name, schema, bytes) = (self.name(), &target.schema, snapshot.chunk_bytes);
+        let said = format!("{name:?} {schema} {:?} {bytes}", target.identifiers);
         blake3::hash(said.as_bytes()).to_hex().to_string()
     }
 
@@ -387,20 +368,6 @@ mod tests {
         assert_eq!(column.zone.as_deref(), Some("America/Denver"));
         assert_eq!(pipeline.target.schema, "public");
         assert_eq!(pipeline.snapshot.chunk_bytes, 16 << 20);
-    }
-
-    #[test]
-    fn a_chunk_has_a_size_that_makes_sense() {
-        let parse = |bytes: &str| {
-            let text = format!(
-                "[source]\npath = 'a.db'\n[target]\nurl = 'local'\n[snapshot]\nchunk_bytes = {bytes}\n"
-            );
-            Pipeline::parse(&text).map(|pipeline| pipeline.snapshot.chunk_bytes)
-        };
-        assert_eq!(parse("65536").unwrap(), 65536);
-        for refused in ["0", "4095", "1073741825", "-1", "'1 MB'"] {
-            assert_eq!(parse(refused).unwrap_err().class().exit_code(), 2, "{refused}");
-        }
     }
 
     #[test]

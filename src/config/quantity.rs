@@ -39,7 +39,6 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
 /// # Errors
 ///
 /// Anything else.
-#[expect(dead_code, reason = "sizes come soon")]
 pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let said = String::deserialize(from)?;
     quantity(&said, &SIZES).ok_or_else(|| {

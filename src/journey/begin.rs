@@ -5,7 +5,6 @@ use super::inspect::Inspected;
 use super::{Setting, anew, aside, retake};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::model::Motion;
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
@@ -164,7 +163,7 @@ impl Migrated {
     }
 
     fn check_same_motion(&self, inspected: &Inspected) -> Result<()> {
-        if self.plan.is_followed != (inspected.motion == Motion::Moving) {
+        if self.plan.motion() != inspected.motion {
             let (begun, todo) = if self.plan.is_followed {
                 ("following its source", "go on without --no-capture")
             } else {

@@ -102,7 +102,7 @@ fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usiz
             phase: migration.phase,
             plan_hash: migration.plan_hash,
             chunks: (loaded.len(), plan.tables.iter().map(|table| table.schema.chunks.len()).sum()),
-            steps: (made, plan.steps().count()),
+            steps: (made, plan.steps().filter(|step| !plan.waits(step)).count()),
             rows: (
                 loaded.iter().map(|chunk| chunk.sum.rows).sum(),
                 all.iter().map(|(rows, _)| rows).sum(),

@@ -1,11 +1,13 @@
 //! The pipeline file that a user begins with: what the census saw, and what would be done about it.
 
-use super::Setting;
 use super::inspect::Inspected;
 use super::target::written_in_a_file;
+use super::{Setting, live};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::model::Motion;
 use crate::plan::{Plan, file};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A pipeline file, not written yet.
@@ -15,15 +17,22 @@ pub struct Initial {
     pub text: String,
     /// What it says.
     pub plan: Plan,
+    /// The tables that cannot be followed, each with the reason.
+    pub refused: Vec<(String, String)>,
 }
 
 /// Looks at the source's values and says in a pipeline file what would be done. The target is not asked.
-/// `output` is where the file will stand: the source's path is relative to its folder.
+/// The source moves, or is at rest; `output` is where the file will stand: the source's path is relative to its folder.
 ///
 /// # Errors
 ///
 /// A source that cannot be read, or that cannot be moved as it is.
-pub fn init(pipeline: &Pipeline, output: &Path, setting: Setting<'_>) -> Result<Initial> {
+pub fn init(
+    pipeline: &Pipeline,
+    motion: Motion,
+    output: &Path,
+    setting: Setting<'_>,
+) -> Result<Initial> {
     let source = path_from(output, &pipeline.source.path)?;
     let source = source.to_str().ok_or_else(|| {
         Error::new(
@@ -32,14 +41,18 @@ pub fn init(pipeline: &Pipeline, output: &Path, setting: Setting<'_>) -> Result<
         )
         .todo("give it another name")
     })?;
-    let inspected = Inspected::open(pipeline, setting.stop)?;
+    let inspected = Inspected::open_as(motion, pipeline, setting.stop)?;
     if std::fs::canonicalize(output).is_ok_and(|output| output == inspected.source.path()) {
         return Err(Error::new(Class::Usage, "the output is the source itself")
             .todo("give another file by --output"));
     }
-    let plan = inspected.plan(pipeline, &[], setting)?;
+    let plan = inspected.plan_untried(pipeline, &[], &BTreeSet::new(), setting)?;
+    let logging = live::logging(&inspected, &plan, setting)?;
+    let refused = logging.map(|logging| logging.refused).unwrap_or_default();
     let target = written_in_a_file(&pipeline.target.url);
-    Ok(Initial { text: file::pipeline_file(&plan, source, &target, pipeline.source.census), plan })
+    let census = pipeline.source.census;
+    let text = file::pipeline_file(&plan, source, &target, census, &refused);
+    Ok(Initial { text, plan, refused })
 }
 
 /// The path as it is where the file stands in the current folder, else the whole path.

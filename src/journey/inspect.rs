@@ -47,6 +47,18 @@ pub struct Inspected {
 }
 
 impl Inspected {
+    /// Opens the source, which is at rest or moves, and reads its schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_as(motion: Motion, pipeline: &Pipeline, stop: &Stop) -> Result<Self> {
+        match motion {
+            Motion::AtRest => Self::open(pipeline, stop),
+            Motion::Moving => Self::open_moving(pipeline, stop),
+        }
+    }
+
     /// Opens the source and reads its schema.
     ///
     /// # Errors
@@ -137,6 +149,23 @@ impl Inspected {
         whole: &BTreeSet<String>,
         setting: Setting<'_>,
     ) -> Result<Plan> {
+        let plan = self.plan_untried(pipeline, target, whole, setting)?;
+        live::check_followable(self, &plan, setting)?;
+        Ok(plan)
+    }
+
+    /// The same, whether or not all of its tables can be followed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::plan`].
+    pub(super) fn plan_untried(
+        &self,
+        pipeline: &Pipeline,
+        target: &[TargetTable],
+        whole: &BTreeSet<String>,
+        setting: Setting<'_>,
+    ) -> Result<Plan> {
         let (found, damage) = self.checked(setting)?;
         for line in found.strays {
             let stray = format!("the source breaks a constraint of its own: {line}");
@@ -159,9 +188,6 @@ impl Inspected {
         }
         let mut plan = self.decide(pipeline, target, (&schema, &evidence), setting)?;
         plan.damage.found = found.damage;
-        if self.motion == Motion::Moving {
-            live::check_followable(self, &plan, setting)?;
-        }
         Ok(plan)
     }
 
@@ -218,7 +244,7 @@ impl Inspected {
     }
 
     /// Whether reading for long would keep the application from writing.
-    fn must_read_briefly(&self) -> bool {
+    pub(super) fn must_read_briefly(&self) -> bool {
         self.motion == Motion::Moving && self.excludes_writers
     }
 
@@ -387,7 +413,8 @@ impl Inspected {
         let mut jobs = Vec::new();
         let parts_max = match () {
             () if sampled => 1,
-            () if self.must_read_briefly() => u64::MAX,
+            // Rowids may lie far apart: no more parts than there is to be read.
+            () if self.must_read_briefly() => PARTS_MAX.max(self.stamp.bytes() / BRIEF_CHUNK_BYTES),
             () => PARTS_MAX,
         };
         for (number, table) in self.schema.tables.iter().enumerate() {

@@ -5,9 +5,12 @@ use super::anew::Standing;
 use super::begin::{check_target_free, drop_sql};
 use super::check::{Checks, check};
 use super::inspect::Inspected;
+use super::live;
+pub use super::live::Logging;
 use super::{Setting, anew, aside};
 use crate::config::Pipeline;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::Motion;
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Progress};
 use crate::plan::advice::{Advice, advice};
@@ -18,6 +21,7 @@ use crate::store::postgres::define;
 use crate::store::postgres::facts::facts;
 use crate::store::postgres::ledger::{self, Migration};
 use crate::store::postgres::link::Link;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,17 +40,38 @@ pub struct Planned {
     pub checks: Checks,
     /// What a run takes.
     pub estimate: Estimate,
+    /// What is put into the source, where it is followed.
+    pub logging: Option<Logging>,
     /// What the application must change.
     pub advice: Vec<Advice>,
 }
 
-/// Gives the plan of a migration: the ledger's where it has begun, else a new one.
+impl Planned {
+    /// Whether nothing stands in the way of a run.
+    pub fn is_ready(&self) -> bool {
+        let refuses = |logging: &Logging| !logging.refused.is_empty();
+        self.checks.problems.is_empty() && !self.logging.as_ref().is_some_and(refuses)
+    }
+
+    /// What stands in the way of a run, the first of it.
+    pub fn problem(self) -> Option<Error> {
+        let refused = self.logging.and_then(|logging| live::refusal(&logging.refused));
+        self.checks.problems.into_iter().next().or(refused)
+    }
+}
+
+/// Gives the plan of a migration: the ledger's where it has begun, else a new one of a source that moves, or is at rest.
 ///
 /// # Errors
 ///
 /// Whatever stands in the way of a plan; what stands in the way of its run is among the checks.
-pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Planned> {
-    let inspected = Inspected::open(pipeline, setting.stop)?;
+pub fn plan(
+    pipeline: &Pipeline,
+    conninfo: &Conninfo,
+    motion: Motion,
+    setting: Setting<'_>,
+) -> Result<Planned> {
+    let mut inspected = Inspected::open_as(motion, pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let schema = &pipeline.target.schema;
     let facts = link.with(|session| facts(session, schema))?;
@@ -61,17 +86,23 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
     let begun = migration.is_some();
     let timed = Timed::new(setting.progress);
     let (plan, drop_sql, anew) = if let Some(migration) = migration {
-        let (plan, anew) = anew(&migration, &inspected, pipeline, &mut link, setting)?;
+        let begun = Plan::from_json(&migration.plan)?;
+        if begun.motion() != motion {
+            inspected = Inspected::open_as(begun.motion(), pipeline, setting.stop)?;
+        }
+        let (plan, anew) = anew(begun, &migration, &inspected, pipeline, &mut link, setting)?;
         (plan, migration.drop_sql, anew)
     } else {
         let target = link.with(|session| aside::find(session, &inspected, pipeline))?;
-        let plan = inspected.plan(pipeline, &target, Setting { progress: &timed, ..setting })?;
+        let timed = Setting { progress: &timed, ..setting };
+        let plan = inspected.plan_untried(pipeline, &target, &BTreeSet::new(), timed)?;
         let drop_sql = link.with(|session| {
             check_target_free(session, &plan)?;
             drop_sql(&plan, !define::schema_exists(session, &plan.target_schema)?)
         })?;
         (plan, drop_sql, Vec::new())
     };
+    let logging = live::logging(&inspected, &plan, setting)?;
     let checks = check(&inspected, conninfo, facts, schema, setting)?;
     Ok(Planned {
         advice: advice(&inspected.schema, &plan),
@@ -81,18 +112,19 @@ pub fn plan(pipeline: &Pipeline, conninfo: &Conninfo, setting: Setting<'_>) -> R
         begun,
         anew,
         checks,
+        logging,
     })
 }
 
 /// The plan of a run that has begun, with what the pipeline file says by now.
 fn anew(
+    begun: Plan,
     migration: &Migration,
     inspected: &Inspected,
     pipeline: &Pipeline,
     link: &mut Link<'_>,
     setting: Setting<'_>,
 ) -> Result<(Plan, Vec<String>)> {
-    let begun = Plan::from_json(&migration.plan)?;
     let is_said =
         |table: &PlannedTable| table.settings == pipeline.table_settings_hash(&table.schema.source);
     let same = begun.settings == pipeline.settings_hash()

@@ -60,10 +60,7 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
-    let inspected = match course.motion {
-        Motion::AtRest => Inspected::open(pipeline, setting.stop)?,
-        Motion::Moving => Inspected::open_moving(pipeline, setting.stop)?,
-    };
+    let inspected = Inspected::open_as(course.motion, pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let migrated = Migrated::find_or_begin(&inspected, pipeline, &course.anew, &mut link, setting)?;
     clock.lap(Phase::Census);

@@ -197,7 +197,11 @@ pub(super) fn narrow_all(
     setting: Setting<'_>,
 ) -> Result<Vec<Differences>> {
     let mut found = Vec::new();
-    for (number, proof) in proofs.iter().enumerate().filter(|(_, proof)| !proof.equal()) {
+    // What is only copied is not compared with the source, which may be another one by now.
+    let is_compared =
+        |number: usize| plan.tables.get(number).is_some_and(|table| !plan.is_copied(table));
+    let proofs = proofs.iter().enumerate().filter(|(number, _)| is_compared(*number));
+    for (number, proof) in proofs.filter(|(_, proof)| !proof.equal()) {
         setting
             .progress
             .tell(Event::Step(format!("search for the rows of {} that differ", proof.table)));

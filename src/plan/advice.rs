@@ -5,6 +5,7 @@ mod words;
 
 pub use quotes::needs_quotes;
 
+use super::follow::carried_rowid;
 use super::{Plan, PlannedTable, Rename};
 use crate::model::{Column, PgType, SourceSchema, SourceTable};
 use serde::Serialize;
@@ -134,7 +135,9 @@ fn of_statements(causes: &Causes<'_>) -> Vec<Advice> {
         caused(
             "new_ids",
             "the id of a new row comes from INSERT … RETURNING, not from last_insert_rowid() or lastrowid",
-            causes.tables(|_, planned| planned.identity.is_some()),
+            causes.tables(|source, planned| {
+                planned.identity.is_some() && carried_rowid(source, &planned.schema).is_none()
+            }),
         ),
         caused(
             "autoincrement",

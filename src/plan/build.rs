@@ -319,7 +319,7 @@ pub(super) fn table_schema(
         key,
         named_by_key: false,
         chunks: match evidence.unreadable.as_slice() {
-            [] => chunks::of(&evidence.stretches, facts.chunk_bytes),
+            [] => chunks::of(&evidence.stretches, follow::chunk_bytes(facts, &source.name)),
             // What was read beside damage is read again just so, or it may not be read at all.
             _ => evidence.stretches.iter().map(|stretch| stretch.range).collect(),
         },

@@ -6,13 +6,25 @@ use crate::config::Census;
 use crate::model::Column;
 use std::fmt::Write as _;
 
-/// Writes the file. `source` and `target` stand in it as they are; `census` is what the plan was made by.
-pub fn pipeline_file(plan: &Plan, source: &str, target: &str, census: Census) -> String {
+/// Writes the file. `source` and `target` stand in it as they are; `census` is what the plan was made by, and `refused` are
+/// the tables that cannot be followed, each with the reason.
+pub fn pipeline_file(
+    plan: &Plan,
+    source: &str,
+    target: &str,
+    census: Census,
+    refused: &[(String, String)],
+) -> String {
+    let why_not = |table: &PlannedTable| {
+        let mut refused = refused.iter();
+        refused.find(|(name, _)| *name == table.schema.source).map(|(_, why)| why.as_str())
+    };
     let mut text = String::from(HEAD);
     if let Some(words) = plan.sample_in_words() {
         say(&mut text, format_args!("# {}.\n", comment(&words)));
     }
     let undecided: usize = plan.tables.iter().map(|table| open(table).count()).sum();
+    let undecided = undecided + refused.len();
     if undecided > 0 {
         say(&mut text, format_args!("# {undecided} to decide: each is marked by `decide:`.\n"));
     }
@@ -24,8 +36,13 @@ pub fn pipeline_file(plan: &Plan, source: &str, target: &str, census: Census) ->
     let schema = string(&plan.target_schema);
     say(&mut text, format_args!("\n[target]\nurl = {}\n# schema = {schema}\n", string(target)));
     let (first, others): (Vec<_>, Vec<_>) =
-        plan.tables.iter().partition(|table| open(table).next().is_some());
-    first.into_iter().chain(others).for_each(|written| table(&mut text, written));
+        plan.tables.iter().partition(|of| open(of).next().is_some() || why_not(of).is_some());
+    for written in first.into_iter().chain(others) {
+        if let Some(why) = why_not(written) {
+            not_followed(&mut text, &written.schema.source, why);
+        }
+        table(&mut text, written);
+    }
     text
 }
 
@@ -64,6 +81,19 @@ fn say(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 fn open(table: &PlannedTable) -> impl Iterator<Item = &ColumnReport> {
     table.columns.iter().filter(|report| report.hint.as_ref().is_some_and(|hint| hint.open))
 }
+
+/// A table that cannot be followed, and what can be done about it.
+fn not_followed(text: &mut String, table: &str, why: &str) {
+    say(
+        text,
+        format_args!("\n[tables.{}]\n# decide: cannot be followed: {}\n", key(table), comment(why)),
+    );
+    let reason = "it is copied as a whole, and once more when the application moves over";
+    say(text, format_args!("# {COPIED:56} # instead: {reason}\n"));
+}
+
+/// What leaves a table to a copy.
+pub const COPIED: &str = "capture = \"copy\"";
 
 fn table(text: &mut String, table: &PlannedTable) {
     let schema = &table.schema;

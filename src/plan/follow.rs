@@ -1,6 +1,7 @@
 //! How tables are followed: what names their rows in the changelog, and what the target must have for that.
 
 use super::build::Facts;
+use super::{Plan, PlannedTable, file};
 use crate::config::CaptureWord;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
@@ -21,9 +22,12 @@ pub(super) fn capture(
     schema: &mut TableSchema,
     is_made: bool,
 ) -> Result<Option<Capture>> {
-    if facts.motion == Motion::AtRest {
-        return Ok(None);
-    }
+    let follow = match facts.pipeline.capture_of(&source.name) {
+        _ if facts.motion == Motion::AtRest => return Ok(None),
+        CaptureWord::Copy => return Ok(None),
+        CaptureWord::All => Follow::All,
+        CaptureWord::Append => Follow::Append,
+    };
     let number = facts.schema.tables.iter().position(|table| table.name == source.name);
     let number = number
         .and_then(|number| i64::try_from(number).ok())
@@ -40,17 +44,35 @@ pub(super) fn capture(
     schema.named_by_key = key != TouchKey::Rowid;
     if schema.key.iter().any(|&position| is_witnessed(schema, position)) {
         let what = "a column of its key takes its times from another column, so that a key alone does not name a row";
-        return Err(refused(what).todo("leave `equals` out for the columns of its key"));
+        let todo = format!(
+            "leave `equals` out for the columns of its key, or {}",
+            copy_said(&source.name)
+        );
+        return Err(refused(what).todo(todo));
     }
-    if facts.pipeline.capture_of(&source.name) == CaptureWord::Append && key != TouchKey::Rowid {
+    if follow == Follow::Append && key != TouchKey::Rowid {
         let what = "by `capture = \"append\"` new rows are those with the highest rowids, and its rows are named otherwise";
         return Err(refused(what).todo("leave `capture` out for it in the pipeline file"));
     }
-    let follow = match facts.pipeline.capture_of(&source.name) {
-        CaptureWord::All => Follow::All,
-        CaptureWord::Append => Follow::Append,
-    };
     Ok(Some(Capture { number, key, follow }))
+}
+
+/// Bytes of a chunk of a table, about. One that is copied whole is one chunk, so that all of it is of one state of the
+/// source: nothing would make one of several.
+pub(super) fn chunk_bytes(facts: &Facts<'_>, table: &str) -> u64 {
+    match facts.pipeline.capture_of(table) {
+        CaptureWord::Copy if facts.motion == Motion::Moving => u64::MAX,
+        _ => facts.chunk_bytes,
+    }
+}
+
+/// What to say of a table that cannot be followed, or shall not be.
+pub fn copy_said(table: &str) -> String {
+    format!(
+        "leave it to a copy as a whole: say `{}` under `[tables.{}]` in a pipeline file",
+        file::COPIED,
+        file::key(table)
+    )
 }
 
 /// SQLite lets a key name a column twice.
@@ -68,19 +90,15 @@ fn is_witnessed(schema: &TableSchema, position: usize) -> bool {
     schema.columns.get(position).is_some_and(|column| column.witness.is_some())
 }
 
-/// Lets the rowid be a last column, and the key.
+/// Lets the rowid be a last column, and the key. Where columns hide it nothing names the rows: the trial of the changelog
+/// says so.
 fn carry_rowid(source: &SourceTable, schema: &mut TableSchema, is_made: bool) -> Result<()> {
-    let Some(rowid) = source.rowid_name else {
-        return Err(refused(
-            "nothing names its rows: it has no key, and its columns hide the rowid",
-        )
-        .todo("move it at rest, with --no-capture"));
-    };
+    let Some(rowid) = source.rowid_name else { return Ok(()) };
     if !is_made {
         return Err(refused(
             "nothing names its rows: it has no key, and the target's table exists, which has no column for the rowid",
         )
-        .todo("move it at rest, with --no-capture, or let liteferry make the target's table"));
+        .todo(format!("let liteferry make the target's table, or {}", copy_said(&source.name))));
     }
     schema.key = vec![schema.columns.len()];
     schema.partition = Partition::Chunks { key: schema.columns.len() };
@@ -127,6 +145,41 @@ pub(super) fn note(source: &SourceTable, schema: &TableSchema) -> Option<String>
         "nothing else names its rows while it is followed: the target's table has the rowid as a last column, {}",
         quoted(&column.target)
     ))
+}
+
+impl Plan {
+    /// Whether a table of a followed source is not followed itself: its rows are of the state of their copy.
+    pub fn is_copied(&self, table: &PlannedTable) -> bool {
+        self.is_followed && table.capture.is_none()
+    }
+
+    /// How a table is followed, in words; none where the source is at rest.
+    pub fn followed_in_words(&self, table: &PlannedTable) -> Option<String> {
+        if self.is_copied(table) {
+            return Some(
+                "not followed: copied whole, and once more when the application moves over".into(),
+            );
+        }
+        let (schema, capture) = (&table.schema, table.capture.as_ref()?);
+        let names: Vec<_> = schema
+            .key
+            .iter()
+            .filter_map(|&position| schema.columns.get(position))
+            .map(|column| column.target.as_str())
+            .collect();
+        let rowid = schema.key.first().is_some_and(|&position| position >= table.columns.len());
+        let by = match names.as_slice() {
+            _ if rowid => {
+                format!("by its rowid, which the target has as a last column, {}", names.join(", "))
+            }
+            [] => "by its rowid".into(),
+            names => format!("by its key ({})", names.join(", ")),
+        };
+        Some(match capture.follow {
+            Follow::All => format!("followed {by}"),
+            Follow::Append => format!("followed {by}, new rows without triggers: it only grows"),
+        })
+    }
 }
 
 fn refused(what: &str) -> Error {

@@ -29,12 +29,13 @@ pub mod unique;
 
 pub use aside::PutAside;
 pub use build::{Facts, build};
+pub use follow::copy_said;
 pub use limits::check_columns;
 
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    Capture, EnumType, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
+    Capture, EnumType, Motion, RowRange, Sample, Stretch, TableSchema, TargetTable, UnreadableTable,
 };
 use serde::{Deserialize, Serialize};
 use types::Hint;
@@ -325,6 +326,17 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         let tables = self.tables.iter().flat_map(|table| &table.steps);
         tables.chain(&self.foreign_keys).chain(&self.triggers)
+    }
+
+    /// Whether the source is written to meanwhile.
+    pub fn motion(&self) -> Motion {
+        if self.is_followed { Motion::Moving } else { Motion::AtRest }
+    }
+
+    /// Whether a step is not done while the source is followed: deltas are applied to tables that refer to nothing, and
+    /// whose triggers do not fire.
+    pub fn waits(&self, step: &Step) -> bool {
+        self.is_followed && matches!(step.kind, StepKind::ForeignKey | StepKind::Trigger)
     }
 
     /// What a followed target has not yet, in words.

@@ -99,8 +99,11 @@ pub struct TableReport {
     pub digest_source: Option<String>,
     /// The digest of the target's rows.
     pub digest_target: Option<String>,
-    /// Whether they are equal; none while it was not read back.
+    /// Whether they are equal; none while it was not read back, and where the table is only copied.
     pub equal: Option<bool>,
+    /// Rows that were copied and that the target still has so, where the table is not followed though its source is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied_rows: Option<u64>,
 }
 
 /// Where the rows of one table differ.
@@ -144,6 +147,18 @@ impl TableReport {
             digest_source: Some(proof.source.to_string()),
             digest_target: Some(proof.target.to_string()),
             equal: Some(proof.equal()),
+            copied_rows: None,
+        }
+    }
+
+    /// A table that is not followed: the target was compared with what was copied, and not with the source as it is now.
+    pub fn copied(proof: &TableProof, rejected: u64) -> Self {
+        let proved = Self::proved(proof, rejected);
+        let is_as_copied = proof.equal();
+        Self {
+            equal: (!is_as_copied).then_some(false),
+            copied_rows: is_as_copied.then_some(proof.source.rows),
+            ..proved
         }
     }
 
@@ -157,6 +172,7 @@ impl TableReport {
             digest_source: None,
             digest_target: None,
             equal: None,
+            copied_rows: None,
         }
     }
 }
@@ -199,9 +215,14 @@ impl Report {
         }
     }
 
-    /// Whether every table was compared and is equal.
+    /// Whether every table was compared and is equal, or as it was copied.
     pub fn proved(&self) -> bool {
-        self.tables.iter().all(|table| table.equal == Some(true))
+        self.tables.iter().all(|table| table.equal == Some(true) || table.copied_rows.is_some())
+    }
+
+    /// Tables that are only as they were copied.
+    pub fn copied_tables(&self) -> usize {
+        self.tables.iter().filter(|table| table.copied_rows.is_some()).count()
     }
 
     /// All phases together.

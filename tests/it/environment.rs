@@ -175,11 +175,12 @@ impl Environment {
             .collect()
     }
 
-    /// The plan as people read it.
+    /// The plan of a source at rest as people read it.
     #[track_caller]
     pub(crate) fn plan_in_words(&self) -> Done {
         let (source, url) = (self.source(), self.url());
-        self.liteferry(&["plan", "--source", source.to_str().unwrap(), "--target", &url])
+        let ends = ["--source", source.to_str().unwrap(), "--target", &url];
+        self.liteferry(&[&["plan", "--no-capture"], &ends[..]].concat())
     }
 
     /// Runs the program to its end.

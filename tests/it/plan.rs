@@ -5,7 +5,7 @@ use liteferry::plan::advice::needs_quotes;
 use serde_json::{Value, json};
 
 fn plan(env: &Environment) -> Done {
-    env.liteferry(&env.ends("plan", &[]))
+    env.liteferry(&env.ends("plan", &["--no-capture"]))
 }
 
 const ORPHANS: &str = "

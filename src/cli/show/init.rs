@@ -2,6 +2,7 @@
 
 use super::{Output, line, program};
 use crate::journey::init::Initial;
+use crate::plan::file::COPIED;
 use crate::plan::types::Hint;
 use serde_json::json;
 use std::path::Path;
@@ -18,11 +19,16 @@ pub(in crate::cli) fn init(initial: &Initial, file: &Path, output: Output) {
     });
     let open: Vec<(&String, &String, &Hint)> = hints.filter(|(.., hint)| hint.open).collect();
     if output.json {
+        let refused = initial.refused.iter().map(|(table, reason)| {
+            let reason = format!("cannot be followed: {reason}");
+            json!({ "table": table, "column": null, "reason": reason, "line": COPIED })
+        });
         let open: Vec<_> = open
             .iter()
             .map(|(table, column, hint)| {
                 json!({ "table": table, "column": column, "reason": hint.reason, "line": hint.line })
             })
+            .chain(refused)
             .collect();
         super::json(&json!({
             "command": "init", "ok": true, "output": file.to_string_lossy(), "tables": tables.len(),
@@ -32,6 +38,9 @@ pub(in crate::cli) fn init(initial: &Initial, file: &Path, output: Output) {
     }
     let file = file.display();
     line(&format!("wrote {file}: {} tables, {columns} columns", tables.len()));
+    for (table, reason) in &initial.refused {
+        line(&format!("to decide: table {table}: cannot be followed: {reason}"));
+    }
     for (table, column, hint) in open {
         line(&format!("to decide: table {table}: column {column}: {}", hint.reason));
     }

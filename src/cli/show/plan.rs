@@ -6,7 +6,7 @@ use super::{Output, bytes, grid, line, name, numbers, renamed, sql};
 use crate::cli::existing;
 use crate::error::{Error, legible};
 use crate::journey::check::Checks;
-use crate::journey::plan::Planned;
+use crate::journey::plan::{Logging, Planned};
 use crate::plan::advice::Advice;
 use crate::plan::estimate::{Estimate, MODEL, Time};
 use crate::plan::{Plan, PlannedTable};
@@ -30,19 +30,27 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
             table.rows_in_words(),
             bytes(table.schema.bytes)
         ));
-        existing::lines(plan, table).iter().for_each(|told| line(&legible(told)));
+        let followed = plan.followed_in_words(table).map(|told| format!("  {told}"));
+        let told = existing::lines(plan, table).into_iter().chain(followed);
+        told.for_each(|told| line(&legible(&told)));
         line(&columns(table));
     }
+    planned.logging.as_ref().into_iter().for_each(logging);
     if !plan.aside.is_empty() {
         line("\n-- what is put aside in tables that exist");
         plan.aside.iter().for_each(|aside| sql(&format!("{};", aside.sql)));
     }
     line("\n-- what is created");
     plan.create_tables().for_each(|statement| sql(&format!("{statement};")));
+    let (waiting, after): (Vec<_>, Vec<_>) = plan.steps().partition(|step| plan.waits(step));
     line("\n-- what comes after the load");
-    plan.steps().for_each(|step| sql(&format!("{};", step.sql)));
+    after.iter().for_each(|step| sql(&format!("{};", step.sql)));
+    if !waiting.is_empty() {
+        line("\n-- what comes with the cutover");
+        waiting.iter().for_each(|step| sql(&format!("{};", step.sql)));
+    }
     section("what the next run changes of what is there", &legibly(&planned.anew));
-    section("what to look at", &legibly(&plan.warnings()));
+    section("what to look at", &legibly(&to_look_at(plan)));
     section("what is not carried over, as it stands in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));
     section("both ends", &both_ends(&planned.checks));
@@ -50,6 +58,23 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
     section("what the application must change", &advice(&planned.advice));
     line("\n-- what drops exactly this again");
     sql(&planned.drop_sql);
+}
+
+/// What is put into the source to follow it. It is SQL of SQLite, and stands before that of PostgreSQL.
+fn logging(logging: &Logging) {
+    line("\n-- what is put into the source, so that its changes are logged (SQLite)");
+    logging.install_sql.iter().for_each(|statement| sql(&format!("{statement};")));
+    line("\n-- what takes it out of the source again (SQLite; `liteferry uninstall` does it, too)");
+    sql(&logging.remove_sql);
+    let refused = logging
+        .refused
+        .iter()
+        .map(|(table, why)| format!("table {}: {}", name(table), legible(why)));
+    section("WHAT CANNOT BE FOLLOWED", &refused.collect::<Vec<_>>());
+}
+
+fn to_look_at(plan: &Plan) -> Vec<String> {
+    plan.warnings().into_iter().chain(plan.waiting()).collect()
 }
 
 /// Comments under a heading, where there are any.
@@ -212,10 +237,19 @@ fn advice(advice: &[Advice]) -> Vec<String> {
 
 fn as_json(planned: &Planned) -> Value {
     json!({
-        "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "anew": planned.anew,
+        "command": "plan", "ok": planned.is_ready(), "begun": planned.begun, "anew": planned.anew,
         "plan": planned.plan,
-        "drop_sql": planned.drop_sql, "warnings": planned.plan.warnings(), "checks": checks_json(&planned.checks),
+        "drop_sql": planned.drop_sql, "warnings": to_look_at(&planned.plan), "checks": checks_json(&planned.checks),
+        "changelog": planned.logging.as_ref().map(logging_json),
         "estimate": estimate_json(&planned.estimate), "advice": planned.advice,
+    })
+}
+
+fn logging_json(logging: &Logging) -> Value {
+    let refused = logging.refused.iter();
+    let refused = refused.map(|(table, reason)| json!({ "table": table, "reason": reason }));
+    json!({
+        "install_sql": logging.install_sql, "remove_sql": logging.remove_sql, "refused": refused.collect::<Vec<_>>(),
     })
 }
 

@@ -13,7 +13,8 @@ mod watch;
 pub(super) use capture::{DONE_AGAIN, IDENTITY};
 pub(super) use pass::Drained;
 pub(super) use rolling::{Look, Looked, Rolling, look};
-pub(super) use trial::check_followable;
+pub use trial::Logging;
+pub(super) use trial::{check_followable, logging, refusal};
 
 use super::Setting;
 use super::inspect::Inspected;
@@ -30,11 +31,7 @@ use pass::Keys;
 use states::{Bounds, States};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use watch::Watched;
-
-/// How long a state of the source is held, and how much its write-ahead log may grow meanwhile.
-const BOUNDS: Bounds = Bounds { age: Duration::from_secs(30), log_bytes: 256 * 1024 * 1024 };
 
 /// A migration of a source that moves.
 #[derive(Debug)]
@@ -92,7 +89,8 @@ impl<'a> Live<'a> {
     /// Copies what is not copied yet; what changes meanwhile is in the changelog.
     pub(super) fn snapshot(&self, link: &mut Link<'_>) -> Result<u64> {
         let loaded = self.loaded(link)?;
-        let states = States::new(self.inspected, self.setting.workers, BOUNDS)?;
+        let bounds = Bounds::of(&self.pipeline.snapshot);
+        let states = States::new(self.inspected, self.setting.workers, bounds)?;
         let before = rows(&loaded);
         snapshot::copy(
             self.plan,

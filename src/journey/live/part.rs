@@ -25,7 +25,8 @@ impl Part {
     /// All parts of the tables that are followed.
     pub(super) fn all(plan: &Plan) -> Vec<Self> {
         let mut parts = Vec::new();
-        for (table, planned) in plan.tables.iter().enumerate() {
+        let tables = plan.tables.iter().enumerate();
+        for (table, planned) in tables.filter(|(_, table)| !plan.is_copied(table)) {
             let schema = &planned.schema;
             let chunks = verify::chunks_of(plan, |of, _| of == table);
             let count = u64::try_from(chunks.len()).unwrap_or(u64::MAX).max(1);

@@ -17,7 +17,7 @@ use crate::pipeline::progress::Phase;
 use crate::plan::Plan;
 use crate::proof::{GroupSums, TableProof};
 use crate::status::{Differences, Heads, Report, TableReport};
-use crate::store::postgres::ledger::{self, Proved};
+use crate::store::postgres::ledger::{self, LoadedChunk, Proved};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use crate::store::sqlite::read::Reader;
@@ -41,7 +41,8 @@ impl Live<'_> {
     ) -> Result<Report> {
         let Self { inspected, plan, lease, setting, .. } = *self;
         setting.progress.tell(Event::Phase(Phase::Proof));
-        prove::expect(plan, &self.loaded(link)?, 2, setting);
+        let loaded = self.loaded(link)?;
+        prove::expect(plan, &loaded, 2, setting);
         let Round { left, mut sums } = self.begin_round(link)?;
         reach(Step::ProofBegun);
         let undecided = Undecided::find(link, lease.migration)?;
@@ -64,6 +65,7 @@ impl Live<'_> {
             // An interrupted proof had compared everything: the target is brought up to date all the same.
             None => self.come_to(&door, &mut readers, link)?,
         };
+        self.add_copied(&loaded, &mut sums, link)?;
         let proofs = verify::compare_all(plan, &sums.source, &sums.target);
         let equal = proofs.iter().all(TableProof::equal);
         let differences = if equal {
@@ -73,16 +75,53 @@ impl Live<'_> {
             self.differences(&undecided, &proofs, &mut readers, link)?
         };
         link.with(|session| ledger::end_round(session, lease))?;
-        let tables = proofs.iter().zip(&sums.rejected);
+        let tables = proofs.iter().zip(&sums.rejected).zip(&plan.tables);
+        let tables = tables.map(|((proof, rows), table)| {
+            if plan.is_copied(table) {
+                TableReport::copied(proof, *rows)
+            } else {
+                TableReport::proved(proof, *rows)
+            }
+        });
         Ok(Report {
             phase: if equal { "following" } else { "not equal" }.into(),
-            tables: tables.map(|(proof, rows)| TableReport::proved(proof, *rows)).collect(),
+            tables: tables.collect(),
             differences,
             misfits: reject::misfits(plan, link, lease.migration)?,
             losses: verify::losses(plan),
             position: Some(heads),
             ..Report::default()
         })
+    }
+
+    /// Adds what was copied of the tables that are not followed, and what the target has of them: they are compared with
+    /// their copy, because the source may be another one by now.
+    fn add_copied(
+        &self,
+        loaded: &[LoadedChunk],
+        sums: &mut Sums,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        let plan = self.plan;
+        let is_copied =
+            |number: usize| plan.tables.get(number).is_some_and(|table| plan.is_copied(table));
+        if !plan.tables.iter().any(|table| plan.is_copied(table)) {
+            return Ok(());
+        }
+        let copied = prove::sums_of_ledger(plan, loaded)?;
+        let read = prove::sums_of_portions(plan, link, self.setting, |session| {
+            prove::jobs(plan, session, &is_copied)
+        })?;
+        sums.target.iter_mut().zip(&read).for_each(|(all, some)| all.merge(some));
+        let sides = sums.source.iter_mut().zip(&copied).zip(&mut sums.rejected).zip(&plan.tables);
+        for (((source, copied), rejected), table) in sides {
+            if plan.is_copied(table) {
+                source.merge(copied);
+                let chunks = loaded.iter().filter(|chunk| chunk.table == table.schema.target);
+                *rejected += chunks.map(|chunk| chunk.rejected).sum::<u64>();
+            }
+        }
+        Ok(())
     }
 
     /// Goes on with the round that is under way, or begins one.

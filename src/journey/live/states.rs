@@ -4,6 +4,7 @@
 //! so that the application can empty its log, and a new state is taken. With a rollback journal a reader keeps the
 //! application from committing: there each chunk has a state of its own.
 
+use crate::config::SnapshotSection;
 use crate::error::{Error, Result};
 use crate::journey::inspect::Inspected;
 use crate::store::sqlite::read::Reader;
@@ -17,6 +18,13 @@ use std::time::{Duration, Instant};
 pub(in crate::journey) struct Bounds {
     pub(in crate::journey) age: Duration,
     pub(in crate::journey) log_bytes: u64,
+}
+
+impl Bounds {
+    /// What the pipeline file says.
+    pub(in crate::journey) fn of(said: &SnapshotSection) -> Self {
+        Self { age: said.max_age, log_bytes: said.max_wal_growth }
+    }
 }
 
 /// How long nobody reads between two states.

@@ -130,7 +130,11 @@ pub(super) fn is_refused(env: &Environment, code: i32, words: &[&str]) {
 #[track_caller]
 pub(super) fn is_refused_with(env: &Environment, more: &[&str], code: i32, words: &[&str]) {
     let before = fs::read(env.source()).unwrap();
-    says_in_one_line(&env.liteferry(&env.ends("plan", more)), code, words);
+    says_in_one_line(
+        &env.liteferry(&env.ends("plan", &[&["--no-capture"], more].concat())),
+        code,
+        words,
+    );
     says_in_one_line(&env.run(more), code, words);
     nothing_came_to_be(env);
     assert!(fs::read(env.source()).unwrap() == before, "the file was written to");

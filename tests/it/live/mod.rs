@@ -4,9 +4,11 @@ mod copies;
 mod cuts;
 mod faults;
 mod invariants;
+mod planned;
 mod proved;
 mod retaken;
 mod story;
+mod unfollowed;
 mod workload;
 
 use crate::comparison::Comparison;

@@ -349,7 +349,10 @@ fn control_characters_in_names_are_escaped_wherever_people_read_them() {
     let steps = tables.iter().flat_map(|table| table["steps"].as_array().unwrap());
     let statements =
         tables.iter().map(|table| &table["create"]).chain(steps.map(|step| &step["sql"]));
-    for sql in statements.chain([&planned.json()["drop_sql"]]) {
+    let changelog = &planned.json()["changelog"];
+    let installed = changelog["install_sql"].as_array().unwrap();
+    let rest = [&changelog["remove_sql"], &planned.json()["drop_sql"]];
+    for sql in statements.chain(installed).chain(rest) {
         let sql = sql.as_str().unwrap();
         assert!(plan.stdout.contains(sql), "{sql}\n{plan}");
         plan.stdout = plan.stdout.replace(sql, "");

@@ -8,7 +8,7 @@ fn arguments(env: &Environment, command: &str, settings: &str) -> Vec<String> {
     let file = env.path("pipeline.toml");
     let text = format!("[source]\npath = 'source.db'\n[target]\nurl = {:?}\n{settings}", env.url());
     std::fs::write(&file, text).unwrap();
-    let more: &[&str] = if command == "run" { &["--no-capture"] } else { &[] };
+    let more: &[&str] = if command == "verify" { &[] } else { &["--no-capture"] };
     [&[command], more, &[file.to_str().unwrap()]].concat().into_iter().map(Into::into).collect()
 }
 

@@ -192,7 +192,7 @@ fn no_text_of_a_hostile_schema_is_executed() {
     let before = fs::read_to_string(&log).unwrap();
     env.sqlite(&hostile());
     let file = &with_enums(&env);
-    env.liteferry(&["plan", file]).expect(0);
+    env.liteferry(&["plan", "--no-capture", file]).expect(0);
     let done = env.liteferry(&["run", "--no-capture", "--json", file]).expect(0);
     env.liteferry(&["verify", file]).expect(0);
     let said = fs::read_to_string(&log).unwrap();

@@ -149,6 +149,9 @@ pub fn why_not(table: &SourceTable, key: &TouchKey) -> Option<String> {
 
 fn unfollowed(table: &str, reason: &str) -> Error {
     Error::new(Class::Undecided, format!("cannot be followed: {reason}"))
-        .todo("change it in the source, or move the source at rest with --no-capture")
+        .todo(
+            "change it in the source, or leave it to a copy by `capture = \"copy\"` in a pipeline file, or move the source \
+             at rest with --no-capture",
+        )
         .at(format!("table {table}"))
 }

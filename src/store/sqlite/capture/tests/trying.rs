@@ -21,7 +21,7 @@ fn reasons_of(create: impl FnOnce(&Connection)) -> BTreeMap<String, String> {
         .map(|(number, table)| Capture { number, key: key_of(table), follow: Follow::All })
         .collect();
     let tables: Vec<_> = schema.tables.iter().zip(&captures).collect();
-    trial(&connection, &tables, &Stop::default()).unwrap()
+    trial(&connection, &schema.tables, &tables, &Stop::default()).unwrap()
 }
 
 #[test]

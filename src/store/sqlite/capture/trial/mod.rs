@@ -15,7 +15,8 @@ use rusqlite::Connection;
 use scratch::Scratch;
 use std::collections::BTreeMap;
 
-/// Why tables cannot be followed, by name; those that are not named can.
+/// Why tables cannot be followed, by name; those that are not named can. `all` are the tables of the source, also those
+/// that shall not be followed.
 ///
 /// The schema is copied without its rows, with the application's triggers as far as they can be understood here; then
 /// rows are inserted, replaced through each unique index, updated and deleted, and it is seen whether the log names them.
@@ -25,12 +26,13 @@ use std::collections::BTreeMap;
 /// A schema that cannot be read; a stop.
 pub fn trial(
     source: &Connection,
+    all: &[SourceTable],
     tables: &[(&SourceTable, &Capture)],
     stop: &Stop,
 ) -> Result<BTreeMap<String, String>> {
     let place = || "trial of the changelog".to_owned();
-    let sources: Vec<_> = tables.iter().map(|(table, _)| *table).collect();
-    let scratch = Scratch::of(source, &sources, stop)?;
+    let all: Vec<_> = all.iter().collect();
+    let scratch = Scratch::of(source, &all, stop)?;
     let mut reasons = BTreeMap::new();
     let mut followed = Vec::new();
     for (table, capture) in tables {
@@ -38,7 +40,7 @@ pub fn trial(
         let capture = Capture { follow: Follow::All, ..(*capture).clone() };
         let refused = why_not(table, &capture.key)
             .or_else(|| scratch.not_copied.get(&table.name).cloned())
-            .or_else(|| hazard(table, &sources, &scratch.triggers));
+            .or_else(|| hazard(table, &all, &scratch.triggers));
         match refused {
             Some(reason) => drop(reasons.insert(table.name.clone(), reason)),
             None => followed.push((*table, capture)),
