@@ -1,6 +1,7 @@
 //! What the ledger of a target knows: its migrations, how far each has come, and every run.
 
 use super::lag::{Lag, lag};
+use super::live;
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::{Progress, Stop};
@@ -63,8 +64,8 @@ pub fn history(
 ) -> Result<History> {
     let mut link = Link::open(conninfo, stop, progress)?;
     let (mut history, followed) = link.with(|session| read(session, pipeline))?;
-    if let Some((place, migration)) = followed {
-        let lag = lag(&pipeline.source.path, migration, &mut link, stop);
+    if let Some(Asked { place, migration, parts }) = followed {
+        let lag = lag(&pipeline.source.path, (migration, parts), &mut link, stop);
         if let (Some(standing), Some(lag)) =
             (history.migrations.get_mut(place), lag.map_err(|error| error.to_string()).transpose())
         {
@@ -74,8 +75,18 @@ pub fn history(
     Ok(history)
 }
 
-/// What the ledger says, and which migration of it is to be asked about more: its place and its number.
-fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usize, i32)>)> {
+/// A migration that is asked about more.
+struct Asked {
+    /// Its place among all.
+    place: usize,
+    /// Its number.
+    migration: i32,
+    /// How many parts a full proof of it has.
+    parts: usize,
+}
+
+/// What the ledger says, and which migration of it is to be asked about more.
+fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<Asked>)> {
     let mut followed = None;
     if !ledger::exists(session)? {
         return Ok((History::default(), None));
@@ -89,7 +100,8 @@ fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usiz
         let asked_for =
             migration.name == pipeline.name() && migration.target_schema == pipeline.target.schema;
         if asked_for && plan.is_followed {
-            followed = Some((migrations.len(), migration.id));
+            let (place, parts) = (migrations.len(), live::count_of_parts(&plan));
+            followed = Some(Asked { place, migration: migration.id, parts });
         }
         let made = plan
             .steps()

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::pipeline::Stop;
-use crate::store::postgres::ledger::{self, Position};
+use crate::store::postgres::ledger::{self, Pace, Position};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::connection::Source;
 use crate::store::sqlite::read::Reader;
@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How long both ends are watched to see how fast they are.
 const WATCHED: Duration = Duration::from_millis(500);
+
+/// Applying a row reads it at both ends, and so does comparing it.
+const COMPARED_TOO: u32 = 2;
 
 /// How far the target is behind.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,12 +34,24 @@ pub struct Lag {
     pub applied_per_second: f64,
     /// Bytes of the source's write-ahead log.
     pub log_bytes: u64,
+    /// How fast the last passes were.
+    pub pace: Pace,
+    /// How long ago every part of the tables was found equal, the first of them; none where not every part was yet.
+    pub proved: Option<Duration>,
+    /// Whether somebody has it paused.
+    pub paused: bool,
 }
 
 impl Lag {
     /// Touches that are not applied yet.
     pub fn backlog(&self) -> u64 {
         u64::try_from(self.head.saturating_sub(self.applied)).unwrap_or(0)
+    }
+
+    /// How long the application would wait in a cutover now, about: what is behind is applied, and compared once more.
+    /// None where no pass was measured.
+    pub fn cutover(&self) -> Option<Duration> {
+        self.pace.applying(self.backlog()).map(|applying| applying * COMPARED_TOO)
     }
 
     /// How long it takes to catch up at this rate; none where the target comes no closer.
@@ -51,14 +66,14 @@ impl Lag {
     }
 }
 
-/// Watches both ends for a moment; none where following has not begun.
+/// Watches both ends for a moment; none where following has not begun. A full proof is of so many `parts`.
 ///
 /// # Errors
 ///
 /// A source that cannot be read, or has no changelog; what the server says.
 pub(super) fn lag(
     path: &Path,
-    migration: i32,
+    (migration, parts): (i32, usize),
     link: &mut Link<'_>,
     stop: &Stop,
 ) -> Result<Option<Lag>> {
@@ -72,6 +87,8 @@ pub(super) fn lag(
     while wake.wait(WATCHED.saturating_sub(began.elapsed()), stop)? {}
     let last = position(link)?.ok_or_else(|| Error::internal("a position that is gone"))?;
     let head_now = tail::head(&reader)?;
+    let (proved, age) = link.with(|session| ledger::oldest_proof(session, migration))?;
+    let paused = link.with(|session| ledger::is_paused(session, migration))?;
     let seconds = began.elapsed().as_secs_f64();
     let rate = |from: i64, to: i64| {
         let touches = u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);
@@ -85,6 +102,9 @@ pub(super) fn lag(
         written_per_second: rate(head, head_now),
         applied_per_second: rate(first.seq, last.seq),
         log_bytes: source.stamp()?.log_bytes(),
+        pace: last.pace,
+        proved: age.filter(|_| proved >= parts),
+        paused,
     }))
 }
 

@@ -28,12 +28,20 @@ pub(super) fn in_words(standing: &Standing) -> Option<String> {
     let ahead = match lag.until_caught_up() {
         Some(Duration::ZERO) => "caught up".into(),
         Some(left) => format!("caught up in about {:.0} s", left.as_secs_f64()),
+        None if lag.paused => "it is paused".into(),
         None if lag.applied_per_second > 0.0 => "it comes no closer".into(),
         None => "nobody follows it now".into(),
     };
+    let proved = match lag.proved {
+        Some(ago) => format!("last proved in full {} ago", about(ago)),
+        None => "not proved in full yet".into(),
+    };
+    let cutover = lag
+        .cutover()
+        .map_or_else(|| "an unknown time".into(), |took| format!("about {}", about(took)));
     Some(format!(
         "{}: {} touches and {behind} behind (applied {}, written {}); {:.0}/s written, {:.0}/s applied: {ahead}; the target is \
-         {state}; write-ahead log {}",
+         {state}, {proved}; a cutover would take {cutover} now; write-ahead log {}",
         name(&standing.name),
         lag.backlog(),
         lag.applied,
@@ -44,6 +52,18 @@ pub(super) fn in_words(standing: &Standing) -> Option<String> {
     ))
 }
 
+/// A time as people say it.
+fn about(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match time.as_secs() {
+        0..=9 => format!("{seconds:.1} s"),
+        10..=119 => format!("{seconds:.0} s"),
+        120..=7_199 => format!("{:.0} min", seconds / 60.0),
+        7_200..=172_799 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} days", seconds / 86_400.0),
+    }
+}
+
 /// The same for programs.
 pub(super) fn as_json(lag: &Lag) -> Value {
     json!({
@@ -51,6 +71,8 @@ pub(super) fn as_json(lag: &Lag) -> Value {
         "seconds": lag.behind.map(|behind| behind.as_secs_f64()), "written_per_second": lag.written_per_second,
         "applied_per_second": lag.applied_per_second,
         "seconds_until_caught_up": lag.until_caught_up().map(|left| left.as_secs_f64()),
-        "write_ahead_log_bytes": lag.log_bytes,
+        "write_ahead_log_bytes": lag.log_bytes, "paused": lag.paused,
+        "proved_seconds_ago": lag.proved.map(|ago| ago.as_secs_f64()),
+        "cutover_seconds": lag.cutover().map(|took| took.as_secs_f64()),
     })
 }

@@ -184,6 +184,11 @@ impl<'a> Live<'a> {
     }
 }
 
+/// How many parts a full proof has.
+pub(super) fn count_of_parts(plan: &Plan) -> usize {
+    part::Part::all(plan).len()
+}
+
 /// Whether the chunks of a table are from several states of the source.
 fn is_of_several_states(loaded: &[LoadedChunk], table: &str) -> bool {
     let chunks = loaded.iter().filter(|chunk| chunk.table == table);

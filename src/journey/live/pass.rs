@@ -16,7 +16,7 @@ use crate::store::sqlite::capture::Finding;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// The new rows of a table that only grows.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ impl Pass<'_> {
     /// Applies what comes next. None where that would have taken the place of a row that was not touched: where a part of
     /// the log was applied only, what becomes of that row may be in the part to come, and must be applied with it.
     fn go(&self, head: i64, state_at: SystemTime) -> Result<Option<Passed>> {
-        let lease = self.live.lease;
+        let (lease, began) = (self.live.lease, Instant::now());
         let begins = ledger::position(self.session, lease.migration)?
             .ok_or_else(|| Error::internal("deltas without a position"))?;
         if head < begins.seq {
@@ -168,7 +168,8 @@ impl Pass<'_> {
             reach(Step::DeltaApplied);
             let unsealed = [begins.unsealed, new].into_iter().sum();
             let touches = new.rows;
-            let to = Advance { seq: last, consistent: drained, state_at, touches, unsealed };
+            let took = began.elapsed();
+            let to = Advance { seq: last, consistent: drained, state_at, touches, took, unsealed };
             ledger::advance_position(session, lease, &to)?;
             reach(Step::PositionNoted);
             Ok(Some(Passed { touches, committed: true, drained }))

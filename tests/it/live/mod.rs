@@ -7,6 +7,7 @@ mod invariants;
 mod planned;
 mod proved;
 mod retaken;
+mod status;
 mod story;
 mod unfollowed;
 mod workload;

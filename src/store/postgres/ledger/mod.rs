@@ -22,10 +22,10 @@ pub use exceptions::note_exceptions;
 pub use high_mark::{high_mark, set_high_mark};
 pub use lease::{Lease, guard, share, take};
 pub use position::{
-    Advance, Position, advance_position, begin_position, lock_position, position, seal_position,
-    unsettle_position,
+    Advance, Pace, Paced, Position, advance_position, begin_position, lock_position, position,
+    seal_position, unsettle_position,
 };
-pub use proved::{Proved, begin_round, end_round, note_proved, proved};
+pub use proved::{Proved, begin_round, end_round, note_proved, oldest_proof, proved};
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};
@@ -38,7 +38,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 8;
+const FORMAT: i32 = 9;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;

@@ -7,7 +7,7 @@ use super::super::session::Session;
 use super::{Lease, column, damaged};
 use crate::error::{Error, Result};
 use crate::model::DigestSum;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
 
 pub(super) const TABLES: &str = "
@@ -22,12 +22,18 @@ CREATE TABLE IF NOT EXISTS liteferry.position (
     passes bigint NOT NULL DEFAULT 0,
     sealed bigint NOT NULL DEFAULT 0,
     unsealed bytea NOT NULL,
+    last_touches bigint,
+    last_seconds double precision,
+    bulk_touches bigint,
+    bulk_seconds double precision,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON COLUMN liteferry.position.seq IS 'The highest row of the changelog that is applied.';
 COMMENT ON COLUMN liteferry.position.nonces IS 'What the changelog may say of itself: anything else is a copy of it.';
 COMMENT ON COLUMN liteferry.position.sealed IS 'The highest row of the changelog that was applied when the nonce was made.';
 COMMENT ON COLUMN liteferry.position.unsealed IS 'The sum of the digests of the rows that were applied since.';
+COMMENT ON COLUMN liteferry.position.last_seconds IS 'How long the last pass took that applied anything.';
+COMMENT ON COLUMN liteferry.position.bulk_seconds IS 'How long the last pass took that applied very much.';
 COMMENT ON COLUMN liteferry.position.consistent IS 'Whether the tables are one committed state of the source.';
 COMMENT ON COLUMN liteferry.position.state_at IS 'When the source had the state that was applied last.'";
 
@@ -52,6 +58,40 @@ pub struct Position {
     pub unsealed: DigestSum,
     /// When the position was moved last, by the server's clock.
     pub updated_at: SystemTime,
+    /// How fast passes were.
+    pub pace: Pace,
+}
+
+/// How fast passes were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The last one that applied anything.
+    pub last: Option<Paced>,
+    /// The last one of a thousand touches or more: a small one tells little of a large backlog.
+    pub bulk: Option<Paced>,
+}
+
+/// A pass that was timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paced {
+    /// Its touches.
+    pub touches: u64,
+    /// How long it took, without its COMMIT.
+    pub took: Duration,
+}
+
+/// Touches of a pass that tells how long many take.
+const BULK_TOUCHES: u64 = 1_000;
+
+impl Pace {
+    /// How long it takes to apply so many touches, about; none where nothing was measured.
+    pub fn applying(self, touches: u64) -> Option<Duration> {
+        let last = self.last?;
+        let paced = if touches < BULK_TOUCHES { last } else { self.bulk.unwrap_or(last) };
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let passes = touches as f64 / paced.touches.max(1) as f64;
+        Duration::try_from_secs_f64(paced.took.as_secs_f64() * passes).ok()
+    }
 }
 
 /// Where a pass has come.
@@ -65,6 +105,8 @@ pub struct Advance {
     pub state_at: SystemTime,
     /// The touches of the pass.
     pub touches: u64,
+    /// How long it took up to here.
+    pub took: Duration,
     /// [`Position::unsealed`], with them.
     pub unsealed: DigestSum,
 }
@@ -103,7 +145,8 @@ pub fn position(session: &Session, migration: i32) -> Result<Option<Position>> {
 }
 
 const POSITION: &str = "
-SELECT seq, nonces, consistent, state_at, touches, passes, updated_at, sealed, unsealed FROM liteferry.position";
+SELECT seq, nonces, consistent, state_at, touches, passes, updated_at, sealed, unsealed,
+       last_touches, last_seconds, bulk_touches, bulk_seconds FROM liteferry.position";
 
 /// Locks the position until the transaction ends, after any pass that may still be committing, and gives it.
 ///
@@ -125,7 +168,11 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
     let advanced = session.execute_prepared(
         "note the position",
         "UPDATE liteferry.position SET epoch = $2, seq = $3, consistent = $4, state_at = $5,
-                touches = touches + $6, passes = passes + 1, unsealed = $7, updated_at = clock_timestamp()
+                touches = touches + $6, passes = passes + 1, unsealed = $7, updated_at = clock_timestamp(),
+                last_touches = CASE WHEN $6 > 0 THEN $6 ELSE last_touches END,
+                last_seconds = CASE WHEN $6 > 0 THEN $8 ELSE last_seconds END,
+                bulk_touches = CASE WHEN $6 >= $9 THEN $6 ELSE bulk_touches END,
+                bulk_seconds = CASE WHEN $6 >= $9 THEN $8 ELSE bulk_seconds END
          WHERE migration = $1 AND seq <= $3",
         &[
             &lease.migration,
@@ -135,6 +182,8 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
             &to.state_at,
             &i64::try_from(to.touches).unwrap_or(i64::MAX),
             &to.unsealed.bytes().as_slice(),
+            &to.took.as_secs_f64(),
+            &i64::try_from(BULK_TOUCHES).unwrap_or(i64::MAX),
         ],
     )?;
     if advanced == 1 { Ok(()) } else { Err(Error::internal("a position that would move back")) }
@@ -185,5 +234,32 @@ fn read(row: &Row) -> Result<Position> {
         updated_at: column(row, 6)?,
         sealed,
         unsealed: DigestSum::from_parts(rows, unsealed),
+        pace: Pace { last: paced(row, 9)?, bulk: paced(row, 11)? },
     })
+}
+
+fn paced(row: Option<&Row>, at: usize) -> Result<Option<Paced>> {
+    let (touches, seconds): (Option<i64>, Option<f64>) = (column(row, at)?, column(row, at + 1)?);
+    let (Some(touches), Some(seconds)) = (touches, seconds) else { return Ok(None) };
+    let took = Duration::try_from_secs_f64(seconds)
+        .map_err(|error| damaged("a time is no time").because(error))?;
+    Ok(Some(Paced { touches: touches.unsigned_abs(), took }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pace, Paced};
+    use std::time::Duration;
+
+    #[test]
+    fn a_large_backlog_is_measured_by_large_passes() {
+        let of = |touches, millis| Some(Paced { touches, took: Duration::from_millis(millis) });
+        assert_eq!(Pace::default().applying(0), None);
+        let pace = Pace { last: of(2, 6), bulk: of(100_000, 2_000) };
+        assert_eq!(pace.applying(0), Some(Duration::ZERO));
+        assert_eq!(pace.applying(10), Some(Duration::from_millis(30)));
+        assert_eq!(pace.applying(1_000_000), Some(Duration::from_secs(20)));
+        let small = Pace { bulk: None, ..pace };
+        assert_eq!(small.applying(2_000), Some(Duration::from_secs(6)));
+    }
 }

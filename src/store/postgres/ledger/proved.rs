@@ -85,6 +85,23 @@ pub fn note_proved(
         .map(drop)
 }
 
+/// How many parts were found equal, and how long ago the first of them was.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn oldest_proof(session: &Session, migration: i32) -> Result<(usize, Option<Duration>)> {
+    let rows = session.query(
+        "read the ledger",
+        "SELECT count(*)::integer, (extract(epoch FROM clock_timestamp() - min(proved_at)) * 1000)::bigint
+         FROM liteferry.proved WHERE migration = $1",
+        &[&migration],
+    )?;
+    let age: Option<i64> = column(rows.first(), 1)?;
+    let age = age.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
+    Ok((chunk_of(column(rows.first(), 0)?)?, age))
+}
+
 /// All parts that were found equal.
 ///
 /// # Errors
