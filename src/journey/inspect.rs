@@ -278,20 +278,54 @@ impl Inspected {
         Ok(found)
     }
 
-    /// What SQLite says of the file, and of each table that does not plainly agree with its indexes.
+    /// What SQLite says of the file, and of each table that does not plainly agree with its indexes. Where the source moves,
+    /// no state is held for longer than the file takes, or one table.
     fn verdicts(&self, indexed: &[&SourceTable], setting: Setting<'_>) -> Result<Vec<Findings>> {
         let secret = Secret::default();
-        let look = |parts: &[check::Part<'_>]| {
-            let readers = self.readers(setting.workers)?;
-            workers::over(parts, readers, setting.stop, |reader, part| part.check(reader, &secret))
+        let (mut readers, at_once) = match self.motion {
+            Motion::AtRest => (self.readers(setting.workers)?, indexed.len()),
+            Motion::Moving => (self.moving_readers(setting.workers)?, 1),
         };
-        let first = self.readers(1)?;
-        let first = first.first().ok_or_else(|| Error::internal("a check without a reader"))?;
-        let parts = check::parts(first, indexed)?;
-        let mut seen = look(&parts)?;
-        seen.extend(look(&check::doubted(&parts, &seen))?);
+        let mut look = |tables: &[&SourceTable], first: Option<check::Part<'_>>| {
+            let reader = readers.first();
+            let reader = reader.ok_or_else(|| Error::internal("a check without a reader"))?;
+            let parts: Vec<_> = first.into_iter().chain(check::parts(reader, tables)?).collect();
+            let mut seen = self.seen(&parts, &mut readers, &secret, setting)?;
+            let doubted = check::doubted(&parts, &seen);
+            seen.extend(self.seen(&doubted, &mut readers, &secret, setting)?);
+            Ok::<_, Error>(seen)
+        };
+        let mut seen = Vec::new();
+        let mut file = Some(check::Part::File);
+        if self.motion == Motion::Moving || indexed.is_empty() {
+            seen.extend(look(&[], file.take())?);
+        }
+        for tables in indexed.chunks(at_once.max(1)) {
+            seen.extend(look(tables, file.take())?);
+        }
         let verdict = |seen| if let Seen::Findings(found) = seen { Some(found) } else { None };
         Ok(seen.into_iter().filter_map(verdict).collect())
+    }
+
+    /// What comes of parts of the check, of a state that the readers let go again.
+    fn seen(
+        &self,
+        parts: &[check::Part<'_>],
+        readers: &mut [Reader],
+        secret: &Secret,
+        setting: Setting<'_>,
+    ) -> Result<Vec<Seen>> {
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.motion == Motion::Moving {
+            readers.iter_mut().try_for_each(Reader::hold)?;
+        }
+        let hands = readers.iter_mut().collect();
+        let seen =
+            workers::over(parts, hands, setting.stop, |reader, part| part.check(reader, secret))?;
+        readers.iter_mut().try_for_each(Reader::let_go)?;
+        Ok(seen)
     }
 
     /// That no table at all can be read.

@@ -51,7 +51,10 @@ struct Slice {
 }
 
 fn slice(connection: &Connection, up_to: i64) -> rusqlite::Result<Slice> {
-    let sql = format!("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM main.{LOG}");
+    // Each by itself is found at an end of the log; both in one SELECT would be looked for in all of it.
+    let sql = format!(
+        "SELECT coalesce((SELECT min(seq) FROM main.{LOG}), 0), coalesce((SELECT max(seq) FROM main.{LOG}), 0)"
+    );
     let (first, highest): (i64, i64) =
         connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let last = up_to.min(highest - 1);

@@ -62,7 +62,7 @@ impl Part<'_> {
     }
 }
 
-/// The parts of a check of the file and of these tables, which have indexes.
+/// The parts of a check of these tables, which have indexes.
 ///
 /// # Errors
 ///
@@ -73,8 +73,7 @@ pub fn parts<'a>(reader: &Reader, tables: &[&'a SourceTable]) -> Result<Vec<Part
     let utf_8 = encoding == Some(TextEncoding::Utf8);
     let (plain, others): (Vec<_>, Vec<_>) =
         tables.iter().partition(|table| utf_8 && index::is_plain(table));
-    let mut parts = vec![Part::File];
-    parts.extend(others.into_iter().map(Part::Table));
+    let mut parts: Vec<_> = others.into_iter().map(Part::Table).collect();
     for table in &plain {
         parts.extend(table.indexes.iter().map(|index| Part::Index(table, index)));
     }
