@@ -9,11 +9,13 @@ use crate::table::{Figure, Limit, Rounds};
 use anyhow::Result;
 use rusqlite::Connection;
 
-const COLUMNS: [&str; 5] =
-    ["liteferry s", "by hand s", "touched rows/s", "processor s", "peak MiB"];
+const COLUMNS: [&str; 6] =
+    ["liteferry s", "by hand s", "one by one s", "touched rows/s", "processor s", "peak MiB"];
 /// Rows of the table, and how many of them are touched.
 const ROWS: u64 = 1_000_000;
 const TOUCHED: u64 = 300_000;
+/// Of so many touched rows one is upserted by a statement of its own, because all of them would take too long.
+const ONE_BY_ONE: u32 = 10;
 
 /// A table with nothing but its primary key, each time anew.
 pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure>> {
@@ -34,6 +36,11 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
             rounds.ratio("liteferry s", "by hand s"),
         ),
         Figure::new(
+            "catch-up / loop of single upserts",
+            Limit::AtMost(1.0),
+            rounds.ratio("liteferry s", "one by one s"),
+        ),
+        Figure::new(
             "catch-up, touched rows/s",
             Limit::AtLeast(30_000.0),
             (rate, format!("{rate:.0}")),
@@ -42,7 +49,7 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
-fn round(stage: &Stage) -> Result<[f64; 5]> {
+fn round(stage: &Stage) -> Result<[f64; 6]> {
     let path = stage.file("catch_up.db");
     for suffix in ["", "-wal", "-shm"] {
         let _not_there = std::fs::remove_file(stage.file(&format!("catch_up.db{suffix}")));
@@ -88,7 +95,26 @@ fn round(stage: &Stage) -> Result<[f64; 5]> {
             "COMMIT",
         ],
     ))?;
+    let one_by_one = one_by_one(stage)?;
     let touched = TOUCHED as f64 / caught_up.seconds;
     let mebibytes = caught_up.peak_bytes as f64 / 1_048_576.0;
-    Ok([caught_up.seconds, by_hand.seconds, touched, caught_up.processor(), mebibytes])
+    let by_hand = by_hand.seconds;
+    Ok([caught_up.seconds, by_hand, one_by_one, touched, caught_up.processor(), mebibytes])
+}
+
+/// Seconds that all touched rows would take by a statement each, in one transaction, as a tenth of them takes it.
+fn one_by_one(stage: &Stage) -> Result<f64> {
+    let file = stage.file("upserts.sql");
+    let file = file.to_string_lossy();
+    let statement = "INSERT INTO prices VALUES (%s, %L, %s, %s, %L) ON CONFLICT (id) DO UPDATE SET pool = excluded.pool, \
+                     price = excluded.price, volume = excluded.volume, at = excluded.at;";
+    let write = format!(
+        "\\copy (SELECT format('{statement}', id, pool, price, volume, at) FROM prices WHERE id % {ONE_BY_ONE} = 0 \
+         LIMIT {}) TO '{file}'",
+        TOUCHED / u64::from(ONE_BY_ONE)
+    );
+    stage.psql("catch_up", &[&write])?;
+    let run =
+        run(&mut stage.psql_command("by_hand", &["BEGIN", &format!("\\i {file}"), "COMMIT"]))?;
+    Ok(run.seconds * f64::from(ONE_BY_ONE))
 }

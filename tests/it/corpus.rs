@@ -1,5 +1,6 @@
 //! Moves every database of a folder and judges it independently: equal, refused with which error, salvaged in part where
-//! damage is accepted, or wrong: not equal, another exit code, a panic, or too slow to say no.
+//! damage is accepted, or wrong: not equal, another exit code, a panic, or too slow to say no. With `--live` each is moved
+//! as a source that is written to, changed all over, followed, and judged after that.
 //!
 //! Not a part of `cargo test`: `tests/scripts/corpus.sh DIR` runs it. The files are copied first, and never touched.
 
@@ -12,6 +13,7 @@ mod environment;
 
 use comparison::Comparison;
 use environment::{Done, Environment};
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ use std::{env, fs};
 
 /// Exit codes with which a source may be refused: what it holds, or what must be decided.
 const REFUSALS: [i32; 2] = [65, 78];
+
+/// The argument by which sources are followed.
+const LIVE: &str = "--live";
 
 /// How long it may take to refuse a file.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,11 +42,14 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let arguments: Vec<_> = env::args().skip(1).collect();
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let is_live = arguments.iter().any(|argument| *argument == LIVE);
+    arguments.retain(|argument| *argument != LIVE);
+    let judge = if is_live { followed } else { moved };
     let files = databases(Path::new(&folder));
     let mut counts = [0; 4];
     for file in &files {
-        let (word, told) = match moved(file, &arguments) {
+        let (word, told) = match judge(file, &arguments) {
             Outcome::Equal(told) => (0, told),
             Outcome::Salvaged(told) => (1, told),
             Outcome::Refused(told) => (2, told),
@@ -72,7 +80,8 @@ fn databases(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn moved(file: &Path, arguments: &[&str]) -> Outcome {
+/// A copy of a database, in a place of its own.
+fn copied(file: &Path) -> Environment {
     let env = Environment::new();
     for suffix in ["", "-wal"] {
         let from = PathBuf::from(format!("{}{suffix}", file.display()));
@@ -81,6 +90,83 @@ fn moved(file: &Path, arguments: &[&str]) -> Outcome {
             fs::write(to, fs::read(from).unwrap()).unwrap();
         }
     }
+    env
+}
+
+/// What became of a database that was changed after it was moved, and followed.
+fn followed(file: &Path, arguments: &[&str]) -> Outcome {
+    let env = copied(file);
+    let command = |command: &str, more: &[&str]| {
+        let done = env.liteferry(&env.ends(command, more));
+        let good = [0, 65].contains(&done.code()) && done.json()["tables"].is_array();
+        if good {
+            Ok(done)
+        } else {
+            Err(format!("{command}: {}: {}", done.code(), said(&done.stderr)))
+        }
+    };
+    let done = env.liteferry(&env.ends("run", arguments));
+    let is_moved = done.json()["phase"] == "following";
+    if !is_moved && REFUSALS.contains(&done.code()) {
+        return Outcome::Refused(format!("{}: {}", done.code(), said(&done.stderr)));
+    }
+    if !done.json()["unreadable"].is_null() {
+        return salvaged(&done);
+    }
+    let changed = change(&env.source());
+    let caught_up = match command("follow", &["--until-caught-up"]) {
+        Ok(done) => done,
+        Err(told) => return Outcome::Wrong(told),
+    };
+    let rejected = caught_up.code() == 65;
+    let judge = if rejected { Comparison::new().setting_aside() } else { Comparison::new() };
+    let compared = match judge.compare(&env.source(), &env.connect()) {
+        Ok(compared) => compared,
+        Err(differences) if differences == ["nothing was compared"] => {
+            return Outcome::Equal("there are no tables".into());
+        }
+        Err(differences) => {
+            return Outcome::Wrong(format!("NOT EQUAL\n  {}", differences.join("\n  ")));
+        }
+    };
+    match command("verify", &[]) {
+        Ok(_) => Outcome::Equal(format!(
+            "{changed} rows changed, {} tables, {} rows, {} of them set aside",
+            compared.tables, compared.rows, compared.set_aside
+        )),
+        Err(told) => Outcome::Wrong(told),
+    }
+}
+
+/// Changes rows of every table, and gives how many; what a table does not allow is left.
+fn change(source: &Path) -> usize {
+    let connection = Connection::open(source).unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let sql = r"SELECT name, (SELECT name FROM pragma_table_info(s.name) ORDER BY cid DESC LIMIT 1) FROM sqlite_schema s
+                WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE '\_liteferry%' ESCAPE '\'";
+    let mut statement = connection.prepare(sql).unwrap();
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let tables: Vec<(String, Option<String>)> =
+        statement.query_map([], read).unwrap().filter_map(Result::ok).collect();
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut changed = 0;
+    for (table, last) in tables {
+        let (table, last) = (quoted(&table), quoted(&last.unwrap_or_default()));
+        // Some rows and not others, also where there is no rowid: by how the last column ends.
+        let every = |nth: u8| format!("unicode(substr(quote({last}), -2)) % {nth} = 0");
+        for sql in [
+            format!("UPDATE {table} SET {last} = {last} WHERE {}", every(2)),
+            format!("DELETE FROM {table} WHERE {}", every(7)),
+            format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table} WHERE {}", every(3)),
+        ] {
+            changed += connection.execute(&sql, []).unwrap_or(0);
+        }
+    }
+    changed
+}
+
+fn moved(file: &Path, arguments: &[&str]) -> Outcome {
+    let env = copied(file);
     let began = Instant::now();
     let done = env.run(arguments);
     if done.stderr.contains("panicked") {
