@@ -2,7 +2,7 @@
 
 use super::watch::told;
 use super::{Live, Shapes};
-use crate::error::{Class, Error, Place, Result};
+use crate::error::{Class, Error, Result};
 use crate::journey::snapshot::{Aside, Loading, Sender};
 use crate::model::{DigestSum, Follow, RowRange, Touches};
 use crate::pipeline::failpoint::{Step, reach};
@@ -155,14 +155,10 @@ impl Pass<'_> {
                 let growth = self.growth(*table)?;
                 let whole = last == head && growth.is_none_or(|growth| growth.is_all);
                 drained &= whole;
-                let merged = self.apply(*table, shapes, staging, touches, growth);
-                let merged = merged.at(|| format!("table {}", table.schema.source))?;
-                match merged.displaced {
+                match self.apply(*table, shapes, staging, touches, growth)?.displaced {
                     0 => {}
                     _ if !whole => return Ok(None),
-                    rows => {
-                        return Err(displaced(rows).at(format!("table {}", table.schema.source)));
-                    }
+                    rows => return Err(displaced(*table, rows)),
                 }
             }
             reach(Step::DeltaApplied);
@@ -302,7 +298,7 @@ impl Pass<'_> {
         let mut back = Summing::new(&shapes.rows);
         apply::read_back(staging, &mut back)?;
         if back.finish()?.total() != sent {
-            return Err(not_as_sent(sent.rows));
+            return Err(not_as_sent(table, sent.rows));
         }
         ledger::note_misfits(session, lease, table.schema, NO_CHUNK, aside.misfits)?;
         ledger::note_exceptions(session, lease, table.schema, NO_CHUNK, aside.exceptions)?;
@@ -311,17 +307,19 @@ impl Pass<'_> {
 }
 
 /// Where the whole log was applied, a row that was not touched is as the source has it, and must stay.
-fn displaced(rows: u64) -> Error {
+fn displaced(table: Followed<'_>, rows: u64) -> Error {
     let what = format!(
         "a row of the source takes the place of another row that the source still has ({rows} such rows): the target's \
          unique keys hold values equal that the source holds different"
     );
     Error::new(Class::Undecided, what)
         .todo("drop that unique key of the target's table, or repair the row in the source; then run this again")
+        .at(format!("table {}", table.schema.source))
 }
 
-fn not_as_sent(rows: u64) -> Error {
+fn not_as_sent(table: Followed<'_>, rows: u64) -> Error {
     let what = format!("of {rows} rows that were applied, the target gives back others");
     Error::new(Class::NotEqual, what)
         .todo("look for a trigger, a rule or a column of the target's table that changes what is written to it")
+        .at(format!("table {}", table.schema.source))
 }

@@ -23,7 +23,7 @@ pub enum Moment {
 /// The class of a failure on an open connection, or of one that is opened again.
 pub fn classify(error: &tokio_postgres::Error) -> Class {
     if let Some(refusal) = error.as_db_error() {
-        return classify_code(refusal.code().code());
+        return classify_code(code_of(refusal));
     }
     if error.is_closed() {
         return Class::Temporary;
@@ -66,7 +66,7 @@ pub fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
 pub fn failed(what: impl Into<String>, error: tokio_postgres::Error) -> Error {
     let class = classify(&error);
     let failed = Error::new(class, what);
-    let failed = match error.code().and_then(|code| advice(code.code())) {
+    let failed = match error.as_db_error().and_then(|refusal| advice(code_of(refusal))) {
         Some(advice) => failed.todo(advice),
         None if class == Class::Internal => {
             failed.todo("this is a bug in liteferry: please report it")
@@ -96,11 +96,26 @@ fn advice(code: &str) -> Option<&'static str> {
         "42501" => "grant the role what it needs",
         "2BP01" => "drop what depends on it, then run again",
         "25006" => "connect to the primary: this server only reads (a standby, or by its settings)",
-        "53100" => "make room on the server's disk, then run again",
+        DISK_FULL => "make room on the server's disk, then run again",
         "53200" => "give the server more memory or fewer connections, then run again",
         "53300" => "raise max_connections, or end connections that are not needed, then run again",
         _ => return None,
     })
+}
+
+const DISK_FULL: &str = "53100";
+
+/// Where the server says that it cannot make a file longer. Only what the system calls a full disk has a code of its own;
+/// a quota or a limit that is used up is an internal error to it.
+const EXTENDING: [&str; 3] = ["mdextend", "mdzeroextend", "BufFileDumpBuffer"];
+
+/// The code of a refusal, as it should be.
+fn code_of(refusal: &DbError) -> &str {
+    let extends = |routine| EXTENDING.contains(&routine);
+    match refusal.code().code() {
+        "XX000" if refusal.routine().is_some_and(extends) => DISK_FULL,
+        code => code,
+    }
 }
 
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>), the exceptions before their class.
@@ -340,6 +355,16 @@ mod tests {
                 assert_eq!(code(sqlstate), class, "{sqlstate}");
             }
         }
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_a_full_disk() {
+        let by = |routine| refused("ERROR", "XX000", &[('M', "File too large"), ('R', routine)]);
+        for routine in ["mdextend", "mdzeroextend"] {
+            assert_eq!(classify(&by(routine)), Class::Temporary);
+            assert!(failed("cannot load", by(routine)).advice().unwrap().contains("disk"));
+        }
+        assert_eq!(classify(&by("ExecEvalStepOp")), Class::Internal);
     }
 
     #[test]

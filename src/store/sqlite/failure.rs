@@ -14,9 +14,15 @@ pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
         )
         .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
         Some(ErrorCode::DatabaseCorrupt) => Error::new(Class::Data, "is damaged").todo(DAMAGED),
-        Some(ErrorCode::DiskFull) => full(),
-        // By a quota, say: SQLite calls a disk full only where the system does.
-        Some(ErrorCode::SystemIoFailure) if is_write(&error) => full(),
+        Some(ErrorCode::DiskFull) => {
+            Error::new(Class::Temporary, "cannot be written to: its disk is full").todo(MAKE_ROOM)
+        }
+        // SQLite calls a disk full only where the system does.
+        Some(ErrorCode::SystemIoFailure) if is_write(&error) => Error::new(
+            Class::Temporary,
+            "cannot be written to: a quota or a limit leaves no room on its disk, or that fails",
+        )
+        .todo(MAKE_ROOM),
         Some(ErrorCode::SystemIoFailure) => {
             Error::new(Class::Data, "cannot be read from its disk").todo(DAMAGED)
         }
@@ -56,10 +62,7 @@ pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
     told.because(error)
 }
 
-fn full() -> Error {
-    Error::new(Class::Temporary, "cannot be written to: its disk is full, or a quota is used up")
-        .todo("make room where the source is, then run the same command again")
-}
+const MAKE_ROOM: &str = "make room where the source is, then run the same command again";
 
 /// Whether the system refused to write.
 fn is_write(error: &rusqlite::Error) -> bool {
@@ -100,6 +103,7 @@ impl Unreadable {
         let cause = std::error::Error::source(error)?.downcast_ref::<rusqlite::Error>()?;
         let reason = reason(cause);
         match cause.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) if is_write(cause) => None,
             Some(
                 ErrorCode::DatabaseCorrupt
                 | ErrorCode::NotADatabase
@@ -184,6 +188,21 @@ mod tests {
             None,
         );
         assert_eq!(Unreadable::of(&refused(stopped)), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_a_passing_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("a.db")).unwrap();
+        connection.execute_batch("CREATE TABLE t (a); PRAGMA max_page_count = 3").unwrap();
+        let full = connection.execute_batch("INSERT INTO t VALUES (zeroblob(100000))").unwrap_err();
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_WRITE);
+        for error in [full, rusqlite::Error::SqliteFailure(code, None)] {
+            let error = refused(error);
+            assert_eq!(error.class().exit_code(), 75, "{error}");
+            assert!(error.advice().unwrap().contains("make room"));
+            assert_eq!(Unreadable::of(&error), None);
+        }
     }
 
     #[test]

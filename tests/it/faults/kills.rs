@@ -31,6 +31,9 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
         Step::DeltaApplied,
         Step::PositionNoted,
         Step::PassCommitted,
+        Step::LogSealed,
+        Step::SealNoted,
+        Step::LogPurged,
         Step::PartProved,
     ];
     for step in Step::ALL.iter().filter(|step| !elsewhere.contains(step)) {

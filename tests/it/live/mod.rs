@@ -3,7 +3,11 @@
 mod copies;
 mod cuts;
 mod faults;
+#[cfg(target_os = "linux")]
+mod full;
 mod invariants;
+#[cfg(debug_assertions)]
+mod kills;
 mod planned;
 mod proved;
 mod retaken;
@@ -14,7 +18,6 @@ mod workload;
 
 use crate::comparison::Comparison;
 use crate::environment::{Done, Environment, wait_until};
-use liteferry::pipeline::failpoint::VARIABLE;
 use rustix::process::Signal;
 use workload::{SCHEMA, Workload};
 
@@ -128,40 +131,6 @@ fn a_proof_of_a_source_that_moves_names_what_somebody_else_wrote() {
     // What is touched is healed.
     environment.sqlite("UPDATE t SET a = 'two!' WHERE id = 2");
     environment.liteferry(&environment.ends("verify", &[])).expect(0);
-}
-
-#[test]
-#[cfg(debug_assertions)]
-fn what_dies_at_any_step_of_following_goes_on_from_there() {
-    let steps = [
-        ("guard-raised", "run"),
-        ("removal-noted", "run"),
-        ("changelog-installed", "run"),
-        ("delta-applied", "follow"),
-        ("position-noted", "follow"),
-        ("pass-committed", "follow"),
-    ];
-    for (step, command) in steps {
-        let environment = Environment::new();
-        environment.sqlite(&format!("PRAGMA journal_mode = WAL; {SCHEMA}"));
-        let mut workload = Workload::new(&environment.source(), 11);
-        workload.statements(100);
-        let arguments = environment.ends(command, &["--workers", "2"]);
-        if command == "follow" {
-            environment.run_live(&[]).expect(0);
-            workload.statements(100);
-        }
-        let mut process = environment.command();
-        process.args(&arguments).env(VARIABLE, format!("{step}=kill"));
-        let killed = environment.spawn(process).wait();
-        assert!(killed.status.code().is_none(), "{step}: {killed}");
-        workload.statements(50);
-        if command == "run" {
-            environment.run_live(&[]).expect(0);
-        }
-        environment.catch_up().expect(0);
-        environment.assert_followed();
-    }
 }
 
 #[test]

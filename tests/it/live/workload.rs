@@ -2,8 +2,7 @@
 
 use rusqlite::Connection;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -114,13 +113,21 @@ impl Workload {
         }
     }
 
-    /// Goes on in the background until it is ended.
-    pub(super) fn go_on(mut self) -> Going {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+    /// Goes on in the background until it is ended, as fast as it can.
+    pub(super) fn go_on(self) -> Going {
+        self.go_on_after(Duration::ZERO)
+    }
+
+    /// Goes on in the background, and leaves room between its transactions.
+    pub(super) fn go_on_at_ease(self) -> Going {
+        self.go_on_after(Duration::from_millis(4))
+    }
+
+    fn go_on_after(mut self, pause: Duration) -> Going {
+        let (stop, told) = channel();
         let thread = std::thread::spawn(move || {
             let mut rounds = 0;
-            while !told.load(Ordering::SeqCst) {
+            while told.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 self.statements(20);
                 rounds += 1;
             }
@@ -132,14 +139,14 @@ impl Workload {
 
 /// A workload in the background.
 pub(super) struct Going {
-    stop: Arc<AtomicBool>,
+    stop: Sender<()>,
     thread: JoinHandle<u64>,
 }
 
 impl Going {
     /// Ends it, and gives how often it came around.
     pub(super) fn end(self) -> u64 {
-        self.stop.store(true, Ordering::SeqCst);
+        drop(self.stop);
         self.thread.join().unwrap()
     }
 }
