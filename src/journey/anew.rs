@@ -12,10 +12,10 @@ use crate::model::Column;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable, anew};
 use crate::status::Misfits;
-use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
+use crate::store::postgres::{autovacuum, define};
 use std::collections::BTreeSet;
 
 /// How far a migration has come.
@@ -248,7 +248,9 @@ pub(super) fn forget(table: &PlannedTable, lease: Lease, session: &Session) -> R
     ledger::forget_chunks(session, lease, target)?;
     let steps = table.steps.iter().flat_map(crate::plan::Step::ledger_names);
     let others = [format!("sequence {target}"), format!("vacuum {target}")];
-    ledger::forget_steps(session, lease, &steps.chain(others).collect::<Vec<_>>())
+    // A table that is only emptied keeps its settings, and the note of what they were.
+    let made = table.existing.is_none().then(|| autovacuum::step(&table.schema));
+    ledger::forget_steps(session, lease, &steps.chain(others).chain(made).collect::<Vec<_>>())
 }
 
 /// The foreign keys that go: those of the tables, those that reference them, and those that are others now.

@@ -12,7 +12,7 @@ use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
 use crate::store::postgres::write::Silence;
-use crate::store::postgres::{define, introspect};
+use crate::store::postgres::{autovacuum, define, introspect};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The step in the ledger.
@@ -107,7 +107,15 @@ pub(super) fn give_back_sql(plan: &Plan) -> Result<String> {
         return Ok(String::new());
     }
     let unwritable = |_| Error::internal("a name that cannot be written");
-    let body: String = statements.iter().map(|sql| format!("        {sql};\n")).collect();
+    let (name, schema) = (
+        literal(&plan.name).map_err(unwritable)?,
+        literal(&plan.target_schema).map_err(unwritable)?,
+    );
+    let mut body: String = statements.iter().map(|sql| format!("        {sql};\n")).collect();
+    if plan.is_followed {
+        let tables = plan.existing().map(|(table, _)| &table.schema);
+        body.push_str(&autovacuum::give_back_block(&name, &schema, tables)?);
+    }
     let mut tag = String::from("liteferry");
     while body.contains(&format!("${tag}$")) {
         tag.push('_');
@@ -115,10 +123,8 @@ pub(super) fn give_back_sql(plan: &Plan) -> Result<String> {
     Ok(format!(
         "SET LOCAL search_path = pg_catalog;\nDO ${tag}$ BEGIN\n    \
          IF EXISTS (SELECT FROM liteferry.step s JOIN liteferry.migration m ON m.id = s.migration\n               \
-         WHERE m.name = {} AND m.target_schema = {} AND s.name = '{STEP}') THEN\n{body}    \
-         END IF;\nEND ${tag}$;\n",
-        literal(&plan.name).map_err(unwritable)?,
-        literal(&plan.target_schema).map_err(unwritable)?,
+         WHERE m.name = {name} AND m.target_schema = {schema} AND s.name = '{STEP}') THEN\n{body}    \
+         END IF;\nEND ${tag}$;\n"
     ))
 }
 

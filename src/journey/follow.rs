@@ -3,7 +3,7 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
-use super::live::{Drained, Live, Look, Looked, Rolling, look};
+use super::live::{Drained, Job, Live, Look, Looked, Rolling, Vacuuming, look, vacuum};
 use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;
@@ -62,12 +62,16 @@ pub fn follow(
             unpurged: 0,
             purged: None,
             rolling: Rolling::new(&live, link)?,
+            vacuuming: Vacuuming::new(&live),
             live: &live,
             migration: migrated.id,
             setting,
         };
         let compare = |part: Look| look(&migrated.plan, part, setting);
-        let head = with_hand(compare, |hand| following.go(until, hand, link))?.head;
+        let head = with_hand(vacuum, |vacuums| {
+            with_hand(compare, |compares| following.go(until, (compares, vacuums), link))
+        })?
+        .head;
         let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
         let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
         Ok(Report {
@@ -103,16 +107,17 @@ struct Following<'a> {
     /// When that was; none before the first time.
     purged: Option<Instant>,
     rolling: Rolling<'a>,
+    vacuuming: Vacuuming<'a>,
     migration: i32,
     setting: Setting<'a>,
 }
 
 impl Following<'_> {
-    fn go(
+    fn go<'l>(
         &mut self,
         until: Until,
-        hand: &Hand<Look, Looked>,
-        link: &mut Link<'_>,
+        (hand, vacuums): (&Hand<Look, Looked>, &Hand<Job<'l>, Result<()>>),
+        link: &mut Link<'l>,
     ) -> Result<Drained> {
         loop {
             self.wait_while_paused(until, link)?;
@@ -121,14 +126,17 @@ impl Following<'_> {
             self.unpurged += drained.touches;
             if until == Until::CaughtUp {
                 self.live.purge(link)?;
+                self.vacuuming.all(link)?;
                 return Ok(drained);
             }
             self.purge_now_and_then(link)?;
             self.slow_down(drained, began)?;
             self.unpurged += self.rolling.turn(hand, link)?;
+            self.vacuuming.turn(vacuums, link)?;
             while !self.wake.wait(PATIENCE, self.setting.stop)? {
                 self.live.check_same_file()?;
                 self.unpurged += self.rolling.turn(hand, link)?;
+                self.vacuuming.turn(vacuums, link)?;
                 self.purge_now_and_then(link)?;
             }
         }

@@ -9,11 +9,11 @@ use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, PlannedTable, Sequence, Step, StepKind, unique};
-use crate::store::postgres::define;
 use crate::store::postgres::failure::key_twice;
 use crate::store::postgres::ledger::{Lease, done_steps};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
+use crate::store::postgres::{autovacuum, define};
 use std::collections::BTreeMap;
 
 /// Steps that are done, with what was noted of them.
@@ -44,6 +44,7 @@ pub(super) fn build(
     workers::over(&tables, links, setting.stop, |link, table| {
         set_sequence(table, lease, link, &done)
             .and_then(|()| vacuum(table, lease, link, &done, setting))
+            .and_then(|()| keep_autovacuum_away(table, inspected, lease, link, &done))
             .at(|| format!("table {}", table.schema.target))
     })?;
     if inspected.motion == Motion::Moving {
@@ -225,6 +226,21 @@ fn vacuum(
     })?;
     reach(failpoint::Step::VacuumNoted);
     Ok(())
+}
+
+/// Where the table is followed: it is vacuumed by whoever follows.
+fn keep_autovacuum_away(
+    table: &PlannedTable,
+    inspected: &Inspected,
+    lease: Lease,
+    link: &mut Link<'_>,
+    done: &Done,
+) -> Result<()> {
+    let schema = &table.schema;
+    if inspected.motion == Motion::AtRest || done.contains_key(&autovacuum::step(schema)) {
+        return Ok(());
+    }
+    link.with(|session| autovacuum::turn_off(session, lease, schema))
 }
 
 /// Makes a key, an index or a constraint, and gives what became of it where the rows do not allow it as it is: something

@@ -4,6 +4,7 @@ use super::Setting;
 use super::live::IDENTITY;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
+use crate::store::postgres::autovacuum;
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
@@ -41,6 +42,7 @@ pub fn uninstall(
     // Whoever follows it now ends first.
     let lease = link.take(migration)?;
     let removed = remove(&source, Some(&identity))?;
+    link.with(|session| autovacuum::give_back(session, lease))?;
     link.with(|session| ledger::set_phase(session, lease, PHASE))?;
     Ok(removed)
 }

@@ -8,6 +8,7 @@ mod prove;
 mod rolling;
 pub(super) mod states;
 mod trial;
+mod vacuum;
 mod watch;
 
 pub(super) use capture::{DONE_AGAIN, IDENTITY};
@@ -15,6 +16,7 @@ pub(super) use pass::Drained;
 pub(super) use rolling::{Look, Looked, Rolling, look};
 pub use trial::Logging;
 pub(super) use trial::{check_followable, logging, refusal};
+pub(super) use vacuum::{Job, Vacuuming, vacuum};
 
 use super::Setting;
 use super::inspect::Inspected;

@@ -6,6 +6,7 @@
 //! writing meanwhile. [`server`] is the private PostgreSQL.
 
 pub mod apply;
+pub mod autovacuum;
 pub mod connection;
 pub mod conninfo;
 pub mod define;

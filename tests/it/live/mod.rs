@@ -14,6 +14,7 @@ mod retaken;
 mod status;
 mod story;
 mod unfollowed;
+mod vacuumed;
 mod workload;
 
 use crate::comparison::Comparison;
