@@ -32,6 +32,7 @@ impl Plan {
         screen.finish();
         show::plan(&planned, output);
         // Each of them was printed; the first one says what kind of end this is.
-        planned.problem().map_or(Ok(()), |problem| Err(Failed::Reported(problem)))
+        let mut problems = planned.checks.problems.into_iter();
+        problems.next().map_or(Ok(()), |problem| Err(Failed::Reported(problem)))
     }
 }

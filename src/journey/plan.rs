@@ -9,7 +9,7 @@ use super::live;
 pub use super::live::Logging;
 use super::{Setting, anew, aside};
 use crate::config::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Motion;
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, Progress};
@@ -44,20 +44,6 @@ pub struct Planned {
     pub logging: Option<Logging>,
     /// What the application must change.
     pub advice: Vec<Advice>,
-}
-
-impl Planned {
-    /// Whether nothing stands in the way of a run.
-    pub fn is_ready(&self) -> bool {
-        let refuses = |logging: &Logging| !logging.refused.is_empty();
-        self.checks.problems.is_empty() && !self.logging.as_ref().is_some_and(refuses)
-    }
-
-    /// What stands in the way of a run, the first of it.
-    pub fn problem(self) -> Option<Error> {
-        let refused = self.logging.and_then(|logging| live::refusal(&logging.refused));
-        self.checks.problems.into_iter().next().or(refused)
-    }
 }
 
 /// Gives the plan of a migration: the ledger's where it has begun, else a new one of a source that moves, or is at rest.
@@ -103,7 +89,11 @@ pub fn plan(
         (plan, drop_sql, Vec::new())
     };
     let logging = live::logging(&inspected, &plan, setting)?;
-    let checks = check(&inspected, conninfo, facts, schema, setting)?;
+    let mut checks = check(&inspected, conninfo, facts, schema, setting)?;
+    if let Some(logging) = &logging {
+        let refusal = live::refusal(&logging.refused);
+        checks.problems.extend(inspected.source.check_writable().err().into_iter().chain(refusal));
+    }
     Ok(Planned {
         advice: advice(&inspected.schema, &plan),
         estimate: estimate(&inspected.schema, &plan, timed.census(), max_wal_size),

@@ -509,22 +509,24 @@ impl ReadOnly {
         command
     }
 
-    /// Runs the program with the folder's `source.db`.
+    /// Runs the program with the folder's `source.db`, at rest.
     pub(crate) fn run(&self, env: &Environment) -> Done {
+        self.liteferry(env, &["run", "--no-capture"])
+    }
+
+    /// Gives the program a command with the folder's `source.db`.
+    pub(crate) fn liteferry(&self, env: &Environment, words: &[&str]) -> Done {
         // Where the other account can reach it too.
         let (built, program) = (env!("CARGO_BIN_EXE_liteferry"), env.path("liteferry"));
-        fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
+        if !program.exists() {
+            fs::hard_link(built, &program)
+                .or_else(|_| fs::copy(built, &program).map(drop))
+                .unwrap();
+        }
         let mut command = self.command(program.to_str().unwrap());
         let source = self.folder.join("source.db");
-        command.args([
-            "run",
-            "--no-capture",
-            "--json",
-            "--source",
-            source.to_str().unwrap(),
-            "--target",
-            &env.url(),
-        ]);
+        let ends = ["--json", "--source", source.to_str().unwrap(), "--target", &env.url()];
+        command.args(words).args(ends);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         env.spawn(command).wait()
     }

@@ -167,9 +167,11 @@ fn both_ends(checks: &Checks) -> Vec<String> {
         }
         None => "target: the schema is not there yet, and is created".into(),
     });
-    lines.extend(checks.problems.iter().map(|problem| {
-        format!("target: NOT READY: {problem}: {}", problem.advice().unwrap_or_default())
-    }));
+    lines.extend(
+        checks.problems.iter().map(|problem| {
+            format!("NOT READY: {problem}: {}", problem.advice().unwrap_or_default())
+        }),
+    );
     lines.iter().map(|line| legible(line).into_owned()).collect()
 }
 
@@ -237,7 +239,7 @@ fn advice(advice: &[Advice]) -> Vec<String> {
 
 fn as_json(planned: &Planned) -> Value {
     json!({
-        "command": "plan", "ok": planned.is_ready(), "begun": planned.begun, "anew": planned.anew,
+        "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "anew": planned.anew,
         "plan": planned.plan,
         "drop_sql": planned.drop_sql, "warnings": to_look_at(&planned.plan), "checks": checks_json(&planned.checks),
         "changelog": planned.logging.as_ref().map(logging_json),

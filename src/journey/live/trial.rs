@@ -24,12 +24,16 @@ pub struct Logging {
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] with each table that cannot be followed, and why.
+/// [`Class::Access`] for a source that cannot be written to; [`Class::Undecided`] with each table that cannot be followed,
+/// and why.
 pub(in crate::journey) fn check_followable(
     inspected: &Inspected,
     plan: &Plan,
     setting: Setting<'_>,
 ) -> Result<()> {
+    if inspected.motion == Motion::Moving {
+        inspected.source.check_writable()?;
+    }
     refusal(&refused(inspected, plan, setting)?).map_or(Ok(()), Err)
 }
 

@@ -13,6 +13,7 @@ use super::stamp::beside;
 use crate::error::{Class, Error, Result};
 use crate::pipeline::Stop;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rustix::fs::Access;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -163,14 +164,8 @@ impl Source {
     ///
     /// [`Class::Access`] where the file, or its folder, cannot be written.
     pub(super) fn connect_to_write(&self) -> Result<Connection> {
+        self.check_writable()?;
         let at = |error: Error| error.at(format!("source {}", self.path.display()));
-        if !matches!(self.reach, Reach::Direct) || self.broken.is_some() {
-            return Err(at(Error::new(
-                Class::Access,
-                "cannot be followed, because it cannot be written to",
-            )
-            .todo("make the file and its folder writable, or move it at rest with --no-capture")));
-        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -180,6 +175,28 @@ impl Source {
             Ok(connection)
         });
         opened.map_err(|error| at(self.stop.named(refused(error))))
+    }
+
+    /// Makes sure that the file system lets this process write to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Access`] where it does not.
+    pub fn check_writable(&self) -> Result<()> {
+        let may_write = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
+        // A write-ahead log that is there need not be made.
+        let has_place =
+            || self.path.parent().is_some_and(may_write) || may_write(&beside(&self.path, "-wal"));
+        let is_writable = matches!(self.reach, Reach::Direct)
+            && self.broken.is_none()
+            && may_write(&self.path)
+            && has_place();
+        if is_writable {
+            return Ok(());
+        }
+        Err(Error::new(Class::Access, "cannot be followed, because it cannot be written to")
+            .todo("make the file and its folder writable, or move it at rest with --no-capture")
+            .at(format!("source {}", self.path.display())))
     }
 
     /// Whether a damaged file is read as far as that can be done.

@@ -1,6 +1,7 @@
 //! What `plan` and `init` say of a source that goes on being written to.
 
 use crate::environment::Environment;
+use crate::shapes::ReadOnly;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
@@ -177,4 +178,20 @@ fn a_table_with_rowids_far_apart_is_moved_and_followed() {
         environment.catch_up().expect(0);
         environment.assert_followed();
     }
+}
+
+#[test]
+fn a_source_that_cannot_be_written_to_is_refused_before_anything_is_begun() {
+    let environment = Environment::new();
+    environment.sqlite(SCHEMA);
+    let folder = environment.path("read-only");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(environment.source(), folder.join("source.db")).unwrap();
+    let read_only = ReadOnly::new(&environment, &folder);
+    let words = ["cannot be followed, because it cannot be written to"];
+    let planned = read_only.liteferry(&environment, &["plan"]).expect(77).saying(&words);
+    assert!(planned.json()["plan"].is_object(), "the plan is printed all the same");
+    read_only.liteferry(&environment, &["run"]).expect(77).saying(&words);
+    assert_eq!(environment.value("SELECT to_regnamespace('liteferry') IS NULL"), "t");
+    read_only.liteferry(&environment, &["plan", "--no-capture"]).expect(0);
 }

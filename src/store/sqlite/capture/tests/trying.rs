@@ -118,3 +118,20 @@ fn a_copy_reaches_nothing_outside_itself() {
     assert_eq!(found, BTreeMap::new());
     assert!(!path.exists());
 }
+
+#[test]
+fn what_a_table_that_is_not_followed_does_to_one_that_is_counts() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE child (a REFERENCES parent (id) ON UPDATE CASCADE); CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TRIGGER t BEFORE UPDATE ON child BEGIN SELECT RAISE(FAIL, 'no') WHERE new.a > 9; END",
+        )
+        .unwrap();
+    let schema = introspect(&connection).unwrap();
+    let parent = schema.tables.iter().find(|table| table.name == "parent").unwrap();
+    let capture = Capture { number: 1, key: key_of(parent), follow: Follow::All };
+    let of = |all| trial(&connection, all, &[(parent, &capture)], &Stop::default()).unwrap();
+    assert!(of(&schema.tables)["parent"].contains("FAIL"));
+    assert!(of(std::slice::from_ref(parent)).is_empty(), "the child alone is the reason");
+}
