@@ -121,18 +121,19 @@ impl Following<'_> {
     ) -> Result<Drained> {
         loop {
             self.wait_while_paused(until, link)?;
+            // Before the rows are touched that are vacuumed the next time.
+            self.vacuuming.turn(vacuums, link)?;
             let began = Instant::now();
             let drained = self.live.catch_up(&mut self.reader, link)?;
             self.unpurged += drained.touches;
             if until == Until::CaughtUp {
                 self.live.purge(link)?;
-                self.vacuuming.all(link)?;
+                self.vacuuming.rest(link)?;
                 return Ok(drained);
             }
             self.purge_now_and_then(link)?;
             self.slow_down(drained, began)?;
             self.unpurged += self.rolling.turn(hand, link)?;
-            self.vacuuming.turn(vacuums, link)?;
             while !self.wake.wait(PATIENCE, self.setting.stop)? {
                 self.live.check_same_file()?;
                 self.unpurged += self.rolling.turn(hand, link)?;

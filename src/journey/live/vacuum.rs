@@ -5,7 +5,7 @@ use crate::error::{Class, Result};
 use crate::model::TableSchema;
 use crate::pipeline::Event;
 use crate::pipeline::hand::Hand;
-use crate::store::postgres::autovacuum;
+use crate::store::postgres::autovacuum::{self, Haste};
 use crate::store::postgres::link::Link;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ pub(in crate::journey) struct Job<'a> {
 /// Vacuums a table.
 pub(in crate::journey) fn vacuum(job: Job<'_>) -> Result<()> {
     let Job { table, mut link } = job;
-    link.with(|session| autovacuum::vacuum(session, &table))
+    link.with(|session| autovacuum::vacuum(session, &table, Haste::Slowly))
 }
 
 /// The tables that need it.
@@ -68,16 +68,15 @@ impl<'a> Vacuuming<'a> {
         }
     }
 
-    /// Vacuums all that needs it.
+    /// Vacuums what is left of what needed it, when there is nothing else to do.
     ///
     /// # Errors
     ///
-    /// As [`Self::turn`].
-    pub(in crate::journey) fn all(&mut self, link: &mut Link<'_>) -> Result<()> {
-        self.look(link)?;
+    /// A stop.
+    pub(in crate::journey) fn rest(&mut self, link: &mut Link<'_>) -> Result<()> {
         while let Some(table) = self.next() {
             self.live.setting.stop.check()?;
-            self.tell(link.with(|session| autovacuum::vacuum(session, table)));
+            self.tell(link.with(|session| autovacuum::vacuum(session, table, Haste::Quickly)));
         }
         Ok(())
     }

@@ -139,14 +139,27 @@ WHERE s.n_dead_tup > dead + dead_share * greatest(c.reltuples, 0)
    OR s.n_mod_since_analyze > changed + changed_share * greatest(c.reltuples, 0)
 ORDER BY t.place";
 
-/// Vacuums a table as autovacuum would: slowly, and without cutting off its empty end, which would make others wait. Of a
-/// table of another owner the server says that it was left out.
+/// How much of the server a vacuum takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// As little as autovacuum does.
+    Slowly,
+    /// As much as it can.
+    Quickly,
+}
+
+/// Vacuums a table without cutting off its empty end, which would make others wait. Of a table of another owner the server
+/// says that it was left out.
 ///
 /// # Errors
 ///
 /// What the server says.
-pub fn vacuum(session: &Session, table: &TableSchema) -> Result<()> {
-    session.batch("vacuum", "SET vacuum_cost_delay = '2ms'")?;
+pub fn vacuum(session: &Session, table: &TableSchema, haste: Haste) -> Result<()> {
+    let delay = match haste {
+        Haste::Slowly => "2ms",
+        Haste::Quickly => "0",
+    };
+    session.batch("vacuum", &format!("SET vacuum_cost_delay = '{delay}'"))?;
     let sql = format!("VACUUM (ANALYZE, TRUNCATE false) {}", relation(table));
     let done = session.batch("vacuum", &sql);
     session.batch("vacuum", "RESET vacuum_cost_delay")?;
