@@ -334,9 +334,13 @@ impl Running {
     /// Waits until it stands still at a step.
     #[track_caller]
     pub(crate) fn wait_stopped(&self) {
+        assert!(self.stands_still(), "it ended: {}", self.told);
+    }
+
+    /// Waits until it stands still at a step, or ends.
+    pub(crate) fn stands_still(&self) -> bool {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::Pid(self.pid()), options).unwrap().unwrap();
-        assert!(status.stopped(), "it ended: {}", self.told);
+        waitid(WaitId::Pid(self.pid()), options).unwrap().unwrap().stopped()
     }
 
     /// Whether it has ended.

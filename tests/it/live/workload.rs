@@ -6,25 +6,47 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Tables with keys of every kind.
+/// Tables with keys of every kind. What stands between empty lines goes together.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE numbered (id INTEGER PRIMARY KEY, a INT, b TEXT, c REAL);
+
     CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, a INT UNIQUE, b TEXT);
+
     CREATE TABLE named (id TEXT PRIMARY KEY, a INT, b TEXT);
+
     CREATE TABLE pairs (a INT NOT NULL, b TEXT NOT NULL, c REAL, PRIMARY KEY (a, b));
+
     CREATE TABLE compact (a TEXT NOT NULL, b INT NOT NULL, c BLOB, PRIMARY KEY (b, a)) WITHOUT ROWID;
+
     CREATE TABLE keyless (a INT, b TEXT);
+
     CREATE TABLE partly (id INTEGER PRIMARY KEY, a INT, b TEXT);
     CREATE UNIQUE INDEX partly_a ON partly (a) WHERE b <> 'x';
+
     CREATE TABLE parents (id INTEGER PRIMARY KEY, a INT UNIQUE);
     CREATE TABLE children (id INTEGER PRIMARY KEY, parent INT REFERENCES parents (a) ON DELETE CASCADE ON UPDATE CASCADE, b TEXT);
+
     CREATE TABLE \"odd \"\" name\" (\"the \"\" key\" TEXT PRIMARY KEY, \"select\" INT);
 ";
+
+/// How many parts the schema has.
+pub(super) const PARTS: usize = 9;
+
+/// For each part of the schema the statements that write to its tables, by their numbers.
+const STATEMENTS: [std::ops::Range<u64>; PARTS] =
+    [0..5, 5..9, 9..12, 12..14, 14..17, 17..20, 20..22, 22..26, 26..27];
+
+/// The parts of the schema that are wanted.
+pub(super) fn schema_of(parts: &[bool; PARTS]) -> String {
+    let all = SCHEMA.split("\n\n").zip(parts);
+    all.filter(|(_, wanted)| **wanted).map(|(part, _)| part).collect()
+}
 
 /// One connection that writes.
 pub(super) struct Workload {
     connection: Connection,
     state: u64,
+    parts: [bool; PARTS],
 }
 
 impl Workload {
@@ -33,7 +55,13 @@ impl Workload {
         let connection = Connection::open(path).unwrap();
         connection.busy_timeout(Duration::from_mins(1)).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF").unwrap();
-        Self { connection, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+        let state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        Self { connection, state, parts: [true; PARTS] }
+    }
+
+    /// Writes to these parts of the schema only.
+    pub(super) fn only(self, parts: &[bool; PARTS]) -> Self {
+        Self { parts: *parts, ..self }
     }
 
     /// A number below `below`.
@@ -75,7 +103,12 @@ impl Workload {
         let b = ["x", "y", "Zoë", ""][usize::try_from(self.number(4)).unwrap()];
         let or = ["", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ABORT"]
             [usize::try_from(self.number(5)).unwrap()];
-        match self.number(26) {
+        let number = self.number(STATEMENTS[PARTS - 1].end);
+        let part = STATEMENTS.iter().position(|of| of.contains(&number)).unwrap();
+        if !self.parts[part] {
+            return String::new();
+        }
+        match number {
             0 => format!("INSERT {or} INTO numbered VALUES ({key}, {a}, '{b}', {a}.25)"),
             1 => format!("INSERT {or} INTO numbered (a, b) VALUES ({a}, '{b}')"),
             2 => format!("UPDATE {or} numbered SET id = {other} WHERE id = {key}"),
@@ -107,9 +140,8 @@ impl Workload {
             22 => format!("INSERT {or} INTO parents VALUES ({key}, {})", a % 20),
             23 => format!("INSERT {or} INTO children VALUES ({key}, {}, '{b}')", a % 20),
             24 => format!("UPDATE {or} parents SET a = {} WHERE id = {key}", other % 20),
-            _ => format!(
-                "INSERT {or} INTO \"odd \"\" name\" VALUES ('k{key}', {a}); DELETE FROM parents WHERE id = {other}"
-            ),
+            25 => format!("DELETE FROM parents WHERE id = {other}"),
+            _ => format!("INSERT {or} INTO \"odd \"\" name\" VALUES ('k{key}', {a})"),
         }
     }
 
