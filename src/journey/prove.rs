@@ -47,19 +47,41 @@ pub(super) fn sums_of_portions(
     setting: Setting<'_>,
     jobs: impl FnMut(&Session) -> Result<Vec<Job>>,
 ) -> Result<Vec<GroupSums>> {
-    let parts = over_target(plan, link, setting, jobs, |session, plan, job| {
+    let gathered = Gathered::none(plan);
+    over_target(plan, link, setting, jobs, |session, plan, job| {
         let table = super::snapshot::table_of(plan, job.table)?;
         let mut told = Counting::new(Summing::new(table), &table.source, setting);
         let read = read::read_portion(session, table, job.portion, &mut told);
         let sums = told.end(read)?.finish()?;
         reach(Step::PortionRead);
-        Ok((job.table, sums))
+        // Nothing fails after this: what is added is not read again.
+        gathered.add(job.table, &sums)
     })?;
-    let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-    for (table, part) in parts {
-        sums.get_mut(table).ok_or_else(|| Error::internal("sums of no table"))?.merge(&part);
+    Ok(gathered.all())
+}
+
+/// Sums that several hands add to. What one has read is added at once: each part has a sum for every group of its table,
+/// and all parts together would take memory by the square of the table's size.
+pub(super) struct Gathered(Mutex<Vec<GroupSums>>);
+
+impl Gathered {
+    /// Nothing of any table.
+    pub(super) fn none(plan: &Plan) -> Self {
+        let none = plan.tables.iter().map(|table| GroupSums::new(&table.schema));
+        Self(Mutex::new(none.collect()))
     }
-    Ok(sums)
+
+    /// Adds a part of the table at this place of the plan.
+    pub(super) fn add(&self, table: usize, part: &GroupSums) -> Result<()> {
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.get_mut(table).ok_or_else(|| Error::internal("sums of no table"))?.merge(part);
+        Ok(())
+    }
+
+    /// Each table's sums.
+    pub(super) fn all(self) -> Vec<GroupSums> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The sums of every table as it was loaded, from the ledger; every chunk must be there.

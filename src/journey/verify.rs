@@ -4,7 +4,7 @@ use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::Live;
-use super::prove::{self, Counting, over_target};
+use super::prove::{self, Counting, Gathered, over_target};
 use super::reject;
 use super::snapshot::{self, table_of};
 use super::undecided::Undecided;
@@ -140,22 +140,17 @@ pub(super) fn sums_of_source(
     setting: Setting<'_>,
 ) -> Result<(Vec<GroupSums>, Vec<u64>)> {
     let hands: Vec<_> = readers.iter_mut().collect();
-    let parts = workers::over(chunks, hands, setting.stop, |reader, chunk| {
+    let gathered = Gathered::none(plan);
+    let rejected = workers::over(chunks, hands, setting.stop, |reader, chunk| {
         let table = &*undecided.table(table_of(plan, chunk.table)?, chunk.number);
         let mut counting = Counting::new(Summing::new(table), &table.source, setting);
         let mut rejected = 0;
         let read = snapshot::read_source(reader, table, chunk, &mut counting, setting)
             .map(|rows| rejected = rows);
-        Ok((counting.end(read)?.finish()?, rejected))
+        gathered.add(chunk.table, &counting.end(read)?.finish()?)?;
+        Ok(rejected)
     })?;
-    let mut sums: Vec<_> = plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-    let mut rejected = Vec::with_capacity(chunks.len());
-    for (chunk, (part, some)) in chunks.iter().zip(parts) {
-        let no_table = || Error::internal("sums of no table");
-        sums.get_mut(chunk.table).ok_or_else(no_table)?.merge(&part);
-        rejected.push(some);
-    }
-    Ok((sums, rejected))
+    Ok((gathered.all(), rejected))
 }
 
 /// The wanted chunks of a plan.
