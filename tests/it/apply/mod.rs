@@ -2,6 +2,7 @@
 //! target's that has the rows as the source has them, in the same types.
 
 mod followed;
+mod forgotten;
 mod found;
 mod guard;
 mod kinds;

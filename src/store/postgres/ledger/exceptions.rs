@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS liteferry.form_exception (
     value bytea NOT NULL,
     FOREIGN KEY (migration, table_name, chunk) REFERENCES liteferry.chunk ON DELETE CASCADE
 );
-CREATE INDEX IF NOT EXISTS form_exception_row ON liteferry.form_exception (migration, table_name, chunk)";
+CREATE INDEX IF NOT EXISTS form_exception_row ON liteferry.form_exception (migration, table_name, chunk);
+CREATE INDEX IF NOT EXISTS form_exception_name ON liteferry.form_exception (migration, table_name, sha256(row_key))";
 
 /// Exceptions in one statement, and their bytes; a larger value goes alone.
 const ROWS_AT_ONCE: usize = 4096;

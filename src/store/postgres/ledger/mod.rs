@@ -38,7 +38,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 9;
+const FORMAT: i32 = 10;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS liteferry.reject (
     FOREIGN KEY (migration, table_name, chunk) REFERENCES liteferry.chunk ON DELETE CASCADE
 );
 CREATE INDEX IF NOT EXISTS reject_chunk ON liteferry.reject (migration, table_name, chunk);
+CREATE INDEX IF NOT EXISTS reject_name ON liteferry.reject (migration, table_name, sha256(row_key));
 COMMENT ON TABLE liteferry.reject IS
     'Values that their columns cannot hold: one row for each, whatever was done about it (policy).';
 COMMENT ON COLUMN liteferry.reject.row_name IS 'The rowid, else the key, else all cells of the row.';
