@@ -8,8 +8,8 @@ use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
-use crate::pipeline::Event;
 use crate::pipeline::hand::{Hand, with_hand};
+use crate::pipeline::{Event, Stop};
 use crate::status::{Heads, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
@@ -67,10 +67,17 @@ pub fn follow(
             migration: migrated.id,
             setting,
         };
-        let compare = |part: Look| look(&migrated.plan, part, setting);
-        let head = with_hand(vacuum, |vacuums| {
-            with_hand(compare, |compares| following.go(until, (compares, vacuums), link))
-        })?
+        let compare =
+            |part: Look, stop: &Stop| look(&migrated.plan, part, Setting { stop, ..setting });
+        let head = with_hand(
+            setting.stop,
+            |job, _| vacuum(job),
+            |vacuums| {
+                with_hand(setting.stop, compare, |compares| {
+                    following.go(until, (compares, vacuums), link)
+                })
+            },
+        )?
         .head;
         let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
         let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
@@ -128,7 +135,7 @@ impl Following<'_> {
             self.unpurged += drained.touches;
             if until == Until::CaughtUp {
                 self.live.purge(link)?;
-                self.vacuuming.rest(link)?;
+                self.vacuuming.rest(vacuums, link)?;
                 return Ok(drained);
             }
             self.purge_now_and_then(link)?;

@@ -1,6 +1,7 @@
 //! A hand that does one job at a time beside other work, which asks now and then what became of it.
 
-use crate::error::{Error, Result};
+use super::Stop;
+use crate::error::{Error, Result, Signal};
 use std::cell::Cell;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
@@ -11,12 +12,18 @@ pub struct Hand<J, R> {
     jobs: SyncSender<J>,
     results: Receiver<R>,
     is_free: Cell<bool>,
+    stop: Stop,
 }
 
 impl<J, R> Hand<J, R> {
     /// Whether it has nothing to do, and its last result was taken.
     pub fn is_free(&self) -> bool {
         self.is_free.get()
+    }
+
+    /// What ends its jobs early: requested when the other work is at an end.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Gives it a job; it must be free.
@@ -46,49 +53,72 @@ impl<J, R> Hand<J, R> {
             Err(TryRecvError::Disconnected) => Err(gone()),
         }
     }
+
+    /// Waits for the result of its job; none where it has no job.
+    ///
+    /// # Errors
+    ///
+    /// A hand that is gone.
+    pub fn wait(&self) -> Result<Option<R>> {
+        if self.is_free() {
+            return Ok(None);
+        }
+        let result = self.results.recv().map_err(|_gone| gone())?;
+        self.is_free.set(true);
+        Ok(Some(result))
+    }
 }
 
 fn gone() -> Error {
     Error::internal("a thread panicked")
 }
 
-/// Does `work`, with a hand beside it that does jobs by `job`. A job that is not done when the work is, is waited for.
+/// Does `work`, with a hand beside it that does jobs by `job`. A job that is not done when the work is at an end, however
+/// it came to that, is stopped, as it is where `stop` is requested.
 ///
 /// # Errors
 ///
 /// What `work` says.
 pub fn with_hand<J: Send, R: Send, T>(
-    job: impl Fn(J) -> R + Send,
+    stop: &Stop,
+    job: impl Fn(J, &Stop) -> R + Send,
     work: impl FnOnce(&Hand<J, R>) -> Result<T>,
 ) -> Result<T> {
     let (jobs, given) = sync_channel(1);
     let (done, results) = sync_channel(1);
+    let (inner, _registration) = stop.inner();
+    let stop = inner.clone();
     thread::scope(|scope| {
         scope.spawn(move || {
             for one in given {
-                if done.send(job(one)).is_err() {
+                if done.send(job(one, &stop)).is_err() {
                     return;
                 }
             }
         });
-        let hand = Hand { jobs, results, is_free: Cell::new(true) };
-        work(&hand)
+        let hand = Hand { jobs, results, is_free: Cell::new(true), stop: inner };
+        let outcome = work(&hand);
+        hand.stop.request(Signal::Terminate);
+        outcome
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::with_hand;
+    use crate::error::{Class, Error, Signal};
+    use crate::pipeline::Stop;
     use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     #[test]
     fn it_does_one_job_after_the_other_beside_the_work() {
         let (go, wait) = channel::<()>();
-        let job = move |number: u32| {
+        let job = move |number: u32, _: &Stop| {
             wait.recv().unwrap();
             number * 2
         };
-        let sum = with_hand(job, |hand| {
+        let sum = with_hand(&Stop::default(), job, |hand| {
             let mut sum = 0;
             for number in [1, 2, 3] {
                 assert!(hand.is_free());
@@ -107,11 +137,47 @@ mod tests {
         assert_eq!(sum.unwrap(), 12);
     }
 
+    /// Ends when it is stopped, and says so.
+    const FOREVER: Duration = Duration::from_hours(1000);
+
     #[test]
-    fn a_job_that_is_under_way_does_not_outlive_the_work() {
-        let (done, heard) = channel();
-        let job = move |()| done.send(()).unwrap();
-        with_hand(job, |hand| hand.give(())).unwrap();
-        heard.try_recv().unwrap();
+    fn a_job_that_is_under_way_is_stopped_when_the_work_is_at_an_end() {
+        for outcome in [Ok(()), Err(Error::new(Class::Data, "failed"))] {
+            let (began, wait) = channel();
+            let (done, heard) = channel();
+            let job = move |(), stop: &Stop| {
+                began.send(()).unwrap();
+                done.send(stop.wait(FOREVER).is_err()).unwrap();
+            };
+            let failed = outcome.is_err();
+            let ended = with_hand(&Stop::default(), job, |hand| {
+                hand.give(()).unwrap();
+                wait.recv().unwrap();
+                outcome
+            });
+            assert_eq!(ended.is_err(), failed);
+            assert!(heard.try_recv().unwrap(), "it went on after the work");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_under_way_is_stopped_when_all_is() {
+        let stop = Stop::default();
+        let (began, wait) = channel();
+        let job = |(), inner: &Stop| {
+            began.send(()).unwrap();
+            inner.wait(FOREVER).unwrap_err().class()
+        };
+        let class = with_hand(&stop, job, |hand| {
+            hand.give(()).unwrap();
+            wait.recv().unwrap();
+            stop.request(Signal::Interrupt);
+            loop {
+                if let Some(class) = hand.take().unwrap() {
+                    return Ok(class);
+                }
+            }
+        });
+        assert_eq!(class.unwrap(), Class::Interrupted(Signal::Interrupt));
     }
 }

@@ -73,6 +73,18 @@ impl Stop {
         true
     }
 
+    /// A stop of its own, which this one, too, requests while the registration lives.
+    pub fn inner(&self) -> (Self, Registration) {
+        let (inner, outer) = (Self::default(), self.clone());
+        let pass_on = inner.clone();
+        let registration = self.on_stop(move || {
+            if let Some(signal) = outer.requested() {
+                pass_on.request(signal);
+            }
+        });
+        (inner, registration)
+    }
+
     /// The signal that asked to stop.
     pub fn requested(&self) -> Option<Signal> {
         match self.0.signal.load(Ordering::SeqCst) {

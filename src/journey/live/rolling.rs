@@ -126,9 +126,12 @@ impl<'a> Rolling<'a> {
     ) -> Result<u64> {
         let Live { inspected, lease, .. } = *self.live;
         self.looked = Some(Instant::now());
-        let (mut reader, session) = match self.tools.take() {
-            Some(tools) => tools,
-            None => (Reader::of_moving(inspected.source.connect()?), link.connect()?),
+        let (mut reader, session) = if let Some(tools) = self.tools.take() {
+            tools
+        } else {
+            let stop = hand.stop();
+            let connection = inspected.source.connect_under(stop)?;
+            (Reader::of_moving(connection), link.apart(stop).connect()?)
         };
         let undecided = Undecided::find(link, lease.migration)?;
         reader.hold()?;

@@ -63,20 +63,27 @@ impl<'a> Vacuuming<'a> {
             self.look(link)?;
         }
         match self.next() {
-            Some(table) => hand.give(Job { table: table.clone(), link: link.another() }),
+            Some(table) => hand.give(Job { table: table.clone(), link: link.apart(hand.stop()) }),
             None => Ok(()),
         }
     }
 
-    /// Vacuums what is left of what needed it, when there is nothing else to do.
+    /// Vacuums what is left of what needed it, when there is nothing else to do, and waits for what the hand has of it.
     ///
     /// # Errors
     ///
     /// A stop.
-    pub(in crate::journey) fn rest(&mut self, link: &mut Link<'_>) -> Result<()> {
+    pub(in crate::journey) fn rest(
+        &mut self,
+        hand: &Hand<Job<'_>, Result<()>>,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
         while let Some(table) = self.next() {
             self.live.setting.stop.check()?;
             self.tell(link.with(|session| autovacuum::vacuum(session, table, Haste::Quickly)));
+        }
+        if let Some(done) = hand.wait()? {
+            self.tell(done);
         }
         Ok(())
     }

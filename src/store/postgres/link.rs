@@ -12,7 +12,7 @@ use crate::pipeline::{Progress, Stop};
 #[derive(Debug)]
 pub struct Link<'a> {
     conninfo: &'a Conninfo,
-    stop: &'a Stop,
+    stop: Stop,
     progress: &'a dyn Progress,
     session: Option<Session>,
     /// Held by each session, once the run has it.
@@ -31,18 +31,18 @@ impl<'a> Link<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self> {
         let session = Session::open(conninfo, Moment::FirstConnect, stop)?;
-        Ok(Self { conninfo, stop, progress, session: Some(session), lease: None })
+        Ok(Self { conninfo, stop: stop.clone(), progress, session: Some(session), lease: None })
     }
 
     /// Another way to the same server under the same lease, connected when it is first used.
     pub fn another(&self) -> Self {
-        Self {
-            conninfo: self.conninfo,
-            stop: self.stop,
-            progress: self.progress,
-            session: None,
-            lease: self.lease,
-        }
+        Self { lease: self.lease, ..self.apart(&self.stop) }
+    }
+
+    /// Another way to the same server that holds no lease and is stopped by another stop, connected when it is first used.
+    pub fn apart(&self, stop: &Stop) -> Self {
+        let (conninfo, progress) = (self.conninfo, self.progress);
+        Self { conninfo, stop: stop.clone(), progress, session: None, lease: None }
     }
 
     /// Takes a migration and holds it for as long as this link, or another that is made from it, is connected.
@@ -63,8 +63,8 @@ impl<'a> Link<'a> {
     ///
     /// What `work` says, or a failure that does not pass.
     pub fn with<T>(&mut self, mut work: impl FnMut(&Session) -> Result<T>) -> Result<T> {
-        let (stop, progress) = (self.stop, self.progress);
-        persist(stop, progress, || {
+        let (stop, progress) = (self.stop.clone(), self.progress);
+        persist(&stop, progress, || {
             let session = match self.session.take() {
                 Some(session) => session,
                 None => self.reconnect()?,
@@ -82,7 +82,7 @@ impl<'a> Link<'a> {
     ///
     /// What the server says.
     pub fn connect(&self) -> Result<Session> {
-        Session::open(self.conninfo, Moment::Reconnect, self.stop)
+        Session::open(self.conninfo, Moment::Reconnect, &self.stop)
     }
 
     fn reconnect(&self) -> Result<Session> {

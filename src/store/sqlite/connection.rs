@@ -152,8 +152,17 @@ impl Source {
     ///
     /// [`Class::Data`] where the file is no readable database, [`Class::Temporary`] where it is locked.
     pub fn connect(&self) -> Result<Connection> {
-        self.connect_raw()
-            .map_err(|error| self.stop.named(refused(error)))
+        self.connect_under(&self.stop)
+    }
+
+    /// The same, for work that is stopped by another stop than all else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub fn connect_under(&self, stop: &Stop) -> Result<Connection> {
+        self.connect_raw(stop)
+            .map_err(|error| stop.named(refused(error)))
             .map_err(|error| error.at(format!("source {}", self.path.display())))
     }
 
@@ -235,7 +244,7 @@ impl Source {
         }
     }
 
-    fn connect_raw(&self) -> rusqlite::Result<Connection> {
+    fn connect_raw(&self, stop: &Stop) -> rusqlite::Result<Connection> {
         let common = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let flags = common | OpenFlags::SQLITE_OPEN_READ_ONLY;
         let mut connection = match &self.reach {
@@ -255,7 +264,7 @@ impl Source {
             None => Damage::Refused,
         };
         stand_in(&connection)?;
-        guard(&mut connection, damage, &self.stop)?;
+        guard(&mut connection, damage, stop)?;
         match first_read(&connection) {
             // What SQLite does not understand of a schema fails the first statement only; the rest is there then.
             Err(_) if damage == Damage::Overcome => first_read(&connection)?,

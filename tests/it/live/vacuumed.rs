@@ -110,3 +110,31 @@ fn a_table_that_is_followed_is_vacuumed_when_autovacuum_would_do_it() {
     );
     environment.assert_followed();
 }
+
+#[test]
+fn a_follower_that_fails_does_not_wait_for_a_vacuum_which_keeps_nobody_out() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a INT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO t SELECT i, 0 FROM n",
+    );
+    environment.run_live(&[]).expect(0);
+    environment.sqlite("UPDATE t SET a = 1");
+    environment.catch_up().expect(0);
+    wait_until("the dead rows", || {
+        environment.value("SELECT n_dead_tup > 250 FROM pg_stat_user_tables WHERE relname = 't'")
+            == "t"
+    });
+    let other = environment.connect();
+    other.query("BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE");
+    let follower = environment.start(&environment.ends("follow", &[]));
+    let waits = "SELECT pid FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+    wait_until("the vacuum", || !environment.column(waits).is_empty());
+    let leases =
+        format!("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid IN ({waits})");
+    assert_eq!(environment.value(&leases), "0");
+    environment.sqlite("DROP TRIGGER _liteferry_0_after_update; UPDATE t SET a = 2 WHERE id = 1");
+    follower.wait().expect(66);
+    assert!(environment.column(waits).is_empty(), "its vacuum goes on");
+    other.query("ROLLBACK");
+}
