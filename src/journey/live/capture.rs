@@ -23,7 +23,7 @@ const REMOVAL: &str = "removal of the changelog";
 const INSTALLED: &str = "changelog installed";
 
 /// The steps that are done again where tables are taken anew.
-pub(in crate::journey) const DONE_AGAIN: [&str; 3] = [REMOVAL, INSTALLED, guard::STEP];
+pub(in crate::journey) const DONE_AGAIN: [&str; 2] = [INSTALLED, guard::STEP];
 
 impl Live<'_> {
     /// Installs the changelog where it is not there yet, or not as it must be for tables that are taken anew.
@@ -51,7 +51,7 @@ impl Live<'_> {
         let random = link.with(ledger::random_name)?;
         let identity = note(link, IDENTITY, &random)?;
         let changelog = changelog(inspected, plan, &identity)?;
-        let removal = note(link, REMOVAL, &changelog.remove_sql())?;
+        let removal = self.note_removal(&changelog, link)?;
         let words = "what is installed in the source is taken out again by `liteferry uninstall`, or by this SQL:";
         let lines = std::iter::once(words).chain(removal.lines());
         lines.for_each(|line| setting.progress.tell(Event::Note(line.into())));
@@ -70,6 +70,21 @@ impl Live<'_> {
                 ledger::complete_step(session, lease, INSTALLED, Some(&identity)).map(drop)
             })
         })
+    }
+
+    /// Notes how it is taken out, before anything is put in; until that is done, what was there before may be there.
+    fn note_removal(&self, changelog: &Changelog, link: &mut Link<'_>) -> Result<String> {
+        let lease = self.lease;
+        let before = link.with(|session| ledger::note_of(session, lease.migration, REMOVAL))?;
+        let removal = changelog.remove_sql_after(before.as_deref().unwrap_or_default());
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                ledger::forget_steps(session, lease, &[REMOVAL.into()])?;
+                ledger::complete_step(session, lease, REMOVAL, Some(&removal)).map(drop)
+            })
+        })?;
+        Ok(removal)
     }
 
     fn install(&self, changelog: &Changelog, link: &mut Link<'_>) -> Result<Installed> {

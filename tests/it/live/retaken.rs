@@ -153,6 +153,34 @@ fn what_dies_while_a_table_is_taken_anew_goes_on_by_the_same_command_or_without_
 }
 
 #[test]
+fn the_sql_that_takes_the_changelog_out_leaves_nothing_of_it_in_the_midst_of_taking_a_table_anew() {
+    let environment = Environment::new();
+    environment.sqlite(TWO);
+    environment.run_live(&[]).expect(0);
+    environment.sqlite("ALTER TABLE t ADD COLUMN c");
+    for _ in 0..2 {
+        let mut process = environment.command();
+        let arguments = environment.ends("run", &["--anew", "t"]);
+        process.args(&arguments).env(VARIABLE, "removal-noted=kill");
+        let killed = environment.spawn(process).wait();
+        assert!(killed.status.code().is_none(), "{killed}");
+        let sql = killed.stderr.split_once("or by this SQL:").unwrap().1;
+        let sql = sql.split_once("COMMIT;").unwrap().0;
+        // Another one is in its place afterwards: it is only tried.
+        let connection = Connection::open(environment.source()).unwrap();
+        connection.execute_batch(sql).unwrap();
+        connection
+            .execute_batch("INSERT INTO t VALUES (9, 9, 9); UPDATE u SET a = 'x' WHERE id = 1")
+            .unwrap();
+        let left = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%liteferry%'";
+        assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        connection.execute_batch("ROLLBACK").unwrap();
+    }
+    environment.take_anew(&["t"]).expect(0);
+    environment.goes_on("INSERT INTO t VALUES (7, 7, NULL)");
+}
+
+#[test]
 fn a_table_that_existed_is_emptied_and_stays_what_it_is() {
     let environment = Environment::new();
     environment.sqlite(TWO);

@@ -132,12 +132,22 @@ impl Changelog {
     /// A script for the `sqlite3` shell that takes all of it out of the source, in one transaction, whatever of it is
     /// there.
     pub fn remove_sql(&self) -> String {
-        let triggers = self
-            .triggers
-            .iter()
-            .map(|Trigger { name, .. }| format!("DROP TRIGGER IF EXISTS {};\n", quoted(name)));
+        self.remove_sql_after("")
+    }
+
+    /// The same where triggers of another design of it may be there still: those that the script `before` drops.
+    pub fn remove_sql_after(&self, before: &str) -> String {
+        let drop =
+            |trigger: &Trigger| format!("DROP TRIGGER IF EXISTS {};\n", quoted(&trigger.name));
+        let mut triggers: Vec<_> = self.triggers.iter().map(drop).collect();
+        let others = before.lines().filter(|line| line.starts_with("DROP TRIGGER "));
+        for other in others.map(|line| format!("{line}\n")) {
+            if !triggers.contains(&other) {
+                triggers.push(other);
+            }
+        }
         let tables = [META, LOG].map(|name| format!("DROP TABLE IF EXISTS {name};\n"));
-        format!("BEGIN IMMEDIATE;\n{}{}COMMIT;\n", triggers.collect::<String>(), tables.concat())
+        format!("BEGIN IMMEDIATE;\n{}{}COMMIT;\n", triggers.concat(), tables.concat())
     }
 }
 
