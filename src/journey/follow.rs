@@ -41,13 +41,9 @@ pub fn follow(
     let began = Instant::now();
     let inspected = Inspected::open_moving(pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    let migrated = Migrated::find(&mut link, pipeline)?;
+    let (migrated, lease) = Migrated::take(&mut link, pipeline)?;
     migrated.check_same_source(&inspected, pipeline)?;
-    if !FOLLOWED.contains(&migrated.phase.as_str()) {
-        let what = format!("the migration is {}: there is nothing to follow", migrated.phase);
-        return Err(Error::new(Class::Undecided, what).todo("let `liteferry run` come to its end"));
-    }
-    let lease = link.take(migrated.id)?;
+    migrated.check_followed()?;
     let words = match until {
         Until::CaughtUp => "follow --until-caught-up",
         Until::Stopped => "follow",
@@ -63,6 +59,7 @@ pub fn follow(
             purged: None,
             rolling: Rolling::new(&live, link)?,
             vacuuming: Vacuuming::new(&live),
+            renewed: Instant::now(),
             live: &live,
             migration: migrated.id,
             setting,
@@ -93,11 +90,12 @@ pub fn follow(
     })
 }
 
-/// The phases in which everything is loaded.
-const FOLLOWED: [&str; 2] = ["following", "not equal"];
-
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a session is used. Its temp tables are as old as itself to the server, which can forget no transaction that is
+/// younger.
+const RENEWED_EVERY: Duration = Duration::from_hours(1);
 
 /// Touches after which the log is sealed and they are taken out of it, and how long fewer wait for that.
 const PURGED_TOUCHES: u64 = 10_000;
@@ -115,6 +113,8 @@ struct Following<'a> {
     purged: Option<Instant>,
     rolling: Rolling<'a>,
     vacuuming: Vacuuming<'a>,
+    /// Since when the session is there.
+    renewed: Instant,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -128,6 +128,7 @@ impl Following<'_> {
     ) -> Result<Drained> {
         loop {
             self.wait_while_paused(until, link)?;
+            self.renew_now_and_then(link)?;
             // Before the rows are touched that are vacuumed the next time.
             self.vacuuming.turn(vacuums, link)?;
             let began = Instant::now();
@@ -146,12 +147,13 @@ impl Following<'_> {
                 self.unpurged += self.rolling.turn(hand, link)?;
                 self.vacuuming.turn(vacuums, link)?;
                 self.purge_now_and_then(link)?;
+                self.renew_now_and_then(link)?;
             }
         }
     }
 
     /// Nothing is applied while somebody has it paused; the changelog keeps what is written meanwhile.
-    fn wait_while_paused(&self, until: Until, link: &mut Link<'_>) -> Result<()> {
+    fn wait_while_paused(&mut self, until: Until, link: &mut Link<'_>) -> Result<()> {
         let mut told = false;
         while link.with(|session| ledger::is_paused(session, self.migration))? {
             if until == Until::CaughtUp {
@@ -161,12 +163,21 @@ impl Following<'_> {
             if !std::mem::replace(&mut told, true) {
                 self.setting.progress.tell(Event::Note("paused".into()));
             }
+            self.renew_now_and_then(link)?;
             self.setting.stop.wait(PATIENCE)?;
         }
         if told {
             self.setting.progress.tell(Event::Note("resumed".into()));
         }
         Ok(())
+    }
+
+    fn renew_now_and_then(&mut self, link: &mut Link<'_>) -> Result<()> {
+        if self.renewed.elapsed() < RENEWED_EVERY {
+            return Ok(());
+        }
+        self.renewed = Instant::now();
+        link.renew()
     }
 
     /// Seals the log and takes what was read out of it, soon after it was read, and not so often that it would cost the

@@ -5,7 +5,7 @@ use super::failure::Moment;
 use super::ledger::{self, Lease};
 use super::retry::persist;
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::pipeline::{Progress, Stop};
 
 /// One worker's way to the server.
@@ -74,6 +74,21 @@ impl<'a> Link<'a> {
             self.session = Some(session);
             Ok(done)
         })
+    }
+
+    /// Goes on with a new session, which shares the lease before the old one ends: with that end its temp tables, and
+    /// whatever else a session keeps. A server that takes no other now leaves the old one.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Held`] where another run took the migration meanwhile; a failure that does not pass.
+    pub fn renew(&mut self) -> Result<()> {
+        match self.reconnect() {
+            Ok(session) => self.session = Some(session),
+            Err(error) if error.class() == Class::Temporary => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// A session of its own, for work that cannot be taken up again on another one.

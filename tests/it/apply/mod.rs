@@ -8,6 +8,7 @@ mod guard;
 mod kinds;
 mod position;
 mod random;
+mod renewed;
 mod unique;
 
 use crate::environment::{Environment, Row, Session as Psql};
