@@ -9,7 +9,7 @@ use crate::model::identifier::{literal, quoted};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable};
-use crate::store::postgres::ledger::{self, Migration, NewMigration};
+use crate::store::postgres::ledger::{self, Lease, Migration, NewMigration};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, guard, session::Session};
 use crate::store::sqlite::connection::FileStamp;
@@ -42,6 +42,14 @@ impl Migrated {
         })
     }
 
+    /// The same, taken, and as the ledger has it then: another run may have made another of it while this one waited.
+    pub(super) fn take(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<(Self, Lease)> {
+        let found = Self::find(link, pipeline)?;
+        let lease = link.take(found.id)?;
+        reach(Step::LeaseTaken);
+        Ok((Self::find(link, pipeline)?, lease))
+    }
+
     fn look_up(link: &mut Link<'_>, pipeline: &Pipeline) -> Result<Option<Self>> {
         let name = pipeline.name();
         let found = link.with(|session| {
@@ -53,21 +61,23 @@ impl Migrated {
         found.as_ref().map(Self::of).transpose()
     }
 
-    /// The migration of this pipeline file: gone on with, or begun now. The tables of the names in `retaken` are taken
-    /// anew.
-    pub(super) fn find_or_begin(
+    /// The migration of this pipeline file, taken: gone on with, or begun now. The tables of the names in `retaken` are
+    /// taken anew.
+    pub(super) fn take_or_begin(
         inspected: &Inspected,
         pipeline: &Pipeline,
         retaken: &BTreeSet<String>,
         link: &mut Link<'_>,
         setting: Setting<'_>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Lease)> {
         if !retaken.is_empty() {
-            return Self::find(link, pipeline)?.retake(inspected, pipeline, retaken, setting);
+            let (found, lease) = Self::take(link, pipeline)?;
+            return Ok((found.retake(inspected, pipeline, retaken, setting)?, lease));
         }
-        if let Some(found) = Self::look_up(link, pipeline)? {
+        if Self::look_up(link, pipeline)?.is_some() {
+            let (found, lease) = Self::take(link, pipeline)?;
             found.check_same_source(inspected, pipeline)?;
-            return found.decide_anew(inspected, pipeline, link, setting);
+            return Ok((found.decide_anew(inspected, pipeline, link, setting)?, lease));
         }
         let target = link.with(|session| aside::find(session, inspected, pipeline))?;
         let plan = inspected.plan(pipeline, &target, setting)?;
@@ -75,11 +85,12 @@ impl Migrated {
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
         }
-        let begun = Self::of(&link.with(|session| begin(session, inspected, &plan))?)?;
+        link.with(|session| begin(session, inspected, &plan))?;
         reach(Step::PlanBegun);
         // Another run may have begun it meanwhile, with a plan of its own.
+        let (begun, lease) = Self::take(link, pipeline)?;
         begun.check_same_source(inspected, pipeline)?;
-        Ok(begun)
+        Ok((begun, lease))
     }
 
     fn of(migration: &Migration) -> Result<Self> {
@@ -157,6 +168,19 @@ impl Migrated {
         .todo(BEGIN_AGAIN))
     }
 
+    /// Makes sure that all is loaded, and what came after that can be applied.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Undecided`] in any other phase: rows that are loaded later would be there twice.
+    pub(super) fn check_followed(&self) -> Result<()> {
+        if FOLLOWED.contains(&self.phase.as_str()) {
+            return Ok(());
+        }
+        let what = format!("the migration is {}: there is nothing to follow", self.phase);
+        Err(Error::new(Class::Undecided, what).todo("let `liteferry run` come to its end"))
+    }
+
     /// Whether the source is followed, and its changelog tells what becomes of it.
     fn is_captured(&self) -> bool {
         self.plan.is_followed && self.phase != "planned"
@@ -204,12 +228,15 @@ impl Migrated {
     }
 }
 
+/// The phases in which everything is loaded.
+const FOLLOWED: [&str; 2] = ["following", "not equal"];
+
 /// What to do where a migration cannot go on.
 pub(super) const BEGIN_AGAIN: &str =
     "drop what was created with the SQL that `liteferry plan` prints, and begin again";
 
-/// Writes the plan down where the target is free, and gives the migration that there is then.
-fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migration> {
+/// Writes the plan down where the target is free and no migration has begun.
+fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<()> {
     let stamp = serde_json::to_string(&inspected.stamp).map_err(|error| {
         Error::internal("the source's stamp cannot be written down").because(error)
     })?;
@@ -232,9 +259,7 @@ fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<Migrat
         }
         reach(Step::PlanWritten);
         Ok(())
-    })?;
-    ledger::find(session, &plan.name, &plan.target_schema)?
-        .ok_or_else(|| Error::internal("a migration that began is gone"))
+    })
 }
 
 /// Refuses to write where something else is.

@@ -62,10 +62,9 @@ pub fn run(
     let mut clock = Clock::start();
     let inspected = Inspected::open_as(course.motion, pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    let migrated = Migrated::find_or_begin(&inspected, pipeline, &course.anew, &mut link, setting)?;
+    let (migrated, lease) =
+        Migrated::take_or_begin(&inspected, pipeline, &course.anew, &mut link, setting)?;
     clock.lap(Phase::Census);
-    let lease = link.take(migrated.id)?;
-    reach(Step::LeaseTaken);
     let command = course.words();
     noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
         let run = Run { inspected: &inspected, migrated: &migrated, pipeline, lease, setting };

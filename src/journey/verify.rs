@@ -52,11 +52,7 @@ pub fn verify(
     let migrated = Migrated::find(&mut link, pipeline)?;
     let plan = &migrated.plan;
     if plan.is_followed {
-        let inspected = Inspected::open_moving(pipeline, setting.stop)?;
-        migrated.check_same_source(&inspected, pipeline)?;
-        let lease = link.take(migrated.id)?;
-        let live = Live::new(&inspected, plan, pipeline, lease, setting);
-        let report = live.prove(max_rate, &mut link)?;
+        let report = verify_moving(pipeline, max_rate, &mut link, setting)?;
         let phases = vec![(Phase::Proof.name(), began.elapsed())];
         return Ok(Report { command: "verify", phases, ..report });
     }
@@ -95,6 +91,21 @@ pub fn verify(
         losses: losses(plan),
         ..Report::default()
     })
+}
+
+/// The same of a source that is followed.
+fn verify_moving(
+    pipeline: &Pipeline,
+    max_rate: Option<NonZeroU32>,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<Report> {
+    let inspected = Inspected::open_moving(pipeline, setting.stop)?;
+    let (migrated, lease) = Migrated::take(link, pipeline)?;
+    migrated.check_same_source(&inspected, pipeline)?;
+    migrated.check_followed()?;
+    let live = Live::new(&inspected, &migrated.plan, pipeline, lease, setting);
+    live.prove(max_rate, link)
 }
 
 /// What of the source could not be read when the plan was made: no proof is about it.

@@ -14,6 +14,7 @@ mod proved;
 mod retaken;
 mod status;
 mod story;
+mod taken;
 mod unfollowed;
 mod vacuumed;
 mod workload;
