@@ -152,7 +152,10 @@ pub(super) fn guard_scratch(connection: &mut Connection, stop: &Stop) -> Result<
             Authorization::Deny
         }
         AuthAction::Pragma { pragma_name, .. }
-            if !LOOKS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name)) =>
+            if !LOOKS
+                .iter()
+                .chain(&SCRATCH_CHECKS)
+                .any(|name| name.eq_ignore_ascii_case(pragma_name)) =>
         {
             Authorization::Deny
         }
@@ -182,6 +185,9 @@ fn judge(context: &AuthContext<'_>) -> Authorization {
         };
     if allowed { Authorization::Allow } else { Authorization::Deny }
 }
+
+/// The PRAGMA by which a scratch database passes CHECKs over, or not.
+const SCRATCH_CHECKS: [&str; 1] = ["ignore_check_constraints"];
 
 /// PRAGMAs that only look, whatever they are given.
 const LOOKS: [&str; 11] = [

@@ -11,17 +11,61 @@ pub(super) fn of_column(table: &SourceTable, column: &SourceColumn) -> Result<St
     let Some(expression) = &column.generated else { return of_plain(column) };
     if beneath(table, expression)?.into_iter().any(is_substituted) {
         // Without the sign it would bring an affinity of its own, and no index could be used.
-        return Ok(format!("+{}", of_expression(table, expression)?));
+        return Ok(format!("+{}", of_expression(table, expression, &[])?));
     }
     of_generated(table, column, expression)
 }
 
-/// What an expression will give. Its names mean the columns of a row that stands alone, and that has the types and
-/// collations of the table's, because comparisons depend on them.
-pub(super) fn of_expression(table: &SourceTable, expression: &str) -> Result<String, String> {
-    let named = named(table, expression)?;
+/// What an expression of an index with this predicate will give; NULL for a row that will not be in the index.
+///
+/// SQLite computes it for no such row: it may fail there, and with it a statement that would not.
+pub(super) fn of_indexed(
+    table: &SourceTable,
+    expression: &str,
+    predicate: Option<&str>,
+) -> Result<String, String> {
+    let mut conditions = Vec::new();
+    if let Some(predicate) = predicate {
+        match of_expression(table, predicate, &[]) {
+            Ok(_known) => conditions.push(format!("({predicate})")),
+            Err(reason) if may_fail(expression) => {
+                return Err(format!("is of an expression that may fail, and its WHERE {reason}"));
+            }
+            Err(_computed_for_every_row) => {}
+        }
+    }
+    let checks = table.checks.iter().map(|check| check.expression.as_str());
+    let checks = checks.filter(|check| keeps_from_failing(table, check, expression));
+    // What a CHECK refuses is not NULL and not true.
+    conditions.extend(checks.map(|check| format!("coalesce(({check}), 1)")));
+    of_expression(table, expression, &conditions)
+}
+
+/// Whether an expression fails for some values, as far as its functions are known.
+fn may_fail(expression: &str) -> bool {
+    let fails =
+        |word: &String| word.to_ascii_lowercase().starts_with("json") || word.starts_with("->");
+    words(expression).is_ok_and(|words| words.iter().any(fails))
+}
+
+/// Whether a CHECK of the table refuses what would make an expression fail: then its own failure is what the application
+/// is told, or OR IGNORE passes over.
+fn keeps_from_failing(table: &SourceTable, check: &str, expression: &str) -> bool {
+    let (Ok(words), Ok(named)) = (words(check), named(table, expression)) else { return false };
+    let is_known = !words.contains(".") && of_expression(table, check, &[]).is_ok();
+    let is_of = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
+    is_known && is_of("json_valid") && named.iter().any(|column| is_of(&column.name))
+}
+
+/// What an expression will give where these conditions hold, else NULL. Names mean the columns of a row that stands
+/// alone, and that has the types and collations of the table's, because comparisons depend on them.
+fn of_expression(
+    table: &SourceTable,
+    expression: &str,
+    conditions: &[String],
+) -> Result<String, String> {
     let (mut typed, mut values) = (Vec::new(), Vec::new());
-    for column in named {
+    for column in named(table, &format!("{expression} {}", conditions.join(" ")))? {
         let name = quoted(&column.name);
         typed.push(format!("{name} AS {name}"));
         values.push(match &column.generated {
@@ -36,6 +80,10 @@ pub(super) fn of_expression(table: &SourceTable, expression: &str) -> Result<Str
             Some(inner) => of_generated(table, column, inner)?,
         });
     }
+    // One in the other: each is only asked where those before it hold.
+    let expression = conditions.iter().rev().fold(expression.to_owned(), |inner, condition| {
+        format!("CASE WHEN {condition} THEN {inner} END")
+    });
     if typed.is_empty() {
         return Ok(format!("({expression})"));
     }

@@ -49,23 +49,16 @@ impl Key {
         self.terms.iter().map(move |term| format!("{row}.{}", term.name))
     }
 
-    /// Where an update changed the key: one that only writes it otherwise is another key.
-    pub(super) fn changed(&self) -> String {
-        let changed = self.terms.iter().map(|Term { name, exact }| {
-            let differs = format!("new.{name} IS NOT old.{name}");
+    /// Where two rows have different keys: one that is only written otherwise is another key.
+    pub(super) fn differ(&self, one: &str, other: &str) -> String {
+        let differ = self.terms.iter().map(|Term { name, exact }| {
+            let differs = format!("{one}.{name} IS NOT {other}.{name}");
             if *exact {
                 return differs;
             }
-            format!("{differs} OR CAST(new.{name} AS BLOB) IS NOT CAST(old.{name} AS BLOB)")
+            format!("{differs} OR CAST({one}.{name} AS BLOB) IS NOT CAST({other}.{name} AS BLOB)")
         });
-        changed.collect::<Vec<_>>().join(" OR ")
-    }
-
-    /// Where two rows have the same key.
-    pub(super) fn same(&self, one: &str, other: &str) -> String {
-        let same =
-            self.terms.iter().map(|Term { name, .. }| format!("{one}.{name} IS {other}.{name}"));
-        same.collect::<Vec<_>>().join(" AND ")
+        differ.collect::<Vec<_>>().join(" OR ")
     }
 }
 

@@ -63,16 +63,16 @@ fn of_rowid(table: &SourceTable, touch: &TouchKey) -> Option<Probe> {
 }
 
 fn of_index(table: &SourceTable, index: &SourceIndex) -> Result<Probe, String> {
-    let mut conditions = Vec::new();
+    // Of the predicate only that of the row which is there: so the index can be used, and what is not in it is not
+    // replaced. It stands first: where the index is not used, what it keeps from failing is computed after it.
+    let mut conditions: Vec<_> =
+        index.predicate.iter().map(|predicate| format!("({predicate})")).collect();
     let mut columns = index.predicate.is_none().then(Vec::new);
     for part in &index.columns {
-        let (condition, column) = of_part(table, part)?;
+        let (condition, column) = of_part(table, part, index.predicate.as_deref())?;
         conditions.push(condition);
         columns = columns.zip(column).map(|(columns, column)| [columns, vec![column]].concat());
     }
-    // Of the predicate only that of the row which is there: so the index can be used, and what is not in it is not
-    // replaced. Whether the new row is in it would not be known before its rowid is.
-    conditions.extend(index.predicate.as_ref().map(|predicate| format!("({predicate})")));
     Ok(Probe { condition: conditions.join(" AND "), columns })
 }
 
@@ -80,6 +80,7 @@ fn of_index(table: &SourceTable, index: &SourceIndex) -> Result<Probe, String> {
 fn of_part(
     table: &SourceTable,
     part: &SourceIndexColumn,
+    predicate: Option<&str>,
 ) -> Result<(String, Option<String>), String> {
     let (own, coming, column) = match &part.key {
         Ok(at) => {
@@ -89,7 +90,7 @@ fn of_part(
             (format!("{PROBED}.{name}"), coming::of_column(table, column)?, watched)
         }
         Err(expression) => {
-            (format!("({expression})"), coming::of_expression(table, expression)?, None)
+            (format!("({expression})"), coming::of_indexed(table, expression, predicate)?, None)
         }
     };
     Ok((format!("{own} COLLATE {} = {coming}", quoted(&part.collation)), column))

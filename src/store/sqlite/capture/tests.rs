@@ -252,6 +252,44 @@ fn a_key_that_is_written_otherwise_is_another_key() {
 }
 
 #[test]
+fn a_key_is_the_rows_own_though_its_column_is_compared_otherwise() {
+    let followed = Followed::new(
+        "CREATE TABLE w (a TEXT COLLATE NOCASE, u UNIQUE, PRIMARY KEY (a COLLATE BINARY)) WITHOUT ROWID;
+         INSERT INTO w VALUES ('abc', 1), ('ABC', 5)",
+    );
+    let replace = "UPDATE OR REPLACE w SET u = 5 WHERE a = 'abc' COLLATE BINARY";
+    assert_eq!(followed.touches_of(replace), ["1:'ABC'", "1:'abc'"]);
+}
+
+#[test]
+fn an_expression_is_not_computed_for_a_row_that_its_index_does_not_hold() {
+    let followed = Followed::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, kind, j);
+         CREATE UNIQUE INDEX u ON t (json_extract(j, '$.id')) WHERE kind = 'order'",
+    );
+    let plain = "INSERT INTO t VALUES (1, 'note', 'plain text'), (2, 'order', '{\"id\": 7}')";
+    assert_eq!(followed.touches_of(plain), ["1:1", "1:2"]);
+    assert_eq!(followed.touches_of("UPDATE t SET j = 'plainer' WHERE id = 1"), ["1:1"]);
+    let replace = "INSERT OR REPLACE INTO t VALUES (3, 'order', '{\"id\": 7, \"a\": 1}')";
+    assert_eq!(followed.touches_of(replace), ["1:2", "1:3"]);
+    let update = "UPDATE OR REPLACE t SET kind = 'order', j = '{\"id\": 7}' WHERE id = 1";
+    assert_eq!(followed.touches_of(update), ["1:1", "1:3"]);
+}
+
+#[test]
+fn a_check_that_keeps_an_expression_from_failing_still_decides() {
+    let followed = Followed::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, j CHECK (j IS NULL OR json_valid(j)));
+         CREATE UNIQUE INDEX u ON t (json_extract(j, '$.id')); INSERT INTO t VALUES (1, '{\"id\": 7}')",
+    );
+    assert_eq!(followed.touches_of("INSERT OR IGNORE INTO t VALUES (2, 'plain')"), [""; 0]);
+    let refused = followed.application.execute_batch("INSERT INTO t VALUES (2, 'plain')");
+    assert!(refused.unwrap_err().to_string().contains("CHECK"));
+    let replace = "INSERT OR REPLACE INTO t VALUES (3, '{\"id\": 7.0}'), (4, NULL)";
+    assert_eq!(followed.touches_of(replace), ["1:1", "1:3", "1:4"]);
+}
+
+#[test]
 fn a_table_that_only_grows_logs_no_insert() {
     let followed =
         Followed::planned("CREATE TABLE t (id INTEGER PRIMARY KEY, u UNIQUE)", Follow::Append);

@@ -38,7 +38,7 @@ impl Followed<'_> {
     }
 
     fn after_update(&self) -> Trigger {
-        let renamed = format!(" WHERE {}", self.key.changed());
+        let renamed = format!(" WHERE {}", self.key.differ("new", "old"));
         let body = [self.log("old", ""), self.log("new", &renamed)];
         self.trigger("after_update", "AFTER UPDATE", &body)
     }
@@ -55,7 +55,7 @@ impl Followed<'_> {
     fn before_update(&self, probes: &[Probe]) -> Option<Trigger> {
         let is_other = match key::rowid(self.table) {
             Some(rowid) => format!("{PROBED}.{rowid} <> old.{rowid}"),
-            None => format!("NOT ({})", self.key.same(PROBED, "old")),
+            None => format!("({})", self.key.differ(PROBED, "old")),
         };
         let found = |probe: &Probe| self.log_found(&format!("{} AND {is_other}", probe.condition));
         let body: Vec<_> = probes.iter().map(found).collect();

@@ -45,7 +45,7 @@ const TYPES: [&str; 10] = [
 ];
 
 /// The key's column, and the constraint of the table that goes with it.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("INTEGER PRIMARY KEY", ""),
     ("INTEGER PRIMARY KEY AUTOINCREMENT", ""),
     ("TEXT PRIMARY KEY", ""),
@@ -60,6 +60,7 @@ const KEYS: [(&str, &str); 14] = [
     ("", ", PRIMARY KEY (b, k)"),
     ("TEXT", ", PRIMARY KEY (k COLLATE NOCASE, a)"),
     ("INTEGER", ", PRIMARY KEY (k) ON CONFLICT REPLACE"),
+    ("TEXT COLLATE NOCASE", ", PRIMARY KEY (k COLLATE BINARY)"),
 ];
 
 const GENERATED: [&str; 6] = [
@@ -71,7 +72,7 @@ const GENERATED: [&str; 6] = [
     "g TEXT COLLATE NOCASE AS (b)",
 ];
 
-const CONSTRAINTS: [&str; 7] = [
+const CONSTRAINTS: [&str; 9] = [
     "",
     ", UNIQUE (a) ON CONFLICT REPLACE",
     ", UNIQUE (a, b) ON CONFLICT IGNORE",
@@ -79,9 +80,11 @@ const CONSTRAINTS: [&str; 7] = [
     ", UNIQUE (g) ON CONFLICT REPLACE",
     ", UNIQUE (b, a, k)",
     ", UNIQUE (c COLLATE NOCASE)",
+    ", CHECK (json_valid(b))",
+    ", CHECK (a > 1 OR json_valid(c)), UNIQUE (a)",
 ];
 
-const INDEXES: [&str; 14] = [
+const INDEXES: [&str; 18] = [
     "(a)",
     "(b COLLATE NOCASE)",
     "(a, b)",
@@ -96,6 +99,10 @@ const INDEXES: [&str; 14] = [
     "(substr(b, 1, 1) COLLATE NOCASE, c)",
     "(c COLLATE RTRIM)",
     "(a + 0, g)",
+    "(json_extract(b, '$')) WHERE a = 1",
+    "(json_extract(b, '$')) WHERE json_valid(b)",
+    "(json_extract(b, '$'))",
+    "(a, json_extract(c, '$')) WHERE c <> 'x' OR b IS NULL",
 ];
 
 /// The statements that make the tables, and the triggers that are older and younger than those of the changelog.

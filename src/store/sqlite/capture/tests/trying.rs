@@ -93,6 +93,15 @@ fn a_trigger_that_changes_the_row_before_its_update_is_refused_and_the_refusal_i
 }
 
 #[test]
+fn a_table_to_which_something_could_not_be_written_any_more_is_refused() {
+    let sql = "CREATE TABLE t (a TEXT, j TEXT); CREATE UNIQUE INDEX i ON t (json_extract(j, '$.id')) WHERE a = 'order';
+         CREATE TABLE c (j TEXT CHECK (j LIKE '{%')); CREATE UNIQUE INDEX ci ON c (json_extract(j, '$'))";
+    let found = reasons(sql);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["c"], "{found:?}");
+    assert!(found["c"].contains("malformed JSON"), "{found:?}");
+}
+
+#[test]
 fn a_trial_ends_where_triggers_call_one_another_for_ever() {
     let found = reasons(
         "CREATE TABLE a (x); CREATE TABLE b (x);

@@ -16,15 +16,14 @@ pub(super) fn exercise(
     table: &SourceTable,
     capture: &Capture,
 ) -> Result<(), String> {
-    let Scratch { connection, turns, .. } = scratch;
-    let mut exercise =
-        Exercise { connection, turns, table, capture, number: 0, style: Style::Typed };
+    let mut exercise = Exercise::new(scratch, table, capture);
+    let connection = exercise.connection;
     let fails = |sql: &String| connection.prepare(sql).err().map(|error| reason(&error));
     if let Some(reason) = exercise.statements().iter().find_map(fails) {
         return Err(format!("its changes cannot be logged: {reason}"));
     }
     // Values that its columns, their expressions and the application's triggers take.
-    for style in [Style::Typed, Style::Json, Style::Time, Style::Number] {
+    for style in STYLES {
         exercise.style = style;
         if exercise.insert_some() {
             return exercise.run();
@@ -33,29 +32,38 @@ pub(super) fn exercise(
     Ok(())
 }
 
+/// Every style, in the order in which they are tried.
+pub(super) const STYLES: [Style; 4] = [Style::Typed, Style::Json, Style::Time, Style::Number];
+
 /// What values look like.
 #[derive(Clone, Copy)]
-enum Style {
+pub(super) enum Style {
     Typed,
     Json,
     Time,
     Number,
 }
 
-struct Exercise<'t> {
+/// A table that is written to.
+pub(super) struct Exercise<'t> {
     connection: &'t Connection,
     turns: &'t AtomicU32,
-    table: &'t SourceTable,
+    pub(super) table: &'t SourceTable,
     capture: &'t Capture,
     /// Counts values, so that they are different.
     number: u32,
-    style: Style,
+    pub(super) style: Style,
 }
 
 /// The rows of a table by key and cells, each with how many are equal.
 type Image = BTreeMap<(String, String), i64>;
 
-impl Exercise<'_> {
+impl<'t> Exercise<'t> {
+    pub(super) fn new(scratch: &'t Scratch, table: &'t SourceTable, capture: &'t Capture) -> Self {
+        let Scratch { connection, turns, .. } = scratch;
+        Self { connection, turns, table, capture, number: 0, style: Style::Typed }
+    }
+
     fn run(&mut self) -> Result<(), String> {
         for at in 0..self.statements().len() {
             let _maybe_refused = self.insert_some();
@@ -175,7 +183,12 @@ impl Exercise<'_> {
     }
 
     /// An INSERT of one row of new values, but for the columns that are taken from another row.
-    fn insert(&mut self, verb: &str, is_taken: impl Fn(usize) -> bool, from: &str) -> String {
+    pub(super) fn insert(
+        &mut self,
+        verb: &str,
+        is_taken: impl Fn(usize) -> bool,
+        from: &str,
+    ) -> String {
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (at, column) in self.table.columns.iter().enumerate() {
             if column.generated.is_none() {
@@ -188,7 +201,7 @@ impl Exercise<'_> {
     }
 
     /// A value for a column that no row has.
-    fn value(&mut self, at: usize) -> String {
+    pub(super) fn value(&mut self, at: usize) -> String {
         self.number += 1;
         let number = self.number;
         let is_key = self.table.rowid_alias == Some(at);
