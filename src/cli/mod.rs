@@ -184,6 +184,16 @@ fn unread(report: &Report) -> String {
     format!("{what}; what could be read is moved, and equal")
 }
 
+/// What carries out what is decided about rows that are set aside: where the source is followed, tables taken anew.
+fn again(report: &Report) -> String {
+    if report.position.is_none() {
+        return "run it again".into();
+    }
+    let tables = report.tables.iter().filter(|table| table.rejected > 0);
+    let anew: String = tables.map(|table| format!(" --anew {}", text::name(&table.name))).collect();
+    format!("take the tables anew with `liteferry run{anew}`")
+}
+
 /// Tables that one line names.
 const TABLES_NAMED: usize = 8;
 
@@ -194,7 +204,7 @@ fn judge(report: &Report) -> Result<(), Failed> {
         Some(Class::Data) if report.losses.is_empty() => {
             let rows = report.rejected();
             Error::new(Class::Data, format!("rows set aside because their values do not fit: {rows}"))
-                .todo("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and run it again")
+                .todo(format!("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and {}", again(report)))
         }
         Some(Class::Data) => Error::new(Class::Data, unread(report))
             .todo("get what the warnings name from a backup, or do without it"),

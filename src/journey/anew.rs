@@ -80,8 +80,11 @@ fn widened(
     setting: Setting<'_>,
 ) -> Result<Option<Plan>> {
     let mut wanted = wanted(begun, pipeline, standing)?;
-    if wanted.is_empty() {
-        return Ok(None);
+    match wanted.first() {
+        None => return Ok(None),
+        // Its changelog knows the table as it is.
+        Some(table) if begun.is_followed => return Err(reject::only_anew(table)),
+        Some(_) => {}
     }
     // Another kind of census would see other stretches.
     let census = if begun.is_sampled() { Census::Sample } else { Census::Full };
@@ -120,11 +123,11 @@ fn wanted(begun: &Plan, pipeline: &Pipeline, standing: &Standing) -> Result<BTre
                     .at(|| format!("table {name}"))
             };
             if report.widened && !widen {
-                return refuse(
-                    "it was widened already",
-                    "say `misfits = \"widen\"` again in the pipeline file, or drop what was created with the SQL that \
-                     `liteferry plan` prints and begin again",
-                );
+                let again = "say `misfits = \"widen\"` again in the pipeline file, or drop what was created with the SQL \
+                             that `liteferry plan` prints and begin again";
+                let anew = reject::take_anew(name);
+                let todo = if begun.is_followed { &anew } else { again };
+                return refuse("it was widened already", todo);
             }
             let fits = report.strays == 0 && !standing.is_open(table, position, column);
             if !widen || report.widened || fits {

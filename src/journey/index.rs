@@ -35,7 +35,7 @@ pub(super) fn build(
     tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
     let notes = workers::over(&parts(&tables), links, setting.stop, |link, &(table, part)| {
-        Finish { table, inspected, keep, lease, done: &done, setting }
+        Finish { plan, table, inspected, keep, lease, done: &done, setting }
             .make(part, link)
             .at(|| format!("table {}", table.schema.target))
     })?;
@@ -48,7 +48,7 @@ pub(super) fn build(
             .at(|| format!("table {}", table.schema.target))
     })?;
     if inspected.motion == Motion::Moving {
-        // Deltas are applied to tables that refer to nothing, and whose triggers do not fire.
+        // What is left waits for the cutover.
         return Ok(notes.into_iter().flatten().collect());
     }
     // One after the other: two constraints between the same tables would wait for each other.
@@ -102,6 +102,7 @@ enum Keep {
 /// One table after its load.
 #[derive(Clone, Copy)]
 struct Finish<'a> {
+    plan: &'a Plan,
     table: &'a PlannedTable,
     inspected: &'a Inspected,
     keep: Keep,
@@ -114,7 +115,8 @@ impl Finish<'_> {
     fn make(self, part: Part<'_>, link: &mut Link<'_>) -> Result<Vec<String>> {
         let steps: Vec<_> = match part {
             Part::Constraints => {
-                self.table.steps.iter().filter(|step| step.kind != StepKind::Index).collect()
+                let constraints = self.table.steps.iter().filter(|s| s.kind != StepKind::Index);
+                constraints.filter(|step| !self.plan.waits(step)).collect()
             }
             Part::Index(step) => vec![step],
         };

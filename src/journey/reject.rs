@@ -6,7 +6,7 @@ use crate::config::{ColumnSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, Column, Remedy};
 use crate::pipeline::{Event, workers};
-use crate::plan::{Plan, PlannedTable, generated, types};
+use crate::plan::{Plan, PlannedTable, check_key_is_kept, generated, types};
 use crate::status::Misfits;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
@@ -54,13 +54,20 @@ pub(super) fn decided_anew(
         for column in &mut table.schema.columns {
             let mut of_column = of_table().filter(|misfit| misfit.column == column.source);
             let handled = of_column.any(|misfit| misfit.policy == column.misfits.name());
+            let advised = |error: Error| {
+                if begun.is_followed { error.todo(take_anew(&name)) } else { error }
+            };
             decide(column, pipeline.column(&name, &column.source), handled)
+                .map_err(advised)
                 .at(|| format!("column {}", column.source))
                 .at(|| format!("table {name}"))?;
         }
         let has_misfits = |column: &Column| of_table().any(|misfit| misfit.column == column.source);
         let_null(table, has_misfits);
         check_remedies(table)?;
+    }
+    if begun.is_followed {
+        check_decided_before(begun, &plan, misfits)?;
     }
     let changed = plan.tables.iter().zip(&begun.tables).filter(|(now, before)| now != before);
     for (table, _) in changed {
@@ -70,6 +77,35 @@ pub(super) fn decided_anew(
         }
     }
     Ok((plan != *begun).then_some(plan))
+}
+
+/// Makes sure that what is said now of tables that are followed is said of rows to come only: those that were set aside
+/// are loaded by the way of a table that is taken anew, and by no other.
+fn check_decided_before(begun: &Plan, plan: &Plan, misfits: &[Misfits]) -> Result<()> {
+    let changed = plan.tables.iter().zip(&begun.tables).filter(|(now, before)| now != before);
+    for (table, _) in changed {
+        let name = &table.schema.source;
+        if misfits.iter().any(|misfit| misfit.table == *name) {
+            return Err(only_anew(name));
+        }
+        if table.capture.is_some() {
+            check_key_is_kept(&table.schema).at(|| format!("table {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is decided of a table that is followed, and concerns rows that are there.
+pub(super) fn only_anew(table: &str) -> Error {
+    let what = "the pipeline file says something else of its misfits, and the table is followed";
+    Error::new(Class::Undecided, what).todo(take_anew(table)).at(format!("table {table}"))
+}
+
+/// How what is decided about a table is carried out that is followed.
+pub(super) fn take_anew(table: &str) -> String {
+    format!(
+        "take the table anew with `liteferry run --anew {table}`, which loads it as it is said now"
+    )
 }
 
 /// Takes over what is said now; `handled` where values were handled as it was said before.

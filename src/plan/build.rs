@@ -63,6 +63,8 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
     let aside = aside::plan(&mut tables)
         .map_err(|refusal| Error::internal(format!("what is put aside: {refusal}")))?;
     foreign_keys.extend(aside.foreign_keys);
+    let next_number = i64::try_from(facts.schema.tables.len())
+        .map_err(|error| Error::internal("too many tables").because(error))?;
     Ok(Plan {
         format: Plan::FORMAT,
         name: facts.pipeline.name(),
@@ -77,6 +79,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan> {
         renames: names.into_renames(),
         damage: Damage { found: Vec::new(), tables: facts.schema.unreadable.clone() },
         is_followed: facts.motion == Motion::Moving,
+        next_number,
     })
 }
 

@@ -50,11 +50,31 @@ pub(super) fn capture(
         );
         return Err(refused(what).todo(todo));
     }
+    check_key_is_kept(schema)?;
     if follow == Follow::Append && key != TouchKey::Rowid {
         let what = "by `capture = \"append\"` new rows are those with the highest rowids, and its rows are named otherwise";
         return Err(refused(what).todo("leave `capture` out for it in the pipeline file"));
     }
     Ok(Some(Capture { number, key, follow }))
+}
+
+/// Makes sure that nothing takes the place of a value by which rows are found.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where something does: a row whose key does not fit would be written under another key.
+pub fn check_key_is_kept(schema: &TableSchema) -> Result<()> {
+    let mut key = schema.key.iter().filter_map(|&position| schema.columns.get(position));
+    let replaced = key.find(|column| matches!(column.misfits, Remedy::Null | Remedy::Default));
+    let Some(column) = replaced else { return Ok(()) };
+    let (name, word) = (&column.source, column.misfits.name());
+    let what = format!(
+        "`misfits = \"{word}\"` gives its key's column {name} other values than the source has, so that the key does not \
+         name a row"
+    );
+    let todo =
+        format!("leave `misfits` out for the columns of its key, or {}", copy_said(&schema.source));
+    Err(refused(&what).todo(todo))
 }
 
 /// Bytes of a chunk of a table, about. One that is copied whole is one chunk, so that all of it is of one state of the

@@ -29,7 +29,7 @@ pub mod unique;
 
 pub use aside::PutAside;
 pub use build::{Facts, build};
-pub use follow::copy_said;
+pub use follow::{check_key_is_kept, copy_said};
 pub use limits::check_columns;
 
 use crate::error::{Error, Result};
@@ -72,6 +72,8 @@ pub struct Plan {
     /// Whether the source is written to meanwhile, and followed.
     #[serde(default)]
     pub is_followed: bool,
+    /// The first number that no table has in the changelog, or had; it only grows.
+    pub next_number: i64,
 }
 
 /// What of a source cannot be read, or not be trusted.
@@ -288,7 +290,7 @@ pub struct LeftBehind {
 
 impl Plan {
     /// The version of the form of plans that this liteferry writes and reads.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// The plan as kept in the ledger.
     ///
@@ -334,19 +336,41 @@ impl Plan {
     }
 
     /// Whether a step is not done while the source is followed: deltas are applied to tables that refer to nothing, and
-    /// whose triggers do not fire.
+    /// whose triggers do not fire. Nor do they check rows: SQLite does not look at the columns that an UPDATE leaves as
+    /// they are, and changes a row that PostgreSQL would refuse.
     pub fn waits(&self, step: &Step) -> bool {
-        self.is_followed && matches!(step.kind, StepKind::ForeignKey | StepKind::Trigger)
+        use StepKind::{Check, ForeignKey, Trigger};
+        self.is_followed && matches!(step.kind, Check | ForeignKey | Trigger)
     }
 
     /// What a followed target has not yet, in words.
     pub fn waiting(&self) -> Option<String> {
-        let count = self.foreign_keys.len();
-        (self.is_followed && count > 0).then(|| {
+        let kinds = [(StepKind::ForeignKey, "foreign keys"), (StepKind::Check, "checks")];
+        let counted = kinds.into_iter().filter_map(|(kind, words)| {
+            let steps = self.steps().filter(|step| step.kind == kind && self.waits(step));
+            let count = steps.count();
+            (count > 0).then(|| format!("{count} {words}"))
+        });
+        let counted: Vec<_> = counted.collect();
+        (!counted.is_empty()).then(|| {
             format!(
-                "{count} foreign keys are not made while the source is followed: rows are applied to tables that refer to nothing"
+                "{} are not made while the source is followed: rows are applied as the source has them, in an order of \
+                 their own",
+                counted.join(" and ")
             )
         })
+    }
+
+    /// The step that makes an index of a table, by their names in the target.
+    pub fn index(&self, table: &str, name: &str) -> Option<&Step> {
+        let put_back = format!("{name} of {}.{table}", self.target_schema);
+        let mut steps = self.steps().filter(|step| step.kind == StepKind::Index);
+        steps.find(|step| step.table == table && [name, &put_back].contains(&step.name.as_str()))
+    }
+
+    /// The statement that drops an index; it does nothing where that is done.
+    pub fn drop_index(&self, name: &str) -> String {
+        format!("DROP INDEX IF EXISTS {}.{}", quoted(&self.target_schema), quoted(name))
     }
 
     /// The tables that do not exist.

@@ -16,18 +16,19 @@ impl Plan {
         let foreign_keys = self.foreign_keys.iter().filter(stays).chain(changes).cloned().collect();
         let is_retaken = |table: &&PlannedTable| retaken.contains(&table.schema.source);
         let stay = self.tables.iter().filter(|table| !is_retaken(table)).cloned();
-        let mut number = self.first_free_number();
+        let mut next_number = self.next_number;
         let come = fresh.tables.iter().filter(is_retaken).cloned().map(|mut table| {
             if let Some(capture) = &mut table.capture {
-                capture.number = number;
-                number += 1;
+                capture.number = next_number;
+                next_number += 1;
             }
             table
         });
         let mut tables: Vec<_> = stay.chain(come).collect();
         tables.sort_by(|one, other| one.schema.source.cmp(&other.schema.source));
         let Self { source_schema, left_behind, renames, .. } = fresh;
-        Self { source_schema, tables, foreign_keys, left_behind, renames, ..self.clone() }
+        let begun = self.clone();
+        Self { source_schema, tables, foreign_keys, left_behind, renames, next_number, ..begun }
     }
 
     /// The tables of this plan that stay, by their target names, of which `fresh` would make something else by now: what
@@ -42,11 +43,5 @@ impl Plan {
             !retaken.contains(&old.schema.source) && new.is_none_or(|new| types(new) != types(old))
         });
         drifted.map(|table| table.schema.target.as_str()).collect()
-    }
-
-    /// The first number that no table has in the changelog, or had.
-    pub fn first_free_number(&self) -> i64 {
-        let numbers = self.tables.iter().filter_map(|table| table.capture.as_ref());
-        numbers.map(|capture| capture.number).max().map_or(0, |last| last + 1)
     }
 }

@@ -8,6 +8,7 @@ mod prove;
 mod rolling;
 pub(super) mod states;
 mod trial;
+mod unindexed;
 mod vacuum;
 mod watch;
 
@@ -27,13 +28,14 @@ use crate::model::{Follow, Partition, TableSchema, Touches};
 use crate::plan::{self, Plan};
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
+use crate::store::sqlite::capture::Finding;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use pass::Keys;
 use states::{Bounds, States};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use watch::Watched;
+use watch::{Watched, told};
 
 /// A migration of a source that moves.
 #[derive(Debug)]
@@ -174,15 +176,20 @@ impl<'a> Live<'a> {
         let mut tables = self.plan.tables.iter().zip(&self.shapes);
         let found = tables.find_map(|(planned, shapes)| {
             let capture = planned.capture.as_ref().filter(|capture| capture.number == number)?;
-            let mut sources = self.inspected.schema.tables.iter();
-            let source = sources.find(|source| source.name == planned.schema.source)?;
-            Some((Followed { source, schema: &planned.schema, capture }, shapes))
+            Some((&planned.schema, capture, shapes))
         });
-        if found.is_none() && number >= self.plan.first_free_number() {
+        let Some((schema, capture, shapes)) = found else {
+            if number < self.plan.next_number {
+                return Ok(None);
+            }
             let what = format!("the changelog names a table {number} that is not in the plan");
             return Err(Error::internal(what));
-        }
-        Ok(found)
+        };
+        let mut sources = self.inspected.schema.tables.iter();
+        let source = sources.find(|source| source.name == schema.source);
+        let gone = || told(&[Finding::TableGone { table: schema.source.clone() }]);
+        let source = source.ok_or_else(gone)?;
+        Ok(Some((Followed { source, schema, capture }, shapes)))
     }
 }
 

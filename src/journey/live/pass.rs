@@ -294,7 +294,13 @@ impl Pass<'_> {
         if let Some(last) = growth.and_then(|growth| growth.last) {
             ledger::set_high_mark(session, lease, &table.schema.target, last)?;
         }
-        let merged = apply::merge(staging, self.keys.are_made(&table.schema.target))?;
+        let indexed = self.keys.are_made(&table.schema.target);
+        let merged = match apply::merge(staging, indexed) {
+            Err(error) if self.live.leave_indexes_out(table, staging, session, &error)? => {
+                apply::merge(staging, indexed)?
+            }
+            merged => merged?,
+        };
         let mut back = Summing::new(&shapes.rows);
         apply::read_back(staging, &mut back)?;
         if back.finish()?.total() != sent {

@@ -8,10 +8,10 @@
 //! load. A delete that cascades, or a trigger that writes, would not be seen by what is read back.
 
 use super::define::is_not_unique;
-use super::failure::key_twice;
 use super::holders;
 use super::ledger::column;
 use super::read::read_where;
+use super::refused;
 use super::session::Session;
 use super::stage::{Staging, key, others};
 use super::write::{loaded, named, relation};
@@ -43,7 +43,8 @@ pub struct Merged {
 ///
 /// # Errors
 ///
-/// [`Class::Undecided`] where the target's unique keys do not allow the rows; what the server says.
+/// [`Class::Undecided`] where the target's keys, indexes, checks or computed columns do not allow the rows; what the
+/// server says.
 pub fn merge(staging: &Staging<'_>, indexed: bool) -> Result<Merged> {
     merged(staging, indexed).at(|| format!("table {}", staging.table.target))
 }
@@ -60,7 +61,7 @@ fn merged(staging: &Staging<'_>, indexed: bool) -> Result<Merged> {
         }
         done => done,
     };
-    done.map_err(as_undecided)
+    done.map_err(|error| as_undecided(error, staging.table))
 }
 
 /// Visits the target's rows of the touched keys, after [`merge`] and in the same transaction.
@@ -249,19 +250,15 @@ fn same_key(staging: &Staging<'_>, other: &str) -> String {
     same.collect::<Vec<_>>().join(" AND ")
 }
 
-/// What a user can do where the target's keys do not allow the rows.
-fn as_undecided(error: Error) -> Error {
+/// What a user can do where the target does not take the rows.
+fn as_undecided(error: Error, table: &TableSchema) -> Error {
     if is_staged_twice(&error) {
         let what = "two rows of the source have one key in the target";
         return Error::new(Class::Undecided, what)
             .todo("give the key's columns types in the pipeline file that keep all of its values apart")
             .because(error);
     }
-    let Some(key) = key_twice(&error) else { return error };
-    let what = format!("the target's unique keys do not allow a row that the source has: {key}");
-    Error::new(Class::Undecided, what)
-        .todo("drop that key of the target's table, or repair the row in the source, and run again")
-        .because(error)
+    refused::as_undecided(error, table)
 }
 
 /// Whether the server refused to update one row twice in a statement.

@@ -229,10 +229,20 @@ pub fn key_twice(error: &Error) -> Option<&str> {
     error.source()?.downcast_ref::<Refusal>()?.key.as_deref()
 }
 
+/// What the server said, where that is somewhere among the causes.
+pub(super) fn refusal(error: &Error) -> Option<&Refusal> {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref())
+}
+
 /// What the server said, without the rows that it quotes, and without control characters.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     text: String,
+    /// Its SQLSTATE.
+    pub(super) code: String,
+    /// The constraint that it is about, or the index.
+    pub(super) constraint: Option<String>,
     /// Its DETAIL where that is about a key.
     key: Option<String>,
 }
@@ -263,7 +273,8 @@ impl From<&DbError> for Refusal {
         }
         let of_key = ["23505", "23P01"].contains(&code);
         let key = refusal.detail().filter(|_| of_key).map(printable);
-        Self { text: printable(&text), key }
+        let constraint = refusal.constraint().map(printable);
+        Self { text: printable(&text), code: code.into(), constraint, key }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn delete(staging: &Staging<'_>) -> Result<Vec<String>> {
 }
 
 /// A column of the target.
-struct TargetColumn {
+pub(super) struct TargetColumn {
     name: String,
     /// Its type, as SQL.
     kind: String,
@@ -39,7 +39,7 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbi
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-fn columns(staging: &Staging<'_>) -> Result<Vec<TargetColumn>> {
+pub(super) fn columns(staging: &Staging<'_>) -> Result<Vec<TargetColumn>> {
     let rows = staging.session.query(
         "look at the target's columns",
         COLUMNS,
@@ -59,7 +59,7 @@ fn columns(staging: &Staging<'_>) -> Result<Vec<TargetColumn>> {
 }
 
 /// The staged rows with all columns of the target, as SQL.
-fn completed(staging: &Staging<'_>, columns: &[TargetColumn]) -> String {
+pub(super) fn completed(staging: &Staging<'_>, columns: &[TargetColumn]) -> String {
     let is_staged = |name: &str| loaded(staging.table).any(|column| column.target == name);
     let (computed, given): (Vec<_>, Vec<_>) = columns.iter().partition(|column| column.computed);
     let given = given

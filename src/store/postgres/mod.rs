@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod link;
 mod memory;
 pub mod read;
+pub mod refused;
 pub mod retry;
 pub mod server;
 pub mod session;

@@ -5,6 +5,7 @@
 //! do that for every such table of the session at every COMMIT, a millisecond each, however many were used.
 
 use super::ledger::column;
+use super::refused;
 use super::session::Session;
 use super::write::{CopyWriter, copy_sql, loaded, named, relation};
 use crate::error::{Class, Error, Place, Result};
@@ -86,7 +87,10 @@ impl<'s> Staging<'s> {
             self.stage.used.fetch_add(taken, Ordering::Relaxed);
             Ok(taken)
         };
-        staged().at(|| format!("table {}", self.table.target))
+        // A domain checks its values here already.
+        staged()
+            .map_err(|error| refused::as_undecided(error, self.table))
+            .at(|| format!("table {}", self.table.target))
     }
 
     /// Takes out what an earlier pass left.

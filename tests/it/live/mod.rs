@@ -3,12 +3,14 @@
 mod bounded;
 mod copies;
 mod cuts;
+mod decided;
 mod faults;
 #[cfg(target_os = "linux")]
 mod full;
 mod invariants;
 #[cfg(debug_assertions)]
 mod kills;
+mod legal;
 mod planned;
 mod proved;
 mod retaken;

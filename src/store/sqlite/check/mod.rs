@@ -175,7 +175,8 @@ fn is_stray(line: &str) -> bool {
             rest.strip_prefix(strict).is_some_and(|rest| rest.starts_with(" value in "))
         })
     };
-    line.starts_with("NULL value in ")
+    line.starts_with("CHECK constraint failed in ")
+        || line.starts_with("NULL value in ")
         || line.starts_with("NUMERIC value in ")
         || line.starts_with("TEXT value in ")
         || line.strip_prefix("non-").is_some_and(typed)
