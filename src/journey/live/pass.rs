@@ -21,17 +21,20 @@ use std::time::{Instant, SystemTime};
 /// The new rows of a table that only grows.
 #[derive(Debug, Clone, Copy)]
 struct Growth {
-    /// The lowest rowid that is new.
-    first: i64,
+    /// The lowest rowid that is new; none where none can be.
+    first: Option<i64>,
     /// The highest one that this pass brings; none where there is nothing new.
     last: Option<i64>,
     /// Whether the table ends there.
     is_all: bool,
+    /// Where the table ends, if that is before what was its end: rowids behind it may be given out again.
+    shrunk_to: Option<i64>,
 }
 
 impl Growth {
     fn range(self) -> Option<RowRange> {
-        self.last.map(|last| RowRange::Rowids { first: self.first, last })
+        let (first, last) = self.first.zip(self.last)?;
+        Some(RowRange::Rowids { first, last })
     }
 }
 
@@ -221,15 +224,21 @@ impl Pass<'_> {
             None => apply::highest_key(self.session, table.schema)?,
             noted => noted,
         };
-        let first = match mark.map(|mark| mark.checked_add(1)) {
+        let end = tail::end(self.reader, table)?.unwrap_or(i64::MIN);
+        let shrunk_to = mark.is_some_and(|mark| end < mark).then_some(end);
+        let first = match shrunk_to.or(mark).map(|mark| mark.checked_add(1)) {
             None => i64::MIN,
             Some(Some(first)) => first,
             // No rowid is higher.
-            Some(None) => return Ok(Some(Growth { first: i64::MAX, last: None, is_all: true })),
+            Some(None) => {
+                let (first, last) = (None, None);
+                return Ok(Some(Growth { first, last, is_all: true, shrunk_to }));
+            }
         };
         let found = tail::grown(self.reader, table, first, self.batch_max)?;
         let is_all = found.is_none_or(|(_, is_all)| is_all);
-        Ok(Some(Growth { first, last: found.map(|(last, _)| last), is_all }))
+        let last = found.map(|(last, _)| last);
+        Ok(Some(Growth { first: Some(first), last, is_all, shrunk_to }))
     }
 
     /// Forgets what is kept of single rows that were touched: what they are now says it anew.
@@ -282,7 +291,7 @@ impl Pass<'_> {
                 sender.send(&batch, &mut loading)?;
                 aside.add(&batch)
             };
-            let first = growth.map(|growth| growth.first);
+            let first = growth.and_then(|growth| growth.first);
             tail::touched_rows(self.reader, table, touches, first, &mut send)?;
             if let Some(range) = growth.and_then(Growth::range) {
                 self.reader.read(table.schema, range, send)?;
@@ -291,7 +300,7 @@ impl Pass<'_> {
             sent = loading.sums.finish()?.total();
             Ok(())
         })?;
-        if let Some(last) = growth.and_then(|growth| growth.last) {
+        if let Some(last) = growth.and_then(|growth| growth.last.or(growth.shrunk_to)) {
             ledger::set_high_mark(session, lease, &table.schema.target, last)?;
         }
         let indexed = self.keys.are_made(&table.schema.target);

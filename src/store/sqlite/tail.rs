@@ -111,11 +111,16 @@ pub fn names(
 ) -> Result<()> {
     let columns = table.capture.key.columns();
     reader.in_one_state(|connection| {
-        let sql = format!("SELECT {} FROM ({})", keys(columns).join(", "), distinct(table));
-        let mut statement = Statement::prepare(connection, &sql, &bounds(touches))
+        // As they were noted of the rows: texts as they are stored.
+        let encoding = TextEncoding::of(connection).map_err(refused).at(changelog)?;
+        let wanted = encoding.select(&keys(columns), None);
+        let sql = format!("SELECT {wanted} FROM ({})", distinct(table));
+        let [first, last] = bounds(touches);
+        let range = RowRange::Rowids { first, last };
+        let mut rows = Rows::query(connection, &sql, range, (encoding, columns, None))
             .map_err(refused)
             .at(changelog)?;
-        while let Some(row) = statement.next().map_err(refused).at(changelog)? {
+        while let Some(row) = rows.next().map_err(refused).at(changelog)? {
             let cells = (0..columns).map(|place| row.cell(place).map(raw).map_err(refused));
             take(RowName::Cells(cells.collect::<Result<_>>()?).to_bytes())?;
         }
@@ -167,6 +172,22 @@ pub fn grown(
             let (last, end): (Option<i64>, Option<i64>) =
                 connection.query_row(&sql, [first, rows], read).map_err(refused)?;
             Ok(last.map(|last| (last, Some(last) == end)))
+        })
+        .at(|| format!("table {}", table.schema.source))
+}
+
+/// The highest rowid of a table; none where it is empty.
+///
+/// # Errors
+///
+/// A source that cannot be read.
+pub fn end(reader: &Reader, table: Followed<'_>) -> Result<Option<i64>> {
+    let rowid = table.schema.rowid_name.as_deref().unwrap_or("rowid");
+    let name = quoted(&table.schema.source);
+    reader
+        .in_one_state(|connection| {
+            let sql = format!("SELECT max({rowid}) FROM main.{name}");
+            connection.query_row(&sql, [], |row| row.get(0)).map_err(refused)
         })
         .at(|| format!("table {}", table.schema.source))
 }

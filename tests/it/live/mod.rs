@@ -181,6 +181,37 @@ fn a_table_that_only_grows_needs_no_trigger_for_its_new_rows() {
 }
 
 #[test]
+fn a_table_that_only_grows_may_be_emptied_and_its_rowids_given_out_again() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a INT);
+         INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)",
+    );
+    let pipeline = format!(
+        "[source]\npath = {:?}\n[target]\nurl = {:?}\n[tables.t]\ncapture = 'append'\n",
+        environment.source(),
+        environment.url()
+    );
+    std::fs::write(environment.path("pipeline.toml"), pipeline).unwrap();
+    environment.liteferry(&["run", "pipeline.toml"]).expect(0);
+    for statement in [
+        "INSERT INTO t (a) VALUES (4)",
+        "DELETE FROM t WHERE id = 4",
+        "INSERT INTO t (a) VALUES (14), (15)",
+        "DELETE FROM t",
+        "INSERT INTO t (a) VALUES (21), (22)",
+        "INSERT INTO t VALUES (9223372036854775807, 5)",
+        "UPDATE t SET a = a + 1",
+        "DELETE FROM t WHERE id > 2",
+        "INSERT INTO t (a) VALUES (33)",
+    ] {
+        environment.sqlite(statement);
+        environment.liteferry(&["follow", "--until-caught-up", "pipeline.toml"]).expect(0);
+        environment.assert_followed();
+    }
+}
+
+#[test]
 fn following_can_be_paused_and_goes_on_when_it_is_resumed() {
     let environment = Environment::new();
     environment.sqlite(
