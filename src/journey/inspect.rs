@@ -85,9 +85,7 @@ impl Inspected {
         let excludes_writers = !has_write_ahead_log(&connection)
             .map_err(|error| stop.named(error))
             .at(|| format!("source {}", source.path().display()))?;
-        let schema = introspect::introspect(&connection);
-        let (schema, schema_hash) = schema
-            .and_then(|schema| Ok((schema, introspect::fingerprint(&connection)?)))
+        let (schema, schema_hash) = introspect::with_fingerprint(&connection)
             .map_err(|error| stop.named(error))
             .at(|| format!("source {}", source.path().display()))?;
         let motion = Motion::AtRest;

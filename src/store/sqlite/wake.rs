@@ -34,7 +34,10 @@ impl Wake {
     pub fn new(source: &Source) -> Result<Self> {
         let folder = source.path().parent().unwrap_or_else(|| source.path());
         // Watched before it is asked, so that nothing is missed in between.
-        let writes = Writes::of(folder)?;
+        Self::told_by(Writes::of(folder), source)
+    }
+
+    fn told_by(writes: Writes, source: &Source) -> Result<Self> {
         let connection = source.connect()?;
         let seen = data_version(&connection)?;
         Ok(Self { connection, seen, writes })
@@ -92,7 +95,7 @@ use told::Writes;
 /// What the system tells of writes to files of a folder.
 #[cfg(target_os = "linux")]
 mod told {
-    use super::cannot_watch;
+    use super::{cannot_watch, pause};
     use crate::error::Result;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -103,21 +106,25 @@ mod told {
 
     #[derive(Debug)]
     pub(super) struct Writes {
-        events: OwnedFd,
+        /// None where the system has no more to give: then the clock wakes up.
+        pub(super) events: Option<OwnedFd>,
     }
 
     impl Writes {
-        pub(super) fn of(folder: &Path) -> Result<Self> {
-            let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
-                .map_err(cannot_watch)?;
+        pub(super) fn of(folder: &Path) -> Self {
             let kinds = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::DELETE;
-            inotify::add_watch(&events, folder, kinds).map_err(cannot_watch)?;
-            Ok(Self { events })
+            let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
+            let is_watched = |events: &OwnedFd| inotify::add_watch(events, folder, kinds).is_ok();
+            Self { events: events.filter(is_watched) }
         }
 
         /// Waits for a write; false where there is none for so long.
         pub(super) fn wait(&self, patience: Duration) -> Result<bool> {
-            let mut sources = [PollFd::new(&self.events, PollFlags::IN)];
+            let Some(events) = &self.events else {
+                pause(patience);
+                return Ok(false);
+            };
+            let mut sources = [PollFd::new(events, PollFlags::IN)];
             let patience = Timespec::try_from(patience).ok();
             match poll(&mut sources, patience.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => return Ok(false),
@@ -127,7 +134,7 @@ mod told {
             // What they are does not matter: they are taken away, so that only new ones wake up again.
             let mut told = [0; 4096];
             loop {
-                match rustix::io::read(&self.events, &mut told) {
+                match rustix::io::read(events, &mut told) {
                     Ok(0) | Err(Errno::AGAIN) => return Ok(true),
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(cannot_watch(error)),
@@ -144,8 +151,8 @@ struct Writes;
 
 #[cfg(not(target_os = "linux"))]
 impl Writes {
-    fn of(_folder: &std::path::Path) -> Result<Self> {
-        Ok(Self)
+    fn of(_folder: &std::path::Path) -> Self {
+        Self
     }
 
     fn wait(&self, patience: Duration) -> Result<bool> {
@@ -183,5 +190,21 @@ mod tests {
             writer.execute_batch("BEGIN; INSERT INTO t VALUES (1); ROLLBACK").unwrap();
             assert!(!wake.wait(Duration::from_millis(20), &stop).unwrap(), "{mode}: rolled back");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_system_that_tells_nothing_leaves_it_to_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("CREATE TABLE t (a)").unwrap();
+        let stop = Stop::default();
+        let source = Source::open(&path, false, &stop).unwrap();
+        assert!(super::Writes::of(&path.join("nowhere")).events.is_none());
+        let mut wake = Wake::told_by(super::Writes { events: None }, &source).unwrap();
+        assert!(!wake.wait(Duration::from_millis(5), &stop).unwrap());
+        writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        assert!(wake.wait(Duration::from_mins(1), &stop).unwrap());
     }
 }

@@ -217,7 +217,7 @@ impl fmt::Display for Finding {
             }
             Self::ApplicationTriggers { triggers, .. } => write!(
                 f,
-                "it has new triggers, which fire before those of the changelog and may keep them from firing: {}",
+                "it has triggers that are newer than those of the changelog, fire before them and may keep them from firing: {}",
                 triggers.join(", ")
             ),
             Self::Renumbered { .. } => {

@@ -1,6 +1,6 @@
 //! How the followed tables stand: their columns, indexes and triggers, by which it is noticed what becomes of them.
 
-use super::{Changelog, LOG, META};
+use super::{Changelog, LOG, META, is_ours};
 use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
     pub(super) tables: BTreeMap<String, TableStanding>,
-    /// The names of all tables, also of those that are not followed.
+    /// The names of all tables, also of those that are not followed, but not of virtual ones and what they keep.
     pub(super) all: BTreeSet<String>,
 }
 
@@ -26,6 +26,9 @@ pub(super) struct TableStanding {
     pub(super) indexes: BTreeMap<String, String>,
     /// Its triggers, each with the digest of its SQL; ours among them.
     pub(super) triggers: BTreeMap<String, String>,
+    /// Those of the application that stand behind one of ours, and so fire before it; none when ours are made.
+    #[serde(skip)]
+    pub(super) behind: BTreeSet<String>,
 }
 
 impl Standing {
@@ -47,7 +50,7 @@ impl Standing {
         followed: impl Iterator<Item = (&'t str, bool)>,
     ) -> rusqlite::Result<Self> {
         let written = objects(connection)?;
-        let names = written.iter().filter(|object| object.kind == "table");
+        let names = written.iter().filter(|object| object.kind == "table" && object.is_stored);
         let all: BTreeSet<_> = names.map(|object| object.name.clone()).collect();
         let mut tables = BTreeMap::new();
         for (name, is_keyless) in followed.filter(|(name, _)| all.contains(*name)) {
@@ -58,7 +61,13 @@ impl Standing {
                 let digest = object.digest.clone();
                 match object.kind.as_str() {
                     "table" => table.declared = digest,
-                    "trigger" => drop(table.triggers.insert(object.name.clone(), digest)),
+                    "trigger" => {
+                        if !is_ours(&object.name) && table.triggers.keys().any(|name| is_ours(name))
+                        {
+                            table.behind.insert(object.name.clone());
+                        }
+                        table.triggers.insert(object.name.clone(), digest);
+                    }
                     "index" if unique.contains(&object.name) => {
                         table.indexes.insert(object.name.clone(), digest);
                     }
@@ -77,17 +86,23 @@ struct Object {
     name: String,
     table: String,
     digest: String,
+    /// Whether it is no virtual table, and none that one keeps.
+    is_stored: bool,
 }
 
-/// Everything in the schema but what SQLite keeps there, and our tables.
+/// Everything in the schema but what SQLite keeps there, and our tables; in the order in which it was made.
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
     let sql = format!(
-        r"SELECT type, name, tbl_name, coalesce(CAST(sql AS BLOB), x'') FROM main.sqlite_schema
-          WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT IN ('{LOG}', '{META}')"
+        r"SELECT type, name, tbl_name, coalesce(CAST(sql AS BLOB), x''), name NOT IN (
+              SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow'))
+          FROM main.sqlite_schema
+          WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT IN ('{LOG}', '{META}')
+          ORDER BY rowid"
     );
     let read = |row: &Row<'_>| {
         let digest = blake3::hash(&row.get::<_, Vec<u8>>(3)?).to_hex().to_string();
-        Ok(Object { kind: row.get(0)?, name: lossy(row, 1)?, table: lossy(row, 2)?, digest })
+        let (name, table) = (lossy(row, 1)?, lossy(row, 2)?);
+        Ok(Object { kind: row.get(0)?, name, table, digest, is_stored: row.get(4)? })
     };
     connection.prepare_cached(&sql)?.query_map([], read)?.collect()
 }

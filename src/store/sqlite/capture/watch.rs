@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::store::sqlite::connection::Refused as _;
 use crate::store::sqlite::read::Reader;
 use rusqlite::Connection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Watches a source that is followed.
 #[derive(Debug)]
@@ -150,7 +150,9 @@ fn table_changes(name: &str, before: &TableStanding, now: &TableStanding) -> Vec
     }
     let some = |names: Vec<String>| (!names.is_empty()).then_some(names);
     let ours = differing(&before.triggers, &now.triggers).filter(|name| is_ours(name)).collect();
-    let theirs = differing(&now.triggers, &before.triggers).filter(|name| !is_ours(name)).collect();
+    let theirs = differing(&now.triggers, &before.triggers).filter(|name| !is_ours(name));
+    let theirs: BTreeSet<_> = theirs.chain(now.behind.iter().cloned()).collect();
+    let theirs = theirs.into_iter().collect();
     let indexes = differing(&now.indexes, &before.indexes).collect();
     findings
         .extend(some(ours).map(|triggers| Finding::TriggersChanged { table: table(), triggers }));

@@ -19,6 +19,7 @@ pub use objects::fingerprint;
 use super::capture::OURS;
 use crate::error::Result;
 use crate::model::{SourceSchema, SourceTable, UnreadableTable};
+use crate::store::sqlite::failure::refused;
 use query::{rows, text};
 use rusqlite::Connection;
 
@@ -28,6 +29,16 @@ struct ListedTable {
     name: Vec<u8>,
     without_rowid: bool,
     strict: bool,
+}
+
+/// The whole schema of `main` and its [`fingerprint`], both of one state.
+///
+/// # Errors
+///
+/// As [`introspect`].
+pub fn with_fingerprint(connection: &Connection) -> Result<(SourceSchema, String)> {
+    let state = connection.unchecked_transaction().map_err(refused)?;
+    Ok((introspect(&state)?, fingerprint(&state)?))
 }
 
 /// Reads the whole schema of `main`. The caller holds a read transaction where the schema must not change meanwhile.

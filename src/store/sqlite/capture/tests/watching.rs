@@ -49,6 +49,25 @@ fn what_an_application_does_every_day_is_in_order() {
 }
 
 #[test]
+fn a_trigger_that_was_made_again_word_for_word_stands_behind_ours_and_is_noticed() {
+    let ignoring = "CREATE TRIGGER mine AFTER UPDATE ON t BEGIN SELECT RAISE(IGNORE); END";
+    let followed = Followed::new(&format!("{SCHEMA}; INSERT INTO t VALUES (1, 2); {ignoring}"));
+    assert_eq!(followed.touches_of("UPDATE t SET a = 3"), ["2:1"]);
+    assert_eq!(found(&followed), []);
+    followed.run(&format!("DROP TRIGGER IF EXISTS mine; {ignoring}"));
+    assert_eq!(followed.touches_of("UPDATE t SET a = 4"), [""; 0], "it fires first");
+    let mine = Finding::ApplicationTriggers { table: t(), triggers: vec!["mine".into()] };
+    assert_eq!(found(&followed), [mine]);
+}
+
+#[test]
+fn a_virtual_table_and_what_it_keeps_are_no_tables_that_could_be_followed() {
+    let followed = Followed::new(SCHEMA);
+    followed.run("CREATE VIRTUAL TABLE f USING fts5 (x); INSERT INTO f VALUES ('x')");
+    assert_eq!(found(&followed), []);
+}
+
+#[test]
 fn what_becomes_of_a_table_is_noticed_and_said() {
     for (sql, expected) in [
         (
