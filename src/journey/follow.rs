@@ -64,8 +64,9 @@ pub fn follow(
             migration: migrated.id,
             setting,
         };
-        let compare =
-            |part: Look, stop: &Stop| look(&migrated.plan, part, Setting { stop, ..setting });
+        let compare = |part: Look, stop: &Stop| {
+            look((&migrated.plan, migrated.id), part, Setting { stop, ..setting })
+        };
         let head = with_hand(
             setting.stop,
             |job, _| vacuum(job),

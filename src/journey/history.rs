@@ -82,7 +82,7 @@ struct Asked {
     /// Its number.
     migration: i32,
     /// How many parts a full proof of it has.
-    parts: usize,
+    parts: live::Parts,
 }
 
 /// What the ledger says, and which migration of it is to be asked about more.
@@ -100,7 +100,8 @@ fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<Asked
         let asked_for =
             migration.name == pipeline.name() && migration.target_schema == pipeline.target.schema;
         if asked_for && plan.is_followed {
-            let (place, parts) = (migrations.len(), live::count_of_parts(&plan));
+            let parts = live::Parts::of(&plan);
+            let place = migrations.len();
             followed = Some(Asked { place, migration: migration.id, parts });
         }
         let made = plan

@@ -1,11 +1,12 @@
 //! How far the target of a followed migration is behind its source, and whether it comes closer.
 
+use super::live::Parts;
 use crate::error::{Error, Result};
 use crate::pipeline::Stop;
 use crate::store::postgres::ledger::{self, Pace, Position};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::connection::Source;
-use crate::store::sqlite::read::Reader;
+use crate::store::sqlite::read::{Reader, has_write_ahead_log};
 use crate::store::sqlite::tail;
 use crate::store::sqlite::wake::Wake;
 use std::path::Path;
@@ -73,7 +74,7 @@ impl Lag {
 /// A source that cannot be read, or has no changelog; what the server says.
 pub(super) fn lag(
     path: &Path,
-    (migration, parts): (i32, usize),
+    (migration, parts): (i32, Parts),
     link: &mut Link<'_>,
     stop: &Stop,
 ) -> Result<Option<Lag>> {
@@ -88,6 +89,7 @@ pub(super) fn lag(
     let last = position(link)?.ok_or_else(|| Error::internal("a position that is gone"))?;
     let head_now = tail::head(&reader)?;
     let (proved, age) = link.with(|session| ledger::oldest_proof(session, migration))?;
+    let parts = parts.count(!has_write_ahead_log(reader.connection())?);
     let paused = link.with(|session| ledger::is_paused(session, migration))?;
     let seconds = began.elapsed().as_secs_f64();
     let rate = |from: i64, to: i64| {

@@ -9,7 +9,7 @@ use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::spool::{Record, Spool};
-use crate::pipeline::stage::{self, Made};
+use crate::pipeline::stage::{self, Halt, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, unique};
 use crate::proof::Summing;
@@ -83,8 +83,9 @@ pub(super) fn copy(
         let table = table_of(plan, chunk.table)?;
         let _permit = setting.reserve(table);
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, before: (0, 0), setting };
-        let moved = hand.with(|reader, low_mark| {
-            link.with(|session| {
+        // No state is held while a server is waited for; who tries again takes another one.
+        let moved = link.with(|session| {
+            hand.with(|reader, low_mark| {
                 told.take_back();
                 load_chunk(session, lease, table, chunk.number, |copy| {
                     let copied = move_chunk(reader, table, chunk, copy, &mut told)?;
@@ -192,7 +193,7 @@ fn move_chunk(
     stage::join(
         BATCHES_QUEUED,
         move |outlet| {
-            reader.read(table, chunk.range, |batch| {
+            reader.read::<Halt>(table, chunk.range, |batch| {
                 let bytes = size_of(&batch) + beside(&batch);
                 outlet.send(Queued { batch, _permit: queue.take(bytes) })?;
                 if bytes > QUEUE_BYTES {
@@ -200,7 +201,8 @@ fn move_chunk(
                     drop(queue.take(QUEUE_BYTES));
                 }
                 Ok(())
-            })
+            })?;
+            Ok(reader.read_through()?)
         },
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
@@ -354,7 +356,7 @@ impl RowVisitor for Loading<'_, '_> {
 }
 
 /// Sends rows that are summed elsewhere.
-struct Sending<'a, 's>(&'a mut CopyWriter<'s>);
+pub(super) struct Sending<'a, 's>(pub(super) &'a mut CopyWriter<'s>);
 
 impl RowVisitor for Sending<'_, '_> {
     fn row(&mut self, _summed_elsewhere: Row<'_>) -> Result<()> {

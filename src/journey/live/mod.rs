@@ -1,6 +1,7 @@
 //! A source that the application goes on writing to: captured, copied, caught up with, followed.
 
 mod capture;
+mod compare;
 mod guard;
 mod part;
 mod pass;
@@ -36,6 +37,9 @@ use states::{Bounds, States};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use watch::{Watched, told};
+
+/// Touches in one transaction where the application cannot commit while they are read: a quarter of a second, about.
+const BRIEF_TOUCHES: i64 = 10_000;
 
 /// A migration of a source that moves.
 #[derive(Debug)]
@@ -87,7 +91,8 @@ impl<'a> Live<'a> {
 
     /// Touches in one transaction, at most.
     fn batch_max(&self) -> i64 {
-        u32::from(self.pipeline.follow.max_batch).into()
+        let asked = u32::from(self.pipeline.follow.max_batch).into();
+        if self.inspected.excludes_writers { BRIEF_TOUCHES.min(asked) } else { asked }
     }
 
     /// Copies what is not copied yet; what changes meanwhile is in the changelog.
@@ -155,10 +160,31 @@ impl<'a> Live<'a> {
         reader: &mut Reader,
         link: &mut Link<'_>,
     ) -> Result<Drained> {
-        reader.hold()?;
-        let drained = self.drain(reader, keys, link)?;
-        reader.let_go()?;
-        Ok(drained)
+        let mut batch_max = self.batch_max();
+        let mut touches = 0;
+        loop {
+            self.setting.stop.check()?;
+            // No state is held for longer than a pass takes, nor while a server is waited for.
+            let passed = link.as_a_whole(|link| {
+                reader.hold()?;
+                let passed = self.look(reader, link).and_then(|head| {
+                    let passed = self.pass(reader, keys, (head, batch_max), link)?;
+                    Ok(passed.map(|passed| (head, passed)))
+                });
+                reader.let_go()?;
+                passed
+            })?;
+            let Some((head, passed)) = passed else {
+                // What belongs together is often not far apart.
+                batch_max = batch_max.saturating_mul(2);
+                continue;
+            };
+            batch_max = self.batch_max();
+            touches += passed.touches;
+            if passed.drained {
+                return Ok(Drained { head, touches });
+            }
+        }
     }
 
     fn loaded(&self, link: &mut Link<'_>) -> Result<Vec<LoadedChunk>> {
@@ -194,8 +220,22 @@ impl<'a> Live<'a> {
 }
 
 /// How many parts a full proof has.
-pub(super) fn count_of_parts(plan: &Plan) -> usize {
-    part::Part::all(plan).len()
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    with_log: usize,
+    with_journal: usize,
+}
+
+impl Parts {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let count = |excludes_writers| part::Part::all(plan, excludes_writers).len();
+        Self { with_log: count(false), with_journal: count(true) }
+    }
+
+    /// Of a source with a write-ahead log, or with a rollback journal.
+    pub(super) fn count(self, excludes_writers: bool) -> usize {
+        if excludes_writers { self.with_journal } else { self.with_log }
+    }
 }
 
 /// Whether the chunks of a table are from several states of the source.

@@ -74,32 +74,40 @@ pub(in crate::journey) struct Passed {
 }
 
 impl Live<'_> {
-    /// Brings the target to the state that the reader holds.
+    /// Brings the target to the state that the reader holds, to which it must be close already.
     pub(in crate::journey) fn drain(
         &self,
         reader: &Reader,
         keys: &Keys,
         link: &mut Link<'_>,
     ) -> Result<Drained> {
-        let (head, state_at) = (self.look(reader, link)?, SystemTime::now());
+        let head = self.look(reader, link)?;
         let mut drained = Drained { head, touches: 0 };
-        let mut batch_max = self.batch_max();
         loop {
             self.setting.stop.check()?;
-            let pass = |session: &Session| {
-                Pass { live: self, reader, session, keys, batch_max }.go(head, state_at)
+            let Some(passed) = self.pass(reader, keys, (head, i64::MAX), link)? else {
+                return Err(Error::internal("a pass of the whole log that was cut"));
             };
-            let Some(passed) = link.with(pass)? else {
-                // What belongs together is often not far apart.
-                batch_max = batch_max.saturating_mul(2);
-                continue;
-            };
-            batch_max = self.batch_max();
             drained.touches += passed.touches;
             if passed.drained {
                 return Ok(drained);
             }
         }
+    }
+
+    /// Applies so many touches of the state that the reader holds, whose log ends at `head`; none where that cannot be
+    /// without more of them.
+    pub(super) fn pass(
+        &self,
+        reader: &Reader,
+        keys: &Keys,
+        (head, batch_max): (i64, i64),
+        link: &mut Link<'_>,
+    ) -> Result<Option<Passed>> {
+        let state_at = SystemTime::now();
+        link.with(|session| {
+            Pass { live: self, reader, session, keys, batch_max }.go(head, state_at)
+        })
     }
 }
 
@@ -148,6 +156,9 @@ impl Pass<'_> {
             }
         }
         let passed = self.session.attempt(|session| {
+            if self.live.inspected.excludes_writers {
+                session.be_brief()?;
+            }
             ledger::guard(session, lease)?;
             // Whoever lost the answer to a COMMIT waits here, and finds the position where that left it.
             if ledger::lock_position(session, lease)?.passes != begins.passes {

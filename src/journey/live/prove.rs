@@ -5,20 +5,23 @@
 //! when they are applied.
 
 use super::Live;
-use super::part::Part;
+use super::compare::{Comparing, Found, prepare};
+use super::part::{Kind, Part};
 use super::pass::Keys;
 use crate::error::{Error, Result};
-use crate::journey::prove::{self, Job};
+use crate::journey::prove;
 use crate::journey::undecided::Undecided;
-use crate::journey::{reject, verify};
-use crate::pipeline::Event;
+use crate::journey::{reject, snapshot, verify};
+use crate::model::TableSchema;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, TableProof};
-use crate::status::{Differences, Heads, Report, TableReport};
+use crate::status::{Heads, Report, TableReport};
 use crate::store::postgres::ledger::{self, LoadedChunk, Proved};
 use crate::store::postgres::link::Link;
+use crate::store::postgres::read;
 use crate::store::postgres::session::Session;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::state::Door;
@@ -27,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes of the source that are compared in one state, about: a few seconds. What cannot be divided is compared as a whole.
 const STATE_BYTES: u64 = 512 * 1024 * 1024;
+/// The same where nobody commits while a state is held.
+const STATE_BRIEF_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Live<'_> {
     /// Compares every row of the source with the target, at most so many in a second.
@@ -48,11 +53,19 @@ impl Live<'_> {
         let undecided = Undecided::find(link, lease.migration)?;
         let door = Door::new(&inspected.source)?;
         let mut readers = inspected.moving_readers(setting.workers)?;
+        let most = match max_rate {
+            // Whoever asks for a slow proof is not helped by one that holds states while it waits.
+            Some(_) => 0,
+            None if inspected.excludes_writers => STATE_BRIEF_BYTES,
+            None => STATE_BYTES,
+        };
         let mut heads = None;
-        for parts in states(&left, max_rate) {
+        for parts in states(&left, most) {
             let began = Instant::now();
-            heads = Some(self.come_to(&door, &mut readers, link)?);
-            let rows = self.compare(parts, &undecided, &mut readers, &mut sums, link)?;
+            let (come_to, rows) = self.in_state(&door, &mut readers, link, |readers, link| {
+                self.compare(parts, &undecided, readers, &mut sums, link)
+            })?;
+            heads = Some(come_to);
             reach(Step::PartProved);
             if let Some(rate) = max_rate {
                 let rows = u32::try_from(rows).unwrap_or(u32::MAX);
@@ -63,7 +76,7 @@ impl Live<'_> {
         let heads = match heads {
             Some(heads) => heads,
             // An interrupted proof had compared everything: the target is brought up to date all the same.
-            None => self.come_to(&door, &mut readers, link)?,
+            None => self.in_state(&door, &mut readers, link, |_, _| Ok(()))?.0,
         };
         self.add_copied(&loaded, &mut sums, link)?;
         let proofs = verify::compare_all(plan, &sums.source, &sums.target);
@@ -71,8 +84,10 @@ impl Live<'_> {
         let differences = if equal {
             Vec::new()
         } else {
-            self.come_to(&door, &mut readers, link)?;
-            self.differences(&undecided, &proofs, &mut readers, link)?
+            let find = |readers: &mut [Reader], link: &mut Link<'_>| {
+                verify::narrow_all(plan, &undecided, &proofs, readers, link, setting)
+            };
+            self.in_state(&door, &mut readers, link, find)?.1
         };
         link.with(|session| ledger::end_round(session, lease))?;
         let tables = proofs.iter().zip(&sums.rejected).zip(&plan.tables);
@@ -130,7 +145,7 @@ impl Live<'_> {
         link.with(|session| ledger::begin_round(session, lease))?;
         let found = link.with(|session| ledger::proved(session, lease.migration))?;
         let mut round = Round { left: Vec::new(), sums: Sums::none(plan) };
-        let all = Part::all(plan);
+        let all = Part::all(plan, self.inspected.excludes_writers);
         let count = all.len();
         for part in all {
             let is_of = |proved: &&Proved| {
@@ -155,7 +170,27 @@ impl Live<'_> {
         Ok(round)
     }
 
-    /// Compares parts in the state that the readers hold, lets it go, and notes what is equal; gives the rows.
+    /// Does `work` in a state that all readers hold, and to which the target was brought.
+    fn in_state<T>(
+        &self,
+        door: &Door,
+        readers: &mut [Reader],
+        link: &mut Link<'_>,
+        mut work: impl FnMut(&mut [Reader], &mut Link<'_>) -> Result<T>,
+    ) -> Result<(Heads, T)> {
+        let no_reader = || Error::internal("a proof without a reader");
+        // What is behind is applied before, so that the state is not held for that.
+        self.catch_up(readers.first_mut().ok_or_else(no_reader)?, link)?;
+        link.as_a_whole(|link| {
+            let done = self
+                .come_to(door, readers, link)
+                .and_then(|heads| Ok((heads, work(readers, link)?)));
+            readers.iter_mut().try_for_each(Reader::let_go)?;
+            done
+        })
+    }
+
+    /// Compares parts in the state that the readers hold, and notes what is equal; gives the rows.
     fn compare(
         &self,
         parts: &[Part],
@@ -164,38 +199,70 @@ impl Live<'_> {
         all: &mut Sums,
         link: &mut Link<'_>,
     ) -> Result<u64> {
-        let Self { plan, lease, setting, .. } = *self;
-        let chunks: Vec<_> = parts.iter().flat_map(|part| part.chunks.iter().copied()).collect();
-        let (source, aside) = verify::sums_of_source(plan, undecided, &chunks, readers, setting)?;
-        let target =
-            prove::sums_of_portions(plan, link, setting, |session| self.jobs(parts, session))?;
-        readers.iter_mut().try_for_each(Reader::let_go)?;
-        all.source.iter_mut().zip(&source).for_each(|(all, some)| all.merge(some));
-        all.target.iter_mut().zip(&target).for_each(|(all, some)| all.merge(some));
-        let mut equal = Vec::new();
-        for part in parts {
-            let of_part =
-                chunks.iter().zip(&aside).filter(|(chunk, _)| part.chunks.contains(chunk));
-            let rejected: u64 = of_part.map(|(_, rows)| rows).sum();
-            let sides = source.get(part.table).zip(target.get(part.table));
-            let table = plan.tables.get(part.table).map(|table| &table.schema);
-            let (Some((source, target)), Some(table)) = (sides, table) else {
-                return Err(Error::internal("a part of no table"));
-            };
-            all.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += rejected);
-            if part.is_equal(table, source, target) {
-                equal.push((table, part.number, source.bytes_of(part.groups(table)), rejected));
+        let Self { plan, lease, .. } = *self;
+        let mut found = self.compared(parts, undecided, readers, link)?;
+        for (part, found) in parts.iter().zip(&mut found) {
+            if part.kind == Kind::Count && !found.is_equal {
+                // Which rows are too many is only seen where all of them are.
+                let table = snapshot::table_of(plan, part.table)?;
+                let chunks = verify::chunks_of(plan, |of, _| of == part.table);
+                let whole = [Part::whole(part.table, table, chunks)];
+                let whole = self.compared(&whole, undecided, readers, link)?.pop();
+                *found = whole.ok_or_else(|| Error::internal("a comparison of nothing"))?;
             }
         }
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
-                equal.iter().try_for_each(|(table, part, groups, rejected)| {
-                    ledger::note_proved(session, lease, (&table.target, *part), groups, *rejected)
+                parts.iter().zip(&found).try_for_each(|(part, found)| {
+                    let table = snapshot::table_of(plan, part.table)?;
+                    found.note(part, table, Duration::ZERO, lease, session)
                 })
             })
         })?;
-        Ok(source.iter().map(|sums| sums.total().rows).sum())
+        for (part, found) in parts.iter().zip(&found) {
+            if part.kind == Kind::Count && !found.is_equal {
+                // It is of the whole table.
+                all.clear(part, snapshot::table_of(plan, part.table)?);
+            }
+            all.merge(part, found);
+        }
+        Ok(found.iter().map(|found| found.source.total().rows).sum())
+    }
+
+    /// What parts come to, side by side.
+    fn compared(
+        &self,
+        parts: &[Part],
+        undecided: &Undecided,
+        readers: &mut [Reader],
+        link: &mut Link<'_>,
+    ) -> Result<Vec<Found>> {
+        let Self { plan, lease, setting, .. } = *self;
+        let migration = lease.migration;
+        let comparing = Comparing { plan, migration, undecided, lets_go: false, setting };
+        let helpers = readers.len().min(parts.len()).saturating_sub(1);
+        let helpers: Vec<_> = (0..helpers).map(|_| link.another()).collect();
+        link.with(|session| {
+            let prepared =
+                |session: &Session| parts.iter().try_for_each(|part| prepare(plan, part, session));
+            prepared(session)?;
+            let snapshot = read::begin_snapshot(session)?;
+            let joined = |helper: &Link<'_>| {
+                let session = helper.connect()?;
+                prepared(&session)?;
+                read::join_snapshot(&session, &snapshot)?;
+                Ok(session)
+            };
+            let others = helpers.iter().map(joined).collect::<Result<Vec<_>>>()?;
+            let hands = readers.iter_mut().zip(std::iter::once(session).chain(&others));
+            let found =
+                workers::over(parts, hands.collect(), setting.stop, |(reader, session), part| {
+                    comparing.compare(part, reader, session)
+                })?;
+            session.batch("end reading", "COMMIT")?;
+            Ok(found)
+        })
     }
 
     /// Lets the readers hold the state that there is now, and brings the target to it.
@@ -205,41 +272,10 @@ impl Live<'_> {
         let head = self.drain(first, &Keys::Made, link)?.head;
         Ok(Heads { source: head, applied: head })
     }
-
-    fn differences(
-        &self,
-        undecided: &Undecided,
-        proofs: &[TableProof],
-        readers: &mut [Reader],
-        link: &mut Link<'_>,
-    ) -> Result<Vec<Differences>> {
-        verify::narrow_all(self.plan, undecided, proofs, readers, link, self.setting)
-    }
-
-    /// What of the target belongs to parts: all of a table at once where all of its parts are there.
-    fn jobs(&self, parts: &[Part], session: &Session) -> Result<Vec<Job>> {
-        let mut jobs = Vec::new();
-        for (number, table) in self.plan.tables.iter().enumerate() {
-            let of_table = || parts.iter().filter(|part| part.table == number);
-            let chunks = of_table().map(|part| part.chunks.len()).sum::<usize>();
-            if chunks == 0 {
-                continue;
-            }
-            if chunks < table.schema.chunks.len() {
-                let portions = of_table().map(|part| part.portion(&table.schema));
-                jobs.extend(portions.map(|portion| Job { table: number, portion }));
-            } else {
-                jobs.extend(prove::jobs(self.plan, session, &|of| of == number)?);
-            }
-        }
-        Ok(jobs)
-    }
 }
 
 /// The parts that are compared in one state each.
-fn states(parts: &[Part], max_rate: Option<NonZeroU32>) -> Vec<&[Part]> {
-    // Whoever asks for a slow proof is not helped by one that holds states while it waits.
-    let most = if max_rate.is_some() { 0 } else { STATE_BYTES };
+fn states(parts: &[Part], most: u64) -> Vec<&[Part]> {
     let mut states = Vec::new();
     let (mut first, mut bytes) = (0, 0);
     for (at, part) in parts.iter().enumerate() {
@@ -274,6 +310,24 @@ impl Sums {
     fn none(plan: &Plan) -> Self {
         let none = || plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
         Self { source: none(), target: none(), rejected: vec![0; plan.tables.len()] }
+    }
+
+    /// Forgets what was found of a table.
+    fn clear(&mut self, part: &Part, table: &TableSchema) {
+        for side in [&mut self.source, &mut self.target] {
+            side.get_mut(part.table).into_iter().for_each(|sums| *sums = GroupSums::new(table));
+        }
+        self.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows = 0);
+    }
+
+    /// Adds what is found.
+    fn merge(&mut self, part: &Part, found: &Found) {
+        let of_table = self.source.get_mut(part.table).zip(self.target.get_mut(part.table));
+        if let Some((source, target)) = of_table {
+            source.merge(&found.source);
+            target.merge(&found.target);
+        }
+        self.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += found.rejected);
     }
 
     /// Adds what was found before.

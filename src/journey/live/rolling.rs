@@ -3,16 +3,16 @@
 //! however long a source is followed.
 
 use super::Live;
+use super::compare::{Comparing, Found, prepare};
 use super::part::Part;
 use super::pass::Keys;
 use crate::error::{Class, Error, Place, Result};
 use crate::journey::Setting;
-use crate::journey::snapshot;
 use crate::journey::undecided::Undecided;
-use crate::pipeline::Event;
 use crate::pipeline::hand::Hand;
+use crate::pipeline::progress::Silent;
+use crate::pipeline::{Event, Stop};
 use crate::plan::Plan;
-use crate::proof::Summing;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read;
@@ -42,6 +42,8 @@ pub(in crate::journey) struct Rolling<'a> {
 pub(in crate::journey) struct Look {
     number: usize,
     part: Part,
+    /// When the state was taken.
+    since: Instant,
     undecided: Undecided,
     reader: Reader,
     session: Session,
@@ -51,15 +53,9 @@ pub(in crate::journey) struct Look {
 #[derive(Debug)]
 pub(in crate::journey) struct Looked {
     number: usize,
+    since: Instant,
     found: Result<Found>,
     tools: (Reader, Session),
-}
-
-#[derive(Debug)]
-struct Found {
-    is_equal: bool,
-    groups: Vec<u8>,
-    rejected: u64,
 }
 
 impl<'a> Rolling<'a> {
@@ -78,7 +74,9 @@ impl<'a> Rolling<'a> {
                 .find(|known| known.table == table.schema.target && known.part == part.number)?;
             now.checked_sub(known.age)
         };
-        let parts = Part::all(live.plan).into_iter().map(|part| (proved(&part), part));
+        let parts = Part::all(live.plan, live.inspected.excludes_writers)
+            .into_iter()
+            .map(|part| (proved(&part), part));
         let parts = parts.map(|(proved, part)| (part, proved)).collect();
         let age = live.pipeline.cutover.proof_age;
         Ok(Self { live, parts, age, looked: None, tools: None })
@@ -124,24 +122,54 @@ impl<'a> Rolling<'a> {
         hand: &Hand<Look, Looked>,
         link: &mut Link<'_>,
     ) -> Result<u64> {
-        let Live { inspected, lease, .. } = *self.live;
+        let Live { lease, setting, .. } = *self.live;
         self.looked = Some(Instant::now());
-        let (mut reader, session) = if let Some(tools) = self.tools.take() {
+        let (mut reader, session) = match self.tools(number, hand.stop(), link) {
+            Err(error) if error.class() == Class::Temporary => {
+                again(&error, setting);
+                return Ok(0);
+            }
+            tools => tools?,
+        };
+        let undecided = Undecided::find(link, lease.migration)?;
+        let drained = link.as_a_whole(|link| {
+            reader.hold()?;
+            let drained = self.live.drain(&reader, &Keys::Made, link);
+            if drained.is_err() {
+                reader.let_go()?;
+            }
+            drained
+        })?;
+        let since = Instant::now();
+        // Nothing else is applied before the target's state is taken.
+        if let Err(error) = read::begin_snapshot(&session) {
+            if error.class() != Class::Temporary {
+                return Err(error);
+            }
+            again(&error, setting);
+            return Ok(drained.touches);
+        }
+        let part = self.part(number)?.clone();
+        hand.give(Look { number, part, since, undecided, reader, session })?;
+        Ok(drained.touches)
+    }
+
+    fn part(&self, number: usize) -> Result<&Part> {
+        let part = self.parts.get(number).map(|(part, _)| part);
+        part.ok_or_else(|| Error::internal("a look at no part"))
+    }
+
+    /// A reader and a session that are ready for a part.
+    fn tools(&mut self, number: usize, stop: &Stop, link: &Link<'_>) -> Result<(Reader, Session)> {
+        let Live { plan, inspected, .. } = *self.live;
+        let (reader, session) = if let Some(tools) = self.tools.take() {
             tools
         } else {
-            let stop = hand.stop();
             let connection = inspected.source.connect_under(stop)?;
             (Reader::of_moving(connection), link.apart(stop).connect()?)
         };
-        let undecided = Undecided::find(link, lease.migration)?;
-        reader.hold()?;
-        let drained = self.live.drain(&reader, &Keys::Made, link)?;
-        // Nothing else is applied before the target's state is taken.
-        read::begin_snapshot(&session)?;
-        let (part, _) =
-            self.parts.get(number).ok_or_else(|| Error::internal("a look at no part"))?;
-        hand.give(Look { number, part: part.clone(), undecided, reader, session })?;
-        Ok(drained.touches)
+        prepare(plan, self.part(number)?, &session)?;
+        Ok((reader, session))
     }
 
     fn note(&mut self, looked: Looked, link: &mut Link<'_>) -> Result<()> {
@@ -150,7 +178,7 @@ impl<'a> Rolling<'a> {
             Ok(found) => found,
             // The server went away; it is looked at again, by a new session.
             Err(error) if error.class() == Class::Temporary => {
-                setting.progress.tell(Event::Note(format!("a part is compared again: {error}")));
+                again(&error, setting);
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -159,20 +187,25 @@ impl<'a> Rolling<'a> {
         let no_part = || Error::internal("a look at no part");
         let (part, proved) = self.parts.get_mut(looked.number).ok_or_else(no_part)?;
         let table = &plan.tables.get(part.table).ok_or_else(no_part)?.schema;
+        let age = looked.since.elapsed();
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                found.note(part, table, age, lease, session)
+            })
+        })?;
         if !found.is_equal {
             return Err(different())
                 .at(|| part.in_words())
                 .at(|| format!("table {}", table.source));
         }
-        *proved = Some(Instant::now());
-        link.with(|session| {
-            session.transaction(|session| {
-                ledger::guard(session, lease)?;
-                let part = (table.target.as_str(), part.number);
-                ledger::note_proved(session, lease, part, &found.groups, found.rejected)
-            })
-        })
+        *proved = Some(looked.since);
+        Ok(())
     }
+}
+
+fn again(error: &Error, setting: Setting<'_>) {
+    setting.progress.tell(Event::Note(format!("a part is compared again: {error}")));
 }
 
 fn different() -> Error {
@@ -181,35 +214,18 @@ fn different() -> Error {
 }
 
 /// Compares a part; lets both states go.
-pub(in crate::journey) fn look(plan: &Plan, look: Look, setting: Setting<'_>) -> Looked {
-    let Look { number, part, undecided, mut reader, session } = look;
-    let found = compare(plan, &part, &undecided, (&mut reader, &session), setting);
-    Looked { number, found, tools: (reader, session) }
-}
-
-fn compare(
-    plan: &Plan,
-    part: &Part,
-    undecided: &Undecided,
-    (reader, session): (&mut Reader, &Session),
+pub(in crate::journey) fn look(
+    (plan, migration): (&Plan, i32),
+    look: Look,
     setting: Setting<'_>,
-) -> Result<Found> {
-    let table = snapshot::table_of(plan, part.table)?;
-    let (mut source, mut rejected) = (Summing::new(table), 0);
-    for chunk in &part.chunks {
-        let as_loaded = undecided.table(table, chunk.number);
-        rejected += snapshot::read_source(reader, &as_loaded, chunk, &mut source, setting)?;
-    }
-    // The source is not kept waiting for the target.
-    reader.let_go()?;
-    let source = source.finish()?;
-    let mut target = Summing::new(table);
-    read::read_portion(session, table, part.portion(table), &mut target)?;
-    session.batch("end reading", "COMMIT")?;
-    let target = target.finish()?;
-    Ok(Found {
-        is_equal: part.is_equal(table, &source, &target),
-        groups: source.bytes_of(part.groups(table)),
-        rejected,
-    })
+) -> Looked {
+    let Look { number, part, since, undecided, mut reader, session } = look;
+    // The screen shows what the tail does.
+    let setting = Setting { progress: &Silent, ..setting };
+    let comparing = Comparing { plan, migration, undecided: &undecided, lets_go: true, setting };
+    let found = comparing.compare(&part, &mut reader, &session).and_then(|found| {
+        session.batch("end reading", "COMMIT")?;
+        Ok(found)
+    });
+    Looked { number, since, found, tools: (reader, session) }
 }

@@ -118,7 +118,7 @@ impl<'a> States<'a> {
             turns.idle.pop().ok_or_else(|| Error::internal("a turn without a reader"))?;
         let low_mark = match turns.held.filter(|_| !self.keeps_out) {
             Some(held) => held.low_mark,
-            None => reader.hold().and_then(|()| tail::head(&reader))?,
+            None => reader.hold_once().and_then(|()| tail::head(&reader))?,
         };
         turns.out += 1;
         Ok((reader, low_mark))

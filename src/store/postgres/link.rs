@@ -17,6 +17,8 @@ pub struct Link<'a> {
     session: Option<Session>,
     /// Held by each session, once the run has it.
     lease: Option<Lease>,
+    /// Whether what fails is tried again by itself, and not only as a part of something larger.
+    retries: bool,
 }
 
 impl<'a> Link<'a> {
@@ -31,7 +33,8 @@ impl<'a> Link<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self> {
         let session = Session::open(conninfo, Moment::FirstConnect, stop)?;
-        Ok(Self { conninfo, stop: stop.clone(), progress, session: Some(session), lease: None })
+        let stop = stop.clone();
+        Ok(Self { conninfo, stop, progress, session: Some(session), lease: None, retries: true })
     }
 
     /// Another way to the same server under the same lease, connected when it is first used.
@@ -42,7 +45,8 @@ impl<'a> Link<'a> {
     /// Another way to the same server that holds no lease and is stopped by another stop, connected when it is first used.
     pub fn apart(&self, stop: &Stop) -> Self {
         let (conninfo, progress) = (self.conninfo, self.progress);
-        Self { conninfo, stop: stop.clone(), progress, session: None, lease: None }
+        let stop = stop.clone();
+        Self { conninfo, stop, progress, session: None, lease: None, retries: true }
     }
 
     /// Takes a migration and holds it for as long as this link, or another that is made from it, is connected.
@@ -63,16 +67,37 @@ impl<'a> Link<'a> {
     ///
     /// What `work` says, or a failure that does not pass.
     pub fn with<T>(&mut self, mut work: impl FnMut(&Session) -> Result<T>) -> Result<T> {
+        if !self.retries {
+            return self.once(&mut work);
+        }
+        let (stop, progress) = (self.stop.clone(), self.progress);
+        persist(&stop, progress, || self.once(&mut work))
+    }
+
+    fn once<T>(&mut self, work: &mut impl FnMut(&Session) -> Result<T>) -> Result<T> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.reconnect()?,
+        };
+        // A session on which something failed may be in the middle of anything: only a good one is kept.
+        let done = work(&session)?;
+        self.session = Some(session);
+        Ok(done)
+    }
+
+    /// Runs `work`, which holds what others wait for, and is connected when it begins: nothing in it is tried again by
+    /// itself, but after a passing failure all of it once more, so that nothing is held while the server is waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with`].
+    pub fn as_a_whole<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
         let (stop, progress) = (self.stop.clone(), self.progress);
         persist(&stop, progress, || {
-            let session = match self.session.take() {
-                Some(session) => session,
-                None => self.reconnect()?,
-            };
-            // A session on which something failed may be in the middle of anything: only a good one is kept.
-            let done = work(&session)?;
-            self.session = Some(session);
-            Ok(done)
+            self.retries = false;
+            let done = self.with(|_connected| Ok(())).and_then(|()| work(self));
+            self.retries = true;
+            done
         })
     }
 

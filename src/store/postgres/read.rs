@@ -68,6 +68,17 @@ fn given(text: &str) -> Result<String> {
     literal(text).map_err(|refusal| Error::internal(format!("what the server said: {refusal}")))
 }
 
+/// How many rows a table has.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn count(session: &Session, table: &TableSchema) -> Result<u64> {
+    let sql = format!("SELECT count(*) FROM {}", relation(table));
+    let rows = session.query("count rows", &sql, &[])?;
+    Ok(column::<i64>(rows.first(), 0)?.unsigned_abs())
+}
+
 /// Cuts a table into portions that can be read side by side.
 ///
 /// # Errors

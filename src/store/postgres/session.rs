@@ -234,6 +234,15 @@ impl Session {
         done
     }
 
+    /// Lets statements to the end of the transaction wait for locks for a second, and no longer.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn be_brief(&self) -> Result<()> {
+        self.batch("bound the wait for locks", "SET LOCAL lock_timeout = '1s'")
+    }
+
     /// The client, for COPY.
     pub(super) fn client(&self) -> &Client {
         &self.client

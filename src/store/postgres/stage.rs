@@ -93,6 +93,18 @@ impl<'s> Staging<'s> {
             .at(|| format!("table {}", self.table.target))
     }
 
+    /// Takes out whatever earlier passes left, so that the next one finds nothing, outside of a transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub fn cut_off(&self) -> Result<()> {
+        let Stage { keys, rows, used, .. } = &*self.stage;
+        self.session.batch("empty temp tables", &format!("TRUNCATE {keys}, {rows}"))?;
+        used.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Takes out what an earlier pass left.
     fn empty(&self) -> Result<()> {
         let Stage { keys, rows, used, .. } = &*self.stage;
@@ -100,7 +112,8 @@ impl<'s> Staging<'s> {
             0 => return Ok(()),
             1..CUT_OFF_ROWS => format!("DELETE FROM {keys}; DELETE FROM {rows}"),
             _ => {
-                used.store(0, Ordering::Relaxed);
+                // Not nothing: the transaction may be rolled back, and with it this.
+                used.store(1, Ordering::Relaxed);
                 format!("TRUNCATE {keys}, {rows}")
             }
         };

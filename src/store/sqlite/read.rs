@@ -27,6 +27,8 @@ enum View {
     Moving,
     /// All the state of one transaction, which is open.
     Held,
+    /// One read of all rows that are wanted, and what is asked before it.
+    HeldOnce,
 }
 
 impl Reader {
@@ -60,13 +62,37 @@ impl Reader {
         Ok(())
     }
 
+    /// The same for what is read next, and no longer than that takes: to be told by [`Self::read_through`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hold`].
+    pub fn hold_once(&mut self) -> Result<()> {
+        self.hold()?;
+        self.view = View::HeldOnce;
+        Ok(())
+    }
+
+    /// Tells that all rows that were wanted are read: a state that was held for that alone is let go.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says.
+    pub fn read_through(&mut self) -> Result<()> {
+        if self.view == View::HeldOnce { self.let_go() } else { Ok(()) }
+    }
+
+    fn holds(&self) -> bool {
+        matches!(self.view, View::Held | View::HeldOnce)
+    }
+
     /// Lets the state go that is held, if one is.
     ///
     /// # Errors
     ///
     /// What SQLite says.
     pub fn let_go(&mut self) -> Result<()> {
-        if self.view == View::Held {
+        if self.holds() {
             self.connection.execute_batch("COMMIT").refused(|| "source".into())?;
             self.view = View::Moving;
         }
@@ -143,6 +169,20 @@ impl Reader {
         Ok(read.at(|| format!("table {}", table.source))?)
     }
 
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says.
+    pub fn count(&self, table: &TableSchema) -> Result<u64> {
+        self.in_one_state(|connection| {
+            let sql = format!("SELECT count(*) FROM main.{}", quoted(&table.source));
+            let rows: i64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(refused)?;
+            Ok(rows.unsigned_abs())
+        })
+        .at(|| format!("table {}", table.source))
+    }
+
     /// Whether the content is still what this connection first saw.
     ///
     /// # Errors
@@ -157,7 +197,7 @@ impl Reader {
         &self,
         reads: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        if self.view == View::Held {
+        if self.holds() {
             return reads(&self.connection);
         }
         let transaction = self.connection.unchecked_transaction().refused(|| "source".into())?;

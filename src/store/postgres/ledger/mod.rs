@@ -25,7 +25,9 @@ pub use position::{
     Advance, Pace, Paced, Position, advance_position, begin_position, lock_position, position,
     seal_position, unsettle_position,
 };
-pub use proved::{Proved, begin_round, end_round, note_proved, oldest_proof, proved};
+pub use proved::{
+    Proved, begin_round, end_round, forget_proved, note_proved, oldest_proof, proved,
+};
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};

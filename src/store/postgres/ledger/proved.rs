@@ -60,7 +60,7 @@ pub fn end_round(session: &Session, lease: Lease) -> Result<()> {
     forget_steps(session, lease, &[ROUND.into()])
 }
 
-/// Notes that a part is equal now, in the caller's transaction.
+/// Notes that a part was equal so long ago, in the caller's transaction.
 ///
 /// # Errors
 ///
@@ -71,16 +71,18 @@ pub fn note_proved(
     (table, part): (&str, usize),
     groups: &[u8],
     rejected: u64,
+    age: Duration,
 ) -> Result<()> {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     let rejected = i64::try_from(rejected).unwrap_or(i64::MAX);
     session
         .execute(
             "note what is proved",
             "INSERT INTO liteferry.proved (migration, table_name, part, groups, rejected, proved_at)
-             VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+             VALUES ($1, $2, $3, $4, $5, clock_timestamp() - $6::bigint * interval '1 ms')
              ON CONFLICT (migration, table_name, part) DO UPDATE
              SET groups = excluded.groups, rejected = excluded.rejected, proved_at = excluded.proved_at",
-            &[&lease.migration, &table, &number(part)?, &groups, &rejected],
+            &[&lease.migration, &table, &number(part)?, &groups, &rejected, &millis],
         )
         .map(drop)
 }
@@ -100,6 +102,18 @@ pub fn oldest_proof(session: &Session, migration: i32) -> Result<(usize, Option<
     let age: Option<i64> = column(rows.first(), 1)?;
     let age = age.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
     Ok((chunk_of(column(rows.first(), 0)?)?, age))
+}
+
+/// Notes that a part is not known to be equal, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_proved(session: &Session, lease: Lease, (table, part): (&str, usize)) -> Result<()> {
+    let sql = "DELETE FROM liteferry.proved WHERE migration = $1 AND table_name = $2 AND part = $3";
+    session
+        .execute("note what is proved", sql, &[&lease.migration, &table, &number(part)?])
+        .map(drop)
 }
 
 /// All parts that were found equal.
