@@ -7,6 +7,7 @@ use crate::journey::prove::Counting;
 use crate::journey::snapshot::{self, Sending};
 use crate::journey::undecided::Undecided;
 use crate::model::{Chunk, TableSchema};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, Summing};
 use crate::row::{RowVisitor, TupleEncoder};
@@ -105,6 +106,7 @@ impl Comparing<'_> {
         self.read_through(reader)?;
         let mut target = self.counting(table);
         let read = read::read_portion(session, table, part.portion(table), &mut target);
+        reach(Step::PortionRead);
         found(part, table, (source, target.end(read)?), rejected)
     }
 
