@@ -5,6 +5,7 @@
 
 use super::render::{Dice, Schema};
 use super::{Changelog, key_of};
+use crate::model::identifier::quoted;
 use crate::model::{Capture, Follow, SourceTable, TouchKey};
 use crate::store::sqlite::capture::hazard::hazard;
 use crate::store::sqlite::introspect::introspect;
@@ -164,7 +165,7 @@ impl World {
         let run = |sql: &str| self.application.execute_batch(sql);
         run("SAVEPOINT untouched").unwrap();
         for name in self.triggers() {
-            run(&format!("DROP TRIGGER {}.\"{name}\"", self.database)).unwrap();
+            run(&format!("DROP TRIGGER {}.{}", self.database, quoted(&name))).unwrap();
         }
         let without = run(sql);
         let undone = run("ROLLBACK TO untouched; RELEASE untouched");
