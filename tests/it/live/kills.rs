@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use std::os::unix::process::ExitStatusExt;
 
 /// What a command does only for tables that existed, or are taken anew, or for a source at rest, whose foreign keys come
-/// at once: those steps have tests of their own.
-const ELSEWHERE: [Step; 14] = [
+/// at once, and its CHECKs: those steps have tests of their own.
+const ELSEWHERE: [Step; 16] = [
     Step::AnewMade,
     Step::AnewCommitted,
     Step::RetakenMade,
@@ -23,6 +23,8 @@ const ELSEWHERE: [Step; 14] = [
     Step::TriggerCommitted,
     Step::ForeignKeyMade,
     Step::ForeignKeyCommitted,
+    Step::Checked,
+    Step::CheckNoted,
 ];
 
 /// The application checks what it writes.
