@@ -3,7 +3,7 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
-use super::live::{Drained, Job, Live, Look, Looked, Rolling, Vacuuming, look, vacuum};
+use super::live::{Passed, Job, Live, Look, Looked, Rolling, Vacuuming, look, vacuum};
 use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;
@@ -75,8 +75,7 @@ pub fn follow(
                     following.go(until, (compares, vacuums), link)
                 })
             },
-        )?
-        .head;
+        )?;
         let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
         let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
         Ok(Report {
@@ -126,22 +125,25 @@ impl Following<'_> {
         until: Until,
         (hand, vacuums): (&Hand<Look, Looked>, &Hand<Job<'l>, Result<()>>),
         link: &mut Link<'l>,
-    ) -> Result<Drained> {
+    ) -> Result<i64> {
         loop {
             self.wait_while_paused(until, link)?;
             self.renew_now_and_then(link)?;
             // Before the rows are touched that are vacuumed the next time.
             self.vacuuming.turn(vacuums, link)?;
             let began = Instant::now();
-            let drained = self.live.catch_up(&mut self.reader, link)?;
-            self.unpurged += drained.touches;
-            if until == Until::CaughtUp {
+            let (head, passed) = self.live.advance(&mut self.reader, link)?;
+            self.unpurged += passed.touches;
+            if passed.drained && until == Until::CaughtUp {
                 self.live.purge(link)?;
                 self.vacuuming.rest(vacuums, link)?;
-                return Ok(drained);
+                return Ok(head);
             }
             self.purge_now_and_then(link)?;
-            self.slow_down(drained, began)?;
+            self.slow_down(passed, began)?;
+            if !passed.drained {
+                continue;
+            }
             self.unpurged += self.rolling.turn(hand, link)?;
             while !self.wake.wait(PATIENCE, self.setting.stop)? {
                 self.live.check_same_file()?;
@@ -193,9 +195,9 @@ impl Following<'_> {
     }
 
     /// Keeps below the rate that the user allows.
-    fn slow_down(&self, drained: Drained, began: Instant) -> Result<()> {
+    fn slow_down(&self, passed: Passed, began: Instant) -> Result<()> {
         let Some(rate) = self.touches_per_second else { return Ok(()) };
-        let touches = u32::try_from(drained.touches).unwrap_or(u32::MAX);
+        let touches = u32::try_from(passed.touches).unwrap_or(u32::MAX);
         let due = Duration::from_secs_f64(f64::from(touches) / f64::from(rate));
         match due.saturating_sub(began.elapsed()) {
             Duration::ZERO => Ok(()),

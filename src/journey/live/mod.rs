@@ -14,7 +14,7 @@ mod vacuum;
 mod watch;
 
 pub(super) use capture::{DONE_AGAIN, IDENTITY};
-pub(super) use pass::Drained;
+pub(super) use pass::{Drained, Passed};
 pub(super) use rolling::{Look, Looked, Rolling, look};
 pub use trial::Logging;
 pub(super) use trial::{check_followable, logging, refusal};
@@ -23,7 +23,7 @@ pub(super) use vacuum::{Job, Vacuuming, vacuum};
 use super::Setting;
 use super::inspect::Inspected;
 use super::snapshot::{self, Readers};
-use crate::config::Pipeline;
+use crate::config::{FollowSection, Pipeline};
 use crate::error::{Error, Result};
 use crate::model::{Follow, Partition, TableSchema, Touches};
 use crate::plan::{self, Plan};
@@ -91,7 +91,10 @@ impl<'a> Live<'a> {
 
     /// Touches in one transaction, at most.
     fn batch_max(&self) -> i64 {
-        let asked = u32::from(self.pipeline.follow.max_batch).into();
+        let FollowSection { max_batch, max_rate, .. } = &self.pipeline.follow;
+        // A second's worth at most, where there is a rate, so that it can be paused and waited for in between.
+        let asked = max_rate.map_or(*max_batch, |rate| rate.min(*max_batch));
+        let asked = u32::from(asked).into();
         if self.inspected.excludes_writers { BRIEF_TOUCHES.min(asked) } else { asked }
     }
 
@@ -160,8 +163,32 @@ impl<'a> Live<'a> {
         reader: &mut Reader,
         link: &mut Link<'_>,
     ) -> Result<Drained> {
-        let mut batch_max = self.batch_max();
         let mut touches = 0;
+        loop {
+            let (head, passed) = self.advance_by(keys, reader, link)?;
+            touches += passed.touches;
+            if passed.drained {
+                return Ok(Drained { head, touches });
+            }
+        }
+    }
+
+    /// Brings the target a pass closer to the state that the source has now, whose highest touch is given, too.
+    pub(super) fn advance(
+        &self,
+        reader: &mut Reader,
+        link: &mut Link<'_>,
+    ) -> Result<(i64, Passed)> {
+        self.advance_by(&Keys::Made, reader, link)
+    }
+
+    fn advance_by(
+        &self,
+        keys: &Keys,
+        reader: &mut Reader,
+        link: &mut Link<'_>,
+    ) -> Result<(i64, Passed)> {
+        let mut batch_max = self.batch_max();
         loop {
             self.setting.stop.check()?;
             // No state is held for longer than a pass takes, nor while a server is waited for.
@@ -174,15 +201,10 @@ impl<'a> Live<'a> {
                 reader.let_go()?;
                 passed
             })?;
-            let Some((head, passed)) = passed else {
+            match passed {
+                Some(passed) => return Ok(passed),
                 // What belongs together is often not far apart.
-                batch_max = batch_max.saturating_mul(2);
-                continue;
-            };
-            batch_max = self.batch_max();
-            touches += passed.touches;
-            if passed.drained {
-                return Ok(Drained { head, touches });
+                None => batch_max = batch_max.saturating_mul(2),
             }
         }
     }

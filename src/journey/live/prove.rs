@@ -25,6 +25,7 @@ use crate::store::postgres::read;
 use crate::store::postgres::session::Session;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::state::Door;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -90,12 +91,16 @@ impl Live<'_> {
             self.in_state(&door, &mut readers, link, find)?.1
         };
         link.with(|session| ledger::end_round(session, lease))?;
+        // A row may have been set aside, or healed, after its part was compared.
+        let aside = link.with(|session| ledger::rows_aside(session, lease.migration))?;
+        let aside: BTreeMap<_, _> = aside.into_iter().collect();
         let tables = proofs.iter().zip(&sums.rejected).zip(&plan.tables);
-        let tables = tables.map(|((proof, rows), table)| {
+        let tables = tables.map(|((proof, copied), table)| {
             if plan.is_copied(table) {
-                TableReport::copied(proof, *rows)
+                TableReport::copied(proof, *copied)
             } else {
-                TableReport::proved(proof, *rows)
+                let rows = aside.get(&table.schema.target).copied();
+                TableReport::proved(proof, rows.unwrap_or_default())
             }
         });
         Ok(Report {
