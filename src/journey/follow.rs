@@ -3,7 +3,7 @@
 use super::Setting;
 use super::begin::Migrated;
 use super::inspect::Inspected;
-use super::live::{Passed, Job, Live, Look, Looked, Rolling, Vacuuming, look, vacuum};
+use super::live::{Job, Live, Look, Looked, Passed, Rolling, Vacuuming, look, vacuum};
 use super::noted::noted;
 use super::reject;
 use crate::config::Pipeline;

@@ -91,7 +91,7 @@ impl<'a> Live<'a> {
 
     /// Touches in one transaction, at most.
     fn batch_max(&self) -> i64 {
-        let FollowSection { max_batch, max_rate, .. } = &self.pipeline.follow;
+        let FollowSection { max_batch, max_rate } = &self.pipeline.follow;
         // A second's worth at most, where there is a rate, so that it can be paused and waited for in between.
         let asked = max_rate.map_or(*max_batch, |rate| rate.min(*max_batch));
         let asked = u32::from(asked).into();
