@@ -103,6 +103,11 @@
 //! - With a rollback journal a followed source is not checked for damage: a check would keep the application from writing.
 //! - The changelog's nonce is renewed by time and not by each purge, and the target keeps a sum of the touches that were
 //!   applied since: a file that lost its last writes, and has grown again, is told by what it says of them.
+//! - Row 0 of the changelog is no touch, and is never deleted: without it somebody has emptied the log, whose numbers began
+//!   again.
+//! - Between the slices of a purge the source is left alone for longer than a slice takes: an application that waits for the
+//!   lock asks for it now and then only, and hardly ever finds it free otherwise.
+//! - With a rollback journal a pass lets its state go as soon as all is read and sent, before the server merges it.
 //! - Temp tables for deltas are emptied by the pass that uses them next: `ON COMMIT DELETE ROWS` costs each COMMIT a
 //!   millisecond for each of a session's tables, used or not.
 //! - Budget permits are per table: a worker reserves three times the largest row that the census saw before it touches

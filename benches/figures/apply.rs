@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::table::{Figure, Limit, Rounds};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use liteferry::model::{CellShape, Column, Form, Partition, PgType, Recast, Remedy, TableSchema};
+use liteferry::model::{CellShape, Column, PgType, TableSchema};
 use liteferry::pipeline::Stop;
 use liteferry::proof::Summing;
 use liteferry::row::{COPY_HEADER, COPY_TRAILER};
@@ -186,21 +186,8 @@ fn tuples(file: &PathBuf) -> Result<Bytes> {
 }
 
 fn table() -> TableSchema {
-    let column = |name: &str, pg: &str| Column {
-        source: name.into(),
-        target: name.into(),
-        read: CellShape::AnyText,
-        recast: Recast::Keep,
-        pg: PgType::parse(pg).unwrap_or(PgType::Text),
-        enum_type: None,
-        fraction: None,
-        not_null: false,
-        numbers_only: false,
-        misfits: Remedy::Reject,
-        default: None,
-        form: Form::Plain,
-        computed: false,
-        witness: None,
+    let column = |name: &str, pg: &str| {
+        Column::new(name, CellShape::AnyText, PgType::parse(pg).unwrap_or(PgType::Text))
     };
     let columns = [
         ("id", "bigint"),
@@ -210,18 +197,6 @@ fn table() -> TableSchema {
         ("volume", "numeric(20,4)"),
         ("note", "text"),
     ];
-    TableSchema {
-        source: "t".into(),
-        target_schema: "public".into(),
-        target: "t".into(),
-        rowid_name: None,
-        columns: columns.iter().map(|(name, pg)| column(name, pg)).collect(),
-        key: vec![0],
-        named_by_key: false,
-        partition: Partition::Buckets { count: 1 },
-        chunks: Vec::new(),
-        rows: ROWS,
-        bytes: 0,
-        largest_row_bytes: 0,
-    }
+    let columns = columns.iter().map(|(name, pg)| column(name, pg)).collect();
+    TableSchema { key: vec![0], rows: ROWS, ..TableSchema::new("t", columns) }
 }

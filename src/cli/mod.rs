@@ -22,7 +22,7 @@ mod verify;
 use crate::error::{Class, Error};
 use crate::journey::{BUDGET_BYTES, Setting, default_workers};
 use crate::pipeline::{Budget, Stop, failpoint};
-use crate::status::Report;
+use crate::status::{Report, TableReport};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use screen::Screen;
 use std::process::ExitCode;
@@ -112,17 +112,9 @@ pub fn main() -> ExitCode {
     let output = arguments.output;
     let screen = Screen::new(output.verbose, output.log_format == LogFormat::Json);
     let stop = failpoint::arm().and_then(|()| Stop::on_signals());
-    let outcome = stop.map_err(Failed::from).and_then(|stop| match &arguments.command {
-        Command::Demo(demo) => demo.run(&screen, &stop, output),
-        Command::Init(init) => init.run(&screen, &stop, output),
-        Command::Plan(plan) => plan.run(&screen, &stop, output),
-        Command::Run(run) => run.run(&screen, &stop, output),
-        Command::Follow(follow) => follow.run(&screen, &stop, output),
-        Command::Pause(pause) => pause.run(&screen, &stop, output),
-        Command::Resume(resume) => resume.run(&screen, &stop, output),
-        Command::Verify(verify) => verify.run(&screen, &stop, output),
-        Command::Status(status) => status.run(&screen, &stop, output),
-        Command::Uninstall(uninstall) => uninstall.run(&screen, &stop, output),
+    let outcome = stop.map_err(Failed::from).and_then(|stop| {
+        let outcome = arguments.command.run(&screen, &stop, output);
+        outcome.map_err(|failed| failed.named(&stop))
     });
     screen.finish();
     let failed = match outcome {
@@ -152,7 +144,32 @@ impl From<Error> for Failed {
     }
 }
 
+impl Failed {
+    /// The same, by the signal that was sent: SQLite in the midst of a statement knows none.
+    fn named(self, stop: &Stop) -> Self {
+        match self {
+            Self::Early(error) => Self::Early(stop.named(error)),
+            Self::Reported(error) => Self::Reported(stop.named(error)),
+        }
+    }
+}
+
 impl Command {
+    fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
+        match self {
+            Self::Demo(demo) => demo.run(screen, stop, output),
+            Self::Init(init) => init.run(screen, stop, output),
+            Self::Plan(plan) => plan.run(screen, stop, output),
+            Self::Run(run) => run.run(screen, stop, output),
+            Self::Follow(follow) => follow.run(screen, stop, output),
+            Self::Pause(pause) => pause.run(screen, stop, output),
+            Self::Resume(resume) => resume.run(screen, stop, output),
+            Self::Verify(verify) => verify.run(screen, stop, output),
+            Self::Status(status) => status.run(screen, stop, output),
+            Self::Uninstall(uninstall) => uninstall.run(screen, stop, output),
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Demo(_) => "demo",
@@ -187,9 +204,27 @@ fn unread(report: &Report) -> String {
 /// What carries out what is decided about rows that are set aside: where the source is followed, tables taken anew.
 fn again(report: &Report) -> String {
     if report.position.is_none() {
-        return "run it again".into();
+        "run it again".into()
+    } else {
+        anew(report, |table| table.rejected > 0)
     }
-    let tables = report.tables.iter().filter(|table| table.rejected > 0);
+}
+
+/// What is to be done about rows of the target that are not what the source has.
+fn loaded_again(report: &Report) -> String {
+    let way = if report.position.is_none() {
+        "take such a table anew with `liteferry run --anew TABLE`, or drop all that was created with the SQL that \
+         `liteferry plan` prints"
+            .into()
+    } else {
+        anew(report, |table| table.equal == Some(false))
+    };
+    format!("find out who writes to the target; {way}")
+}
+
+/// That these tables are to be taken anew.
+fn anew(report: &Report, which: impl Fn(&TableReport) -> bool) -> String {
+    let tables = report.tables.iter().filter(|table| which(table));
     let anew: String = tables.map(|table| format!(" --anew {}", text::name(&table.name))).collect();
     format!("take the tables anew with `liteferry run{anew}`")
 }
@@ -216,8 +251,26 @@ fn judge(report: &Report) -> Result<(), Failed> {
                 .map(|table| text::name(&table.name))
                 .collect();
             Error::new(class, format!("source and target are not equal in {}", tables.join(", ")))
-                .todo("find out who writes to the target; to load it anew, drop what was created with the SQL that `liteferry plan` prints")
+                .todo(loaded_again(report))
         }
     };
     Err(Failed::Reported(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failed;
+    use crate::error::{Class, Error, Signal};
+    use crate::pipeline::Stop;
+
+    #[test]
+    fn who_was_stopped_by_sigterm_says_so_whatever_was_done_just_then() {
+        let stop = Stop::default();
+        stop.request(Signal::Terminate);
+        for failed in [Failed::Early, Failed::Reported] {
+            let unnamed = Error::new(Class::Interrupted(Signal::Interrupt), "stopped as asked");
+            let (Failed::Early(error) | Failed::Reported(error)) = failed(unnamed).named(&stop);
+            assert_eq!(error.class().exit_code(), 143);
+        }
+    }
 }

@@ -7,7 +7,8 @@ use crate::journey::pause::pause;
 use crate::pipeline::Stop;
 use clap::Args;
 
-/// Hold whoever follows the source, now and later; what is written meanwhile stays in its changelog
+/// Hold whoever follows the source, now and later, and refuse to `run` and `verify`; what is written meanwhile stays in
+/// its changelog
 #[derive(Debug, Args)]
 pub(super) struct Pause {
     #[command(flatten)]

@@ -23,7 +23,8 @@ pub(super) struct Run {
     #[arg(long, value_enum)]
     until: Option<UntilWord>,
     /// Take this table anew: its rows in the target are dropped, it is planned as the source has it now and loaded again,
-    /// and all others stay; may be given several times, also for tables that came to the source since
+    /// and all others stay; may be given several times, also for tables that came to the source since, and for those that
+    /// are gone from it, whose rows in the target stay as they are; while no follower runs
     #[arg(long, value_name = "TABLE")]
     anew: Vec<String>,
     #[command(flatten)]

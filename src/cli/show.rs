@@ -28,8 +28,13 @@ pub(super) fn followed(report: &Report, output: Output) {
         line(&misfits(report));
     }
     if let Some(heads) = report.position {
+        let state = if report.differs() {
+            "what was touched is what the source was, and other rows differ,"
+        } else {
+            "the target is what the source was"
+        };
         line(&format!(
-            "caught up: the target is what the source was at touch {} ({:.1} s)",
+            "caught up: {state} at touch {} ({:.1} s)",
             heads.applied,
             report.duration().as_secs_f64()
         ));
@@ -151,7 +156,7 @@ pub(super) fn demo(shown: &Shown) {
         "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\n\nlook at it:\n  {}\n\n\
          your own file:\n  {program} run --source FILE --target local\n  \
          {program} run --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
-         follow what is written to it:\n  {program} follow {}\n\ncompare again:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
+         follow what is written to it:\n  {program} follow {}\n\ncompare again, while nobody follows it:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
         shown.source.display(),
         bytes(shown.source_bytes),
         shown.pipeline.display(),

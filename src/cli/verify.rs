@@ -9,7 +9,7 @@ use clap::Args;
 use std::num::NonZeroU32;
 
 /// Read both stores afresh and compare every row; names the keys that differ. Of a source that is followed part by part,
-/// and goes on where an earlier one was interrupted
+/// and goes on where an earlier one was interrupted; while no follower runs: a follower proves by itself, `status` says when
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     #[command(flatten)]

@@ -2,13 +2,14 @@
 
 use super::anew::Standing;
 use super::inspect::Inspected;
-use super::{Setting, anew, aside, retake};
+use super::{Setting, anew, aside, live, pause, retake};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::{literal, quoted};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable};
+use crate::status::{FOLLOWING, NOT_EQUAL};
 use crate::store::postgres::ledger::{self, Lease, Migration, NewMigration};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::{define, guard, session::Session};
@@ -23,6 +24,8 @@ pub(super) struct Migrated {
     pub(super) plan_hash: String,
     pub(super) phase: String,
     pub(super) stamp: FileStamp,
+    /// Whether the source has the changelog, which tells what becomes of its tables.
+    is_captured: bool,
     /// The ledger's plan, where this one differs from it.
     pub(super) begun: Option<Box<Plan>>,
     /// The tables that are taken anew in this run, by their names in the source.
@@ -56,9 +59,14 @@ impl Migrated {
             if !ledger::exists(session)? {
                 return Ok(None);
             }
-            ledger::find(session, &name, &pipeline.target.schema)
+            let found = ledger::find(session, &name, &pipeline.target.schema)?;
+            let with_changelog = |migration: Migration| {
+                let installed = ledger::note_of(session, migration.id, live::INSTALLED)?;
+                Ok((migration, installed.is_some()))
+            };
+            found.map(with_changelog).transpose()
         })?;
-        found.as_ref().map(Self::of).transpose()
+        found.map(|(migration, is_captured)| Self::of(&migration, is_captured)).transpose()
     }
 
     /// The migration of this pipeline file, taken: gone on with, or begun now. The tables of the names in `retaken` are
@@ -72,10 +80,12 @@ impl Migrated {
     ) -> Result<(Self, Lease)> {
         if !retaken.is_empty() {
             let (found, lease) = Self::take(link, pipeline)?;
-            return Ok((found.retake(inspected, pipeline, retaken, setting)?, lease));
+            found.check_not_paused(link)?;
+            return Ok((found.retake(inspected, pipeline, retaken, link, setting)?, lease));
         }
         if Self::look_up(link, pipeline)?.is_some() {
             let (found, lease) = Self::take(link, pipeline)?;
+            found.check_not_paused(link)?;
             found.check_same_source(inspected, pipeline)?;
             return Ok((found.decide_anew(inspected, pipeline, link, setting)?, lease));
         }
@@ -93,7 +103,7 @@ impl Migrated {
         Ok((begun, lease))
     }
 
-    fn of(migration: &Migration) -> Result<Self> {
+    fn of(migration: &Migration, is_captured: bool) -> Result<Self> {
         let stamp = serde_json::from_str(&migration.source_stamp).map_err(|error| {
             Error::internal("the source's stamp in the ledger cannot be read").because(error)
         })?;
@@ -103,6 +113,7 @@ impl Migrated {
             plan_hash: migration.plan_hash.clone(),
             phase: migration.phase.clone(),
             stamp,
+            is_captured,
             begun: None,
             retaken: BTreeSet::new(),
         })
@@ -138,13 +149,14 @@ impl Migrated {
         inspected: &Inspected,
         pipeline: &Pipeline,
         retaken: &BTreeSet<String>,
+        link: &mut Link<'_>,
         setting: Setting<'_>,
     ) -> Result<Self> {
         self.check_same_motion(inspected)?;
         self.check_same_settings(pipeline, retaken)?;
-        let plan = retake::plan(&self.plan, inspected, pipeline, retaken, setting)?;
+        let plan = retake::plan(&self.plan, inspected, pipeline, retaken, link, setting)?;
         let tell = |line| setting.progress.tell(Event::Warning(line));
-        retake::announced(&self.plan, retaken).into_iter().for_each(tell);
+        retake::announced(&self.plan, &plan, retaken).into_iter().for_each(tell);
         let (begun, retaken) = (Some(Box::new(self.plan)), retaken.clone());
         Ok(Self { plan_hash: plan.hash()?, begun, plan, retaken, ..self })
     }
@@ -157,8 +169,8 @@ impl Migrated {
     ) -> Result<()> {
         self.check_same_motion(inspected)?;
         self.check_same_settings(pipeline, &BTreeSet::new())?;
-        // What became of a source that is followed is known table by table.
-        if self.is_captured() || self.plan.source_schema == inspected.schema_hash {
+        // Of a source with a changelog it is known table by table.
+        if self.is_captured || self.plan.source_schema == inspected.schema_hash {
             return Ok(());
         }
         Err(Error::new(
@@ -166,6 +178,16 @@ impl Migrated {
             "the source's schema is another one than when this migration began",
         )
         .todo(BEGIN_AGAIN))
+    }
+
+    /// Makes sure that nobody has it paused, where its source is followed: every command that brings the target up to date
+    /// waits for whoever lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Undecided`] where somebody has.
+    pub(super) fn check_not_paused(&self, link: &mut Link<'_>) -> Result<()> {
+        if self.plan.is_followed { pause::check_goes_on(link, self.id) } else { Ok(()) }
     }
 
     /// Makes sure that all is loaded, and what came after that can be applied.
@@ -179,11 +201,6 @@ impl Migrated {
         }
         let what = format!("the migration is {}: there is nothing to follow", self.phase);
         Err(Error::new(Class::Undecided, what).todo("let `liteferry run` come to its end"))
-    }
-
-    /// Whether the source is followed, and its changelog tells what becomes of it.
-    fn is_captured(&self) -> bool {
-        self.plan.is_followed && self.phase != "planned"
     }
 
     fn check_same_motion(&self, inspected: &Inspected) -> Result<()> {
@@ -212,7 +229,9 @@ impl Migrated {
         }
         let differs = |table: &&PlannedTable| {
             let name = &table.schema.source;
-            !retaken.contains(name) && table.settings != pipeline.table_settings_hash(name)
+            !retaken.contains(name)
+                && !table.is_gone
+                && table.settings != pipeline.table_settings_hash(name)
         };
         match self.plan.tables.iter().find(differs) {
             None => Ok(()),
@@ -229,7 +248,7 @@ impl Migrated {
 }
 
 /// The phases in which everything is loaded.
-const FOLLOWED: [&str; 2] = ["following", "not equal"];
+const FOLLOWED: [&str; 2] = [FOLLOWING, NOT_EQUAL];
 
 /// What to do where a migration cannot go on.
 pub(super) const BEGIN_AGAIN: &str =

@@ -6,8 +6,7 @@ use super::inspect::Inspected;
 use crate::error::{Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    CellShape, Column, Form, Partition, PgType, RawCell, Recast, Remedy, SourceTable,
-    TableEvidence, TableSchema,
+    CellShape, Column, Partition, PgType, RawCell, SourceTable, TableEvidence, TableSchema,
 };
 use crate::pipeline::{Event, workers};
 use crate::plan::unique::{AtRisk, Folding, Merged, UniqueKey, keys_at_risk, merging};
@@ -212,22 +211,7 @@ fn folded(mut field: Vec<u8>, pg: Option<PgType>, folding: Folding) -> Vec<u8> {
 
 /// A column for what SQLite gives.
 fn as_it_is(sql: &str) -> Column {
-    Column {
-        source: sql.into(),
-        target: String::new(),
-        read: CellShape::AnyBytes,
-        recast: Recast::Keep,
-        pg: PgType::Bytea,
-        enum_type: None,
-        fraction: None,
-        not_null: false,
-        numbers_only: false,
-        misfits: Remedy::Reject,
-        default: None,
-        form: Form::Plain,
-        computed: false,
-        witness: None,
-    }
+    Column { target: String::new(), ..Column::new(sql, CellShape::AnyBytes, PgType::Bytea) }
 }
 
 /// The values of some columns of a row, as they would be loaded.

@@ -5,12 +5,13 @@ use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::{Job, Live, Look, Looked, Passed, Rolling, Vacuuming, look, vacuum};
 use super::noted::noted;
+use super::pause::check_goes_on;
 use super::reject;
 use crate::config::Pipeline;
-use crate::error::{Class, Error, Result};
+use crate::error::Result;
 use crate::pipeline::hand::{Hand, with_hand};
 use crate::pipeline::{Event, Stop};
-use crate::status::{Heads, Report, TableReport};
+use crate::status::{Heads, Report};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
@@ -57,7 +58,7 @@ pub fn follow(
             touches_per_second: pipeline.follow.max_rate.map(u32::from),
             unpurged: 0,
             purged: None,
-            rolling: Rolling::new(&live, link)?,
+            rolling: Rolling::new(&live, &migrated.phase),
             vacuuming: Vacuuming::new(&live),
             renewed: Instant::now(),
             live: &live,
@@ -67,21 +68,20 @@ pub fn follow(
         let compare = |part: Look, stop: &Stop| {
             look((&migrated.plan, migrated.id), part, Setting { stop, ..setting })
         };
-        let head = with_hand(
+        let (head, phase) = with_hand(
             setting.stop,
             |job, _| vacuum(job),
             |vacuums| {
                 with_hand(setting.stop, compare, |compares| {
-                    following.go(until, (compares, vacuums), link)
+                    let head = following.go(until, (compares, vacuums), link)?;
+                    Ok((head, following.rolling.phase()))
                 })
             },
         )?;
-        let aside = link.with(|session| ledger::rows_aside(session, migrated.id))?;
-        let aside = aside.iter().map(|(table, rows)| TableReport::unproved(table, *rows, *rows));
         Ok(Report {
             command: "follow",
-            phase: migrated.phase.clone(),
-            tables: aside.collect(),
+            phase: phase.into(),
+            tables: reject::tables(&migrated.plan, link, migrated.id)?,
             phases: vec![("follow", began.elapsed())],
             position: Some(Heads { source: head, applied: head }),
             misfits: reject::misfits(&migrated.plan, link, migrated.id)?,
@@ -145,7 +145,7 @@ impl Following<'_> {
                 continue;
             }
             self.unpurged += self.rolling.turn(hand, link)?;
-            while !self.wake.wait(PATIENCE, self.setting.stop)? {
+            while !self.wake.wait(self.rolling.wait(hand, PATIENCE), self.setting.stop)? {
                 self.live.check_same_file()?;
                 self.unpurged += self.rolling.turn(hand, link)?;
                 self.vacuuming.turn(vacuums, link)?;
@@ -160,8 +160,7 @@ impl Following<'_> {
         let mut told = false;
         while link.with(|session| ledger::is_paused(session, self.migration))? {
             if until == Until::CaughtUp {
-                return Err(Error::new(Class::Undecided, "following is paused")
-                    .todo("let it go on with `liteferry resume`"));
+                return check_goes_on(link, self.migration);
             }
             if !std::mem::replace(&mut told, true) {
                 self.setting.progress.tell(Event::Note("paused".into()));
@@ -170,6 +169,7 @@ impl Following<'_> {
             self.setting.stop.wait(PATIENCE)?;
         }
         if told {
+            self.live.distrust();
             self.setting.progress.tell(Event::Note("resumed".into()));
         }
         Ok(())
@@ -197,8 +197,9 @@ impl Following<'_> {
     /// Keeps below the rate that the user allows.
     fn slow_down(&self, passed: Passed, began: Instant) -> Result<()> {
         let Some(rate) = self.touches_per_second else { return Ok(()) };
-        let touches = u32::try_from(passed.touches).unwrap_or(u32::MAX);
-        let due = Duration::from_secs_f64(f64::from(touches) / f64::from(rate));
+        let rows = passed.touches.saturating_add(passed.grown);
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        let due = Duration::from_secs_f64(f64::from(rows) / f64::from(rate));
         match due.saturating_sub(began.elapsed()) {
             Duration::ZERO => Ok(()),
             early => self.setting.stop.wait(early),

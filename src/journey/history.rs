@@ -1,11 +1,12 @@
 //! What the ledger of a target knows: its migrations, how far each has come, and every run.
 
-use super::lag::{Lag, lag};
+use super::lag::{Asked, Lag, lag};
 use super::live;
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::{Progress, Stop};
 use crate::plan::{Plan, PlannedTable};
+use crate::status::{FOLLOWING, NOT_EQUAL};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger::{self, LoadedChunk, Run};
 use crate::store::postgres::link::Link;
@@ -50,6 +51,13 @@ pub struct Standing {
     pub lag: Option<Result<Lag, String>>,
 }
 
+impl Standing {
+    /// Whether the last comparison found rows that differ.
+    pub fn differs(&self) -> bool {
+        self.phase == NOT_EQUAL
+    }
+}
+
 /// Reads the ledger; a target without one has no migrations. Of the migration of this pipeline file, if it is followed,
 /// the source is asked too.
 ///
@@ -64,8 +72,8 @@ pub fn history(
 ) -> Result<History> {
     let mut link = Link::open(conninfo, stop, progress)?;
     let (mut history, followed) = link.with(|session| read(session, pipeline))?;
-    if let Some(Asked { place, migration, parts }) = followed {
-        let lag = lag(&pipeline.source.path, (migration, parts), &mut link, stop);
+    if let Some((place, asked)) = followed {
+        let lag = lag(pipeline, &asked, &mut link, stop);
         if let (Some(standing), Some(lag)) =
             (history.migrations.get_mut(place), lag.map_err(|error| error.to_string()).transpose())
         {
@@ -75,18 +83,11 @@ pub fn history(
     Ok(history)
 }
 
-/// A migration that is asked about more.
-struct Asked {
-    /// Its place among all.
-    place: usize,
-    /// Its number.
-    migration: i32,
-    /// How many parts a full proof of it has.
-    parts: live::Parts,
-}
+/// The phases in which tables have their keys: before, asking for the highest one would read a table as a whole.
+const KEYED: [&str; 3] = ["indexed", FOLLOWING, NOT_EQUAL];
 
-/// What the ledger says, and which migration of it is to be asked about more.
-fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<Asked>)> {
+/// What the ledger says, and which migration of it, by its place, is to be asked about more.
+fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<(usize, Asked)>)> {
     let mut followed = None;
     if !ledger::exists(session)? {
         return Ok((History::default(), None));
@@ -101,8 +102,9 @@ fn read(session: &Session, pipeline: &Pipeline) -> Result<(History, Option<Asked
             migration.name == pipeline.name() && migration.target_schema == pipeline.target.schema;
         if asked_for && plan.is_followed {
             let parts = live::Parts::of(&plan);
-            let place = migrations.len();
-            followed = Some(Asked { place, migration: migration.id, parts });
+            let has_keys = KEYED.contains(&migration.phase.as_str());
+            let growing = plan.growing().filter(|_| has_keys).cloned().collect();
+            followed = Some((migrations.len(), Asked { migration: migration.id, parts, growing }));
         }
         let made = plan
             .steps()

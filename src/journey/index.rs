@@ -31,7 +31,7 @@ pub(super) fn build(
     let keep = if plan.damage.found.is_empty() { Keep::Keys } else { Keep::Rows };
     let done: Done =
         link.with(|session| done_steps(session, lease.migration))?.into_iter().collect();
-    let mut tables: Vec<_> = plan.tables.iter().collect();
+    let mut tables: Vec<_> = plan.tables.iter().filter(|table| !table.is_gone).collect();
     tables.sort_by_key(|table| std::cmp::Reverse(table.schema.bytes));
     let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
     let notes = workers::over(&parts(&tables), links, setting.stop, |link, &(table, part)| {

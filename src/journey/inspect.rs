@@ -248,7 +248,7 @@ impl Inspected {
 
     /// Bytes of a chunk: where reading keeps the application from writing, as many as can wait for a slow server while
     /// nothing is read any more.
-    fn chunk_bytes(&self, pipeline: &Pipeline) -> u64 {
+    pub(super) fn chunk_bytes(&self, pipeline: &Pipeline) -> u64 {
         let asked = pipeline.snapshot.chunk_bytes;
         if self.must_read_briefly() { asked.min(BRIEF_CHUNK_BYTES) } else { asked }
     }
@@ -322,7 +322,7 @@ impl Inspected {
         let hands = readers.iter_mut().collect();
         let seen =
             workers::over(parts, hands, setting.stop, |reader, part| part.check(reader, secret))?;
-        readers.iter_mut().try_for_each(Reader::let_go)?;
+        readers.iter().try_for_each(Reader::let_go)?;
         Ok(seen)
     }
 

@@ -13,6 +13,7 @@ pub mod init;
 pub mod inspect;
 pub mod lag;
 mod live;
+mod narrow;
 mod noted;
 mod part;
 pub mod pause;

@@ -1,4 +1,5 @@
-//! Holding a follower, and letting it go on: said in the ledger, so that it holds for every follower to come.
+//! Holding a follower, and letting it go on: said in the ledger, so that it holds for every follower to come, and for
+//! every other command that would apply what changed.
 
 use super::Setting;
 use crate::config::Pipeline;
@@ -6,6 +7,19 @@ use crate::error::{Class, Error, Result};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
+
+/// Makes sure that nobody has it paused.
+///
+/// # Errors
+///
+/// [`Class::Undecided`] where somebody has.
+pub(super) fn check_goes_on(link: &mut Link<'_>, migration: i32) -> Result<()> {
+    if !link.with(|session| ledger::is_paused(session, migration))? {
+        return Ok(());
+    }
+    Err(Error::new(Class::Undecided, "following is paused")
+        .todo("let it go on with `liteferry resume`"))
+}
 
 /// Pauses a migration that is followed, or lets it go on; false where it was so already.
 ///

@@ -40,6 +40,8 @@ pub struct Planned {
     pub checks: Checks,
     /// What a run takes.
     pub estimate: Estimate,
+    /// What keeps the application from writing for long, one line each.
+    pub holds: Vec<String>,
     /// What is put into the source, where it is followed.
     pub logging: Option<Logging>,
     /// What the application must change.
@@ -97,6 +99,7 @@ pub fn plan(
     Ok(Planned {
         advice: advice(&inspected.schema, &plan),
         estimate: estimate(&inspected.schema, &plan, timed.census(), max_wal_size),
+        holds: live::holds(&inspected, &plan),
         plan,
         drop_sql,
         begun,

@@ -7,7 +7,7 @@ use crate::error::{Class, Error, Place, Result};
 use crate::model::{Chunk, Column, Remedy};
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, PlannedTable, check_key_is_kept, generated, types};
-use crate::status::Misfits;
+use crate::status::{Misfits, TableReport};
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
@@ -35,6 +35,17 @@ pub(super) fn misfits(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Resul
     Ok(counts.into_iter().map(told).collect())
 }
 
+/// The tables with rows that are set aside, under their names in the source.
+pub(super) fn tables(plan: &Plan, link: &mut Link<'_>, migration: i32) -> Result<Vec<TableReport>> {
+    let aside = link.with(|session| ledger::rows_aside(session, migration))?;
+    let told = |(target, rows): &(String, u64)| {
+        let mut tables = plan.tables.iter().map(|table| &table.schema);
+        let name = tables.find(|table| table.target == *target).map(|table| &table.source);
+        TableReport::unproved(name.unwrap_or(target), *rows, *rows)
+    };
+    Ok(aside.iter().map(told).collect())
+}
+
 /// The plan with what the user says now about misfits; none where that is what it says already.
 ///
 /// # Errors
@@ -48,7 +59,7 @@ pub(super) fn decided_anew(
     misfits: &[Misfits],
 ) -> Result<Option<Plan>> {
     let mut plan = begun.clone();
-    for table in &mut plan.tables {
+    for table in plan.tables.iter_mut().filter(|table| !table.is_gone) {
         let name = table.schema.source.clone();
         let of_table = || misfits.iter().filter(|misfit| misfit.table == name);
         for column in &mut table.schema.columns {

@@ -9,12 +9,13 @@ use super::inspect::Inspected;
 use super::{Setting, anew, begin, live};
 use crate::config::{Census, Pipeline, SourceSection};
 use crate::error::{Class, Error, Result};
+use crate::model::TargetTable;
 use crate::pipeline::failpoint::{Step, reach};
-use crate::plan::{self, Plan, PlannedTable};
-use crate::store::postgres::define;
+use crate::plan::{self, Existing, Plan, PlannedTable};
 use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
+use crate::store::postgres::{define, introspect};
 use std::collections::BTreeSet;
 
 /// The plan with these tables, by their names in the source, as the source has them now.
@@ -28,13 +29,17 @@ pub(super) fn plan(
     inspected: &Inspected,
     pipeline: &Pipeline,
     retaken: &BTreeSet<String>,
+    link: &mut Link<'_>,
     setting: Setting<'_>,
 ) -> Result<Plan> {
     check_names(begun, inspected, retaken)?;
     // What the others are by now does not matter: they stay as they were planned.
     let source = SourceSection { census: Census::Sample, ..pipeline.source.clone() };
-    let sampled = Pipeline { source, ..pipeline.clone() };
-    let target: Vec<_> = begun.existing().map(|(_, existing)| existing.found.clone()).collect();
+    let mut sampled = Pipeline { source, ..pipeline.clone() };
+    // What is said of tables that are gone was known when they were planned.
+    let gone: BTreeSet<_> = gone(begun, inspected).map(|table| &table.schema.source).collect();
+    sampled.tables.retain(|name, _| !gone.contains(name));
+    let target = link.with(|session| existing(begun, retaken, session))?;
     let fresh = inspected.plan_wholly(&sampled, &target, retaken, setting)?;
     let plan = begun.retaken(fresh, retaken);
     for old in begun.tables.iter().filter(|table| retaken.contains(&table.schema.source)) {
@@ -55,20 +60,54 @@ pub(super) fn plan(
     Ok(plan)
 }
 
+/// The tables that existed, as they were found; those that are taken anew with the columns that they have now. Keys,
+/// indexes and triggers are aside, and come back as they were.
+fn existing(
+    begun: &Plan,
+    retaken: &BTreeSet<String>,
+    session: &Session,
+) -> Result<Vec<TargetTable>> {
+    let look = |(planned, existing): (&PlannedTable, &Existing)| {
+        let found = existing.found.clone();
+        if !retaken.contains(&planned.schema.source) {
+            return Ok(found);
+        }
+        let now = introspect::tables(session, &found.schema, std::slice::from_ref(&found.name))?;
+        match now.into_iter().find(|now| now.name == found.name) {
+            Some(now) => Ok(TargetTable { columns: now.columns, ..found }),
+            None => Err(Error::new(Class::Undecided, "the target's table is gone")
+                .todo(BEGIN_AGAIN)
+                .at(format!("table {}", planned.schema.source))),
+        }
+    };
+    begun.existing().map(look).collect()
+}
+
 /// The tables of the source are those of the plan, but for those that are taken anew.
 fn check_names(begun: &Plan, inspected: &Inspected, retaken: &BTreeSet<String>) -> Result<()> {
     let there: BTreeSet<_> =
         inspected.schema.tables.iter().map(|table| table.name.as_str()).collect();
-    if let Some(unknown) = retaken.iter().find(|name| !there.contains(name.as_str())) {
+    let planned: BTreeSet<_> =
+        begun.tables.iter().map(|table| table.schema.source.as_str()).collect();
+    let known = |name: &str| there.contains(name) || planned.contains(name);
+    if let Some(unknown) = retaken.iter().find(|name| !known(name)) {
         return Err(Error::new(Class::Usage, format!("the source has no table {unknown}"))
             .todo("give the name of a table as the source has it"));
     }
-    let planned: BTreeSet<_> =
-        begun.tables.iter().map(|table| table.schema.source.as_str()).collect();
-    if let Some(gone) = planned.iter().find(|name| !there.contains(*name)) {
+    // Nothing is missed of those that were not followed.
+    let is_missed = |table: &&PlannedTable| {
+        table.capture.is_some() && !retaken.contains(&table.schema.source) || !begun.is_followed
+    };
+    if let Some(missed) = gone(begun, inspected).find(is_missed) {
+        let name = &missed.schema.source;
+        let todo = if begun.is_followed {
+            live::let_go(std::iter::once(name).chain(retaken).map(String::as_str))
+        } else {
+            format!("put it back; or {BEGIN_AGAIN}")
+        };
         return Err(Error::new(Class::Undecided, "is gone from the source")
-            .todo(format!("put it back; or {BEGIN_AGAIN}"))
-            .at(format!("table {gone}")));
+            .todo(todo)
+            .at(format!("table {name}")));
     }
     let new = there.iter().find(|name| !planned.contains(*name) && !retaken.contains(**name));
     match new {
@@ -81,10 +120,25 @@ fn check_names(begun: &Plan, inspected: &Inspected, retaken: &BTreeSet<String>) 
     }
 }
 
+/// The tables of the plan that the source does not have.
+fn gone<'p>(begun: &'p Plan, inspected: &Inspected) -> impl Iterator<Item = &'p PlannedTable> {
+    let there: BTreeSet<_> =
+        inspected.schema.tables.iter().map(|table| table.name.clone()).collect();
+    begun.tables.iter().filter(move |table| !there.contains(&table.schema.source))
+}
+
 /// What becomes of the tables, one line each.
-pub(super) fn announced(begun: &Plan, retaken: &BTreeSet<String>) -> Vec<String> {
+pub(super) fn announced(begun: &Plan, plan: &Plan, retaken: &BTreeSet<String>) -> Vec<String> {
+    let is_gone = |name: &String| {
+        plan.tables.iter().any(|table| table.is_gone && table.schema.source == *name)
+    };
     let line = |name: &String| {
-        if begun.tables.iter().any(|table| table.schema.source == *name) {
+        if is_gone(name) {
+            format!(
+                "table {name}: it is gone from the source: its rows in the target stay as they are, and are followed and \
+                 proved no more"
+            )
+        } else if begun.tables.iter().any(|table| table.schema.source == *name) {
             format!("table {name}: its rows in the target are dropped, and loaded again")
         } else {
             format!("table {name}: it joins the migration")
@@ -148,6 +202,10 @@ impl Retake<'_> {
         if !is_made {
             return Ok(());
         }
+        let (gone, there): (Vec<_>, Vec<_>) = there.into_iter().partition(|table| table.is_gone);
+        // Steps stay done: nothing is made of it again.
+        gone.into_iter()
+            .try_for_each(|table| ledger::forget_chunks(session, lease, &table.schema.target))?;
         let pairs: Vec<_> = there.iter().filter_map(|new| Some((of(begun, new)?, *new))).collect();
         let (emptied, made): (Vec<_>, Vec<_>) =
             pairs.into_iter().partition(|(old, _)| old.existing.is_some());

@@ -6,7 +6,9 @@ use super::live::Live;
 use super::noted::noted;
 use super::snapshot::Readers;
 use super::undecided::Undecided;
-use super::{Setting, anew, aside, index, prove, reject, retake, snapshot, touched, verify};
+use super::{
+    Setting, anew, aside, index, narrow, prove, reject, retake, snapshot, touched, verify,
+};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Result};
 pub use crate::model::Motion;
@@ -14,7 +16,7 @@ use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::plan::Plan;
-use crate::status::{Report, TableReport};
+use crate::status::{NOT_EQUAL, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
@@ -149,7 +151,7 @@ impl Run<'_> {
         let phases = clock.laps();
         let advice = plan.sample_advice().filter(|_| report.rejected() > 0);
         let warnings = plan.losses().into_iter().chain(plan.waiting()).chain(warnings);
-        let warnings = warnings.chain(advice).collect();
+        let warnings = warnings.chain(advice).chain(report.warnings).collect();
         Ok(Report { phases, warnings, copied_rows: copied, ..report })
     }
 
@@ -283,7 +285,8 @@ impl Run<'_> {
         copied_rows: u64,
     ) -> Result<Report> {
         let loaded = link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
-        let tables = self.migrated.plan.tables.iter().map(|table| {
+        let there = self.migrated.plan.tables.iter().filter(|table| !table.is_gone);
+        let tables = there.map(|table| {
             let (name, target) = (&table.schema.source, &table.schema.target);
             let chunks = loaded.iter().filter(|chunk| chunk.table == *target);
             let rows = chunks.map(|chunk| chunk.sum.rows + chunk.rejected).sum();
@@ -312,14 +315,14 @@ impl Run<'_> {
         let proofs = verify::compare_all(plan, &source, &target);
         let undecided = Undecided::find(link, self.lease.migration)?;
         let differences =
-            verify::narrow_at_rest(self.inspected, plan, &undecided, &proofs, link, self.setting)?;
+            narrow::narrow_at_rest(self.inspected, plan, &undecided, &proofs, link, self.setting)?;
         let ok = differences.is_empty();
         let tables = proofs.iter().zip(&plan.tables).map(|(proof, table)| {
             TableReport::proved(proof, rejected(&loaded, &table.schema.target))
         });
         Ok(Report {
             command: "run",
-            phase: if ok { "proved" } else { "not equal" }.into(),
+            phase: if ok { "proved" } else { NOT_EQUAL }.into(),
             tables: tables.collect(),
             differences,
             misfits: reject::misfits(&self.migrated.plan, link, self.lease.migration)?,

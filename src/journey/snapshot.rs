@@ -415,15 +415,26 @@ pub(super) fn read_source(
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
 ) -> Result<u64> {
+    read_piece(reader, table, (chunk, u64::MAX), visitor, setting).map(|(rejected, _all)| rejected)
+}
+
+/// The same until so many bytes are read, and the last rowid where that is not all.
+pub(super) fn read_piece(
+    reader: &Reader,
+    table: &TableSchema,
+    (chunk, bytes): (&Chunk, u64),
+    visitor: &mut impl RowVisitor,
+    setting: Setting<'_>,
+) -> Result<(u64, Option<i64>)> {
     let _permit = setting.reserve(table);
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
     let mut rejected = 0;
-    reader.read::<Error>(table, chunk.range, |batch| {
+    let last = reader.read_up_to::<Error>(table, chunk.range, bytes, |batch| {
         setting.stop.check()?;
         rejected += batch.rejected;
         encoder.encode(&transform.apply(&batch.records)?, visitor)
     })?;
     encoder.finish(visitor)?;
-    Ok(rejected)
+    Ok((rejected, last))
 }

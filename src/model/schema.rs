@@ -226,7 +226,49 @@ impl Column {
     }
 }
 
+impl Column {
+    /// A column of this name at both ends that is read so and is nothing special.
+    pub fn new(name: impl Into<String>, read: CellShape, pg: PgType) -> Self {
+        let source = name.into();
+        Self {
+            target: source.clone(),
+            source,
+            read,
+            recast: Recast::Keep,
+            pg,
+            enum_type: None,
+            fraction: None,
+            not_null: false,
+            numbers_only: false,
+            misfits: Remedy::Reject,
+            default: None,
+            form: Form::Plain,
+            computed: false,
+            witness: None,
+        }
+    }
+}
+
 impl TableSchema {
+    /// A table of this name at both ends without rowid, key and chunks, whose rows are one group.
+    pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
+        let source = name.into();
+        Self {
+            target: source.clone(),
+            source,
+            target_schema: "public".into(),
+            rowid_name: None,
+            columns,
+            key: Vec::new(),
+            named_by_key: false,
+            partition: Partition::Buckets { count: 1 },
+            chunks: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            largest_row_bytes: 0,
+        }
+    }
+
     /// The Arrow schema of batches as read from the source.
     pub fn read_schema(&self) -> SchemaRef {
         self.arrow_schema(Column::read_type)

@@ -208,6 +208,7 @@ fn plan_table(
         steps,
         identity,
         capture,
+        is_gone: false,
         columns,
         notes,
     })

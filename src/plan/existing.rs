@@ -54,6 +54,7 @@ pub(super) fn plan(
         steps: Vec::new(),
         identity: None,
         capture,
+        is_gone: false,
         columns: reports(source, evidence, choices),
         notes,
     };

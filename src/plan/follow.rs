@@ -10,6 +10,9 @@ use crate::model::{
     SourceTable, TableSchema, TouchKey,
 };
 
+/// Bytes of a table that are read within a part of a second.
+const UNDIVIDED_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Decides what names the rows of a table, and lets its schema have it. A table without a key, or with NULLs in it, is
 /// given a last column for the rowid, where the target's table is made by this plan.
 ///
@@ -170,11 +173,44 @@ pub(super) fn note(source: &SourceTable, schema: &TableSchema) -> Option<String>
 impl Plan {
     /// Whether a table of a followed source is not followed itself: its rows are of the state of their copy.
     pub fn is_copied(&self, table: &PlannedTable) -> bool {
-        self.is_followed && table.capture.is_none()
+        self.is_followed && table.capture.is_none() && !table.is_gone
+    }
+
+    /// The followed tables that only grow.
+    pub fn growing(&self) -> impl Iterator<Item = &TableSchema> {
+        let grows = |table: &&PlannedTable| {
+            table.capture.as_ref().is_some_and(|capture| capture.follow == Follow::Append)
+        };
+        self.tables.iter().filter(grows).map(|table| &table.schema)
+    }
+
+    /// Large followed tables that are read as a whole, because they have no rowids by which they could be divided: with a
+    /// rollback journal the application cannot commit meanwhile. One line each.
+    pub fn undivided_in_words(&self) -> Vec<String> {
+        let is_undivided = |table: &&PlannedTable| {
+            let TableSchema { rowid_name, chunks, bytes, .. } = &table.schema;
+            table.capture.is_some()
+                && rowid_name.is_none()
+                && chunks.len() == 1
+                && *bytes > UNDIVIDED_BYTES
+        };
+        let in_words = |table: &PlannedTable| {
+            let TableSchema { source, bytes, .. } = &table.schema;
+            format!(
+                "table {source}: it is WITHOUT ROWID, and read as a whole: as the source has a rollback journal, the application \
+                 cannot commit while its {} MB are copied, and each time that they are compared; with `journal_mode = WAL` \
+                 it can",
+                bytes / 1_000_000
+            )
+        };
+        self.tables.iter().filter(is_undivided).map(in_words).collect()
     }
 
     /// How a table is followed, in words; none where the source is at rest.
     pub fn followed_in_words(&self, table: &PlannedTable) -> Option<String> {
+        if table.is_gone {
+            return Some("not followed any more: it is gone from the source".into());
+        }
         if self.is_copied(table) {
             return Some(
                 "not followed: copied whole, and once more when the application moves over".into(),

@@ -127,6 +127,9 @@ pub struct PlannedTable {
     /// How it is followed, where the source is written to meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
+    /// Whether the user has let it go, because the source has it no more: its rows in the target stay as they were last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_gone: bool,
     /// Why each column is what it is.
     pub columns: Vec<ColumnReport>,
     /// What the user should know of the table.

@@ -163,9 +163,7 @@ mod tests {
     use super::{Names, give, is_legal};
     use crate::config::Identifiers::{self, Lower, Preserve};
     use crate::model::identifier::{Ident, replacements};
-    use crate::model::{
-        CellShape, Column, Partition, PgType, Recast, SourceSchema, SourceTable, TableSchema,
-    };
+    use crate::model::{CellShape, Column, PgType, SourceSchema, SourceTable, TableSchema};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -230,35 +228,10 @@ mod tests {
     fn a_check_is_never_called_like_the_not_null_of_a_newer_server() {
         let schema = SourceSchema { tables: vec![table("t")], ..SourceSchema::default() };
         let column = |name: &str| Column {
-            source: name.into(),
-            target: name.into(),
-            read: CellShape::Integer,
-            recast: Recast::Keep,
-            pg: PgType::Int8,
             not_null: true,
-            numbers_only: true,
-            misfits: crate::model::Remedy::Reject,
-            default: None,
-            form: crate::model::Form::Plain,
-            enum_type: None,
-            fraction: None,
-            computed: false,
-            witness: None,
+            ..Column::new(name, CellShape::Integer, PgType::Int8)
         };
-        let shape = TableSchema {
-            source: "t".into(),
-            target_schema: "public".into(),
-            target: "t".into(),
-            rowid_name: None,
-            columns: vec![column("a"), column(&"b".repeat(63))],
-            key: Vec::new(),
-            named_by_key: false,
-            partition: Partition::Buckets { count: 1 },
-            chunks: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            largest_row_bytes: 0,
-        };
+        let shape = TableSchema::new("t", vec![column("a"), column(&"b".repeat(63))]);
         let mut names = Names::new(&schema, Preserve);
         let cut = format!("t_{}_not_null", "b".repeat(52));
         for name in ["t_a_not_null", &cut] {

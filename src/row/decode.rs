@@ -243,45 +243,15 @@ mod tests {
     use super::super::digest::digest_of;
     use super::{TupleDecoder, digest_of_patched};
     use crate::error::Result;
-    use crate::model::{
-        CellShape, Column, Form, Partition, PgType, Recast, Remedy, RowDigest, TableSchema,
-    };
+    use crate::model::{CellShape, Column, PgType, RowDigest, TableSchema};
     use crate::row::{COPY_HEADER, COPY_TRAILER, Row, RowVisitor};
 
     fn table() -> TableSchema {
-        let column = |name: &str, read, pg| Column {
-            source: name.into(),
-            target: name.into(),
-            read,
-            recast: Recast::Keep,
-            pg,
-            enum_type: None,
-            fraction: None,
-            not_null: false,
-            numbers_only: true,
-            misfits: Remedy::Reject,
-            default: None,
-            form: Form::Plain,
-            computed: false,
-            witness: None,
-        };
-        TableSchema {
-            source: "t".into(),
-            target_schema: "public".into(),
-            target: "t".into(),
-            rowid_name: None,
-            columns: vec![
-                column("id", CellShape::Integer, PgType::Int8),
-                column("n", CellShape::Decimal, PgType::Numeric(None)),
-            ],
-            key: vec![0],
-            named_by_key: false,
-            partition: Partition::Buckets { count: 1 },
-            chunks: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            largest_row_bytes: 0,
-        }
+        let columns = vec![
+            Column::new("id", CellShape::Integer, PgType::Int8),
+            Column::new("n", CellShape::Decimal, PgType::Numeric(None)),
+        ];
+        TableSchema { key: vec![0], ..TableSchema::new("t", columns) }
     }
 
     /// `(7, 1.5)` with this scale.

@@ -1,7 +1,10 @@
 //! What a journey came to, for people and for programs.
 
 mod report;
+mod time;
 
 pub use report::{
-    Differences, Heads, Losses, Misfits, Report, ShownDifference, TableReport, Unread,
+    Differences, FOLLOWING, Heads, Losses, Misfits, NOT_EQUAL, Report, ShownDifference,
+    TableReport, Unread,
 };
+pub use time::about;

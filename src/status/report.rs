@@ -6,6 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
+/// The phase of a followed migration that is loaded, and was found equal.
+pub const FOLLOWING: &str = "following";
+/// The phase in which everything is loaded, and was found different.
+pub const NOT_EQUAL: &str = "not equal";
+
 /// What a journey came to.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -202,6 +207,11 @@ impl Report {
     /// Whether nothing that was compared differs.
     pub fn equal(&self) -> bool {
         self.differences.is_empty() && self.tables.iter().all(|table| table.equal != Some(false))
+    }
+
+    /// Whether the last comparison found rows that differ, perhaps an earlier command's.
+    pub fn differs(&self) -> bool {
+        self.phase == NOT_EQUAL
     }
 
     /// As what it fails, if it does.

@@ -55,6 +55,8 @@ mod schemas;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod temporal;
 #[cfg(test)]
 mod types;

@@ -4,6 +4,7 @@ use super::{bytes, name};
 use crate::error::legible;
 use crate::journey::history::Standing;
 use crate::journey::lag::Lag;
+use crate::status::about;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -25,14 +26,26 @@ pub(super) fn in_words(standing: &Standing) -> Option<String> {
         || "an unknown time".into(),
         |behind| format!("{:.1} s", behind.as_secs_f64()),
     );
+    let new_rows = match lag.new_rows {
+        0 => String::new(),
+        rows => format!(", about {rows} new rows"),
+    };
     let ahead = match lag.until_caught_up() {
-        Some(Duration::ZERO) => "caught up".into(),
+        Some(Duration::ZERO) if lag.left() == 0 => "caught up".into(),
+        Some(Duration::ZERO) => "it keeps up".into(),
         Some(left) => format!("caught up in about {:.0} s", left.as_secs_f64()),
         None if lag.paused => "it is paused".into(),
-        None if lag.applied_per_second > 0.0 => "it comes no closer".into(),
+        None if lag.taken => "it comes no closer".into(),
         None => "nobody follows it now".into(),
     };
     let proved = match lag.proved {
+        _ if standing.differs() => {
+            "which it differs from: `liteferry verify` says in which rows".into()
+        }
+        Some(ago) if ago > lag.proof_age => {
+            let (ago, most) = (about(ago), about(lag.proof_age));
+            format!("last proved in full {ago} ago, which is more than {most} (`proof_age`)")
+        }
         Some(ago) => format!("last proved in full {} ago", about(ago)),
         None => "not proved in full yet".into(),
     };
@@ -40,7 +53,7 @@ pub(super) fn in_words(standing: &Standing) -> Option<String> {
         .cutover()
         .map_or_else(|| "an unknown time".into(), |took| format!("about {}", about(took)));
     Some(format!(
-        "{}: {} touches and {behind} behind (applied {}, written {}); {:.0}/s written, {:.0}/s applied: {ahead}; the target is \
+        "{}: {} touches{new_rows} and {behind} behind (applied {}, written {}); {:.0}/s written, {:.0}/s applied: {ahead}; the target is \
          {state}, {proved}; a cutover would take {cutover} now; write-ahead log {}",
         name(&standing.name),
         lag.backlog(),
@@ -52,27 +65,17 @@ pub(super) fn in_words(standing: &Standing) -> Option<String> {
     ))
 }
 
-/// A time as people say it.
-fn about(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match time.as_secs() {
-        0..=9 => format!("{seconds:.1} s"),
-        10..=119 => format!("{seconds:.0} s"),
-        120..=7_199 => format!("{:.0} min", seconds / 60.0),
-        7_200..=172_799 => format!("{:.0} h", seconds / 3_600.0),
-        _ => format!("{:.0} days", seconds / 86_400.0),
-    }
-}
-
 /// The same for programs.
 pub(super) fn as_json(lag: &Lag) -> Value {
     json!({
-        "applied": lag.applied, "source": lag.head, "touches": lag.backlog(), "consistent": lag.consistent,
+        "applied": lag.applied, "source": lag.head, "touches": lag.backlog(),
+        "new_rows": lag.new_rows, "consistent": lag.consistent,
         "seconds": lag.behind.map(|behind| behind.as_secs_f64()), "written_per_second": lag.written_per_second,
         "applied_per_second": lag.applied_per_second,
         "seconds_until_caught_up": lag.until_caught_up().map(|left| left.as_secs_f64()),
         "write_ahead_log_bytes": lag.log_bytes, "paused": lag.paused,
         "proved_seconds_ago": lag.proved.map(|ago| ago.as_secs_f64()),
+        "proof_age_seconds": lag.proof_age.as_secs_f64(),
         "cutover_seconds": lag.cutover().map(|took| took.as_secs_f64()),
     })
 }

@@ -50,7 +50,7 @@ pub(in crate::cli) fn plan(planned: &Planned, output: Output) {
         waiting.iter().for_each(|step| sql(&format!("{};", step.sql)));
     }
     section("what the next run changes of what is there", &legibly(&planned.anew));
-    section("what to look at", &legibly(&to_look_at(plan)));
+    section("what to look at", &legibly(&to_look_at(planned)));
     section("what is not carried over, as it stands in the source", &left_behind(plan));
     section("what a more exact type could be said of", &suggestions(plan));
     section("both ends", &both_ends(&planned.checks));
@@ -73,8 +73,9 @@ fn logging(logging: &Logging) {
     section("WHAT CANNOT BE FOLLOWED", &refused.collect::<Vec<_>>());
 }
 
-fn to_look_at(plan: &Plan) -> Vec<String> {
-    plan.warnings().into_iter().chain(plan.waiting()).collect()
+fn to_look_at(planned: &Planned) -> Vec<String> {
+    let Planned { plan, holds, .. } = planned;
+    plan.warnings().into_iter().chain(plan.waiting()).chain(holds.iter().cloned()).collect()
 }
 
 /// Comments under a heading, where there are any.
@@ -241,7 +242,7 @@ fn as_json(planned: &Planned) -> Value {
     json!({
         "command": "plan", "ok": planned.checks.problems.is_empty(), "begun": planned.begun, "anew": planned.anew,
         "plan": planned.plan,
-        "drop_sql": planned.drop_sql, "warnings": to_look_at(&planned.plan), "checks": checks_json(&planned.checks),
+        "drop_sql": planned.drop_sql, "warnings": to_look_at(planned), "checks": checks_json(&planned.checks),
         "changelog": planned.logging.as_ref().map(logging_json),
         "estimate": estimate_json(&planned.estimate), "advice": planned.advice,
     })

@@ -20,13 +20,14 @@ use std::collections::BTreeSet;
 pub(in crate::journey) const IDENTITY: &str = "identity of the changelog";
 const REMOVAL: &str = "removal of the changelog";
 /// The ledger's step that it is there.
-const INSTALLED: &str = "changelog installed";
+pub(in crate::journey) const INSTALLED: &str = "changelog installed";
 
 /// The steps that are done again where tables are taken anew.
 pub(in crate::journey) const DONE_AGAIN: [&str; 2] = [INSTALLED, guard::STEP];
 
 impl Live<'_> {
-    /// Installs the changelog where it is not there yet, or not as it must be for tables that are taken anew.
+    /// Installs the changelog where it is not there yet, or not as it must be for tables that are taken anew; else makes
+    /// sure that it is still there.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl Live<'_> {
         };
         let done = link.with(|session| ledger::done_steps(session, lease.migration))?;
         if done.iter().any(|(name, _)| name == INSTALLED) {
-            return Ok(());
+            // Whatever is read next would only say that it cannot be read.
+            return self.check_others(&BTreeSet::new(), link);
         }
         let random = link.with(ledger::random_name)?;
         let identity = note(link, IDENTITY, &random)?;
@@ -99,7 +101,8 @@ impl Live<'_> {
         reinstall(source, changelog, schema, &known, |findings| judge(findings, &retaken))
     }
 
-    /// Makes sure that nothing became of tables that are not taken anew with these, before anything is done.
+    /// Makes sure that nothing became of the source as a whole, nor of tables that are not taken anew with these, before
+    /// anything is done.
     ///
     /// # Errors
     ///

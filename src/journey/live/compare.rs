@@ -1,6 +1,7 @@
 //! One part of a table, compared in a state that the source's reader holds and to which the target was brought.
 
 use super::part::{Kind, Part};
+use super::sizes::Sizes;
 use crate::error::{Error, Result};
 use crate::journey::Setting;
 use crate::journey::prove::Counting;
@@ -11,13 +12,11 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, Summing};
 use crate::row::{RowVisitor, TupleEncoder};
-use crate::store::postgres::ledger::Lease;
 use crate::store::postgres::session::Session;
 use crate::store::postgres::stage::Staging;
 use crate::store::postgres::{apply, ledger, read};
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
-use std::time::Duration;
 
 /// What a comparison found.
 #[derive(Debug)]
@@ -30,26 +29,8 @@ pub(super) struct Found {
     pub(super) rejected: u64,
     /// Whether it is the same on both sides.
     pub(super) is_equal: bool,
-}
-
-impl Found {
-    /// Notes in the ledger that the part was equal so long ago; or that it is not known to be, in the caller's transaction.
-    pub(super) fn note(
-        &self,
-        part: &Part,
-        table: &TableSchema,
-        age: Duration,
-        lease: Lease,
-        session: &Session,
-    ) -> Result<()> {
-        let name = (table.target.as_str(), part.number);
-        if self.is_equal {
-            let groups = self.source.bytes_of(part.groups(table));
-            ledger::note_proved(session, lease, name, &groups, self.rejected, age)
-        } else {
-            ledger::forget_proved(session, lease, name)
-        }
-    }
+    /// The last rowid that was compared, where the part goes on behind it.
+    pub(super) last: Option<i64>,
 }
 
 /// Who compares, and for which migration.
@@ -60,6 +41,7 @@ pub(super) struct Comparing<'a> {
     pub(super) undecided: &'a Undecided,
     /// Whether the source's state is let go as soon as a part of it is read, because it is the only one.
     pub(super) lets_go: bool,
+    pub(super) sizes: Sizes,
     pub(super) setting: Setting<'a>,
 }
 
@@ -72,17 +54,12 @@ pub(super) fn prepare(plan: &Plan, part: &Part, session: &Session) -> Result<()>
 }
 
 impl Comparing<'_> {
-    /// Compares a part in the state that the reader holds, and the session's transaction sees.
-    pub(super) fn compare(
-        self,
-        part: &Part,
-        reader: &mut Reader,
-        session: &Session,
-    ) -> Result<Found> {
+    /// Compares the next piece of a part in the state that the reader holds, and the session's transaction sees.
+    pub(super) fn compare(self, part: &Part, reader: &Reader, session: &Session) -> Result<Found> {
         let table = snapshot::table_of(self.plan, part.table)?;
         match part.kind {
-            Kind::Chunk | Kind::Whole => self.by_portion(part, table, reader, session),
-            Kind::Keys => self.by_keys(part, table, reader, session),
+            Kind::Chunk | Kind::Whole => self.by_portion(&part.rest(), table, reader, session),
+            Kind::Keys => self.by_keys(&part.rest(), table, reader, session),
             Kind::Count => self.by_count(table, reader, session),
         }
     }
@@ -91,23 +68,27 @@ impl Comparing<'_> {
         self,
         part: &Part,
         table: &TableSchema,
-        reader: &mut Reader,
+        reader: &Reader,
         session: &Session,
     ) -> Result<Found> {
         let mut source = self.counting(table);
-        let mut rejected = 0;
+        let (mut rejected, mut last) = (0, None);
+        let bytes = part.bytes_max(self.sizes);
         let read = part.chunks.iter().try_for_each(|chunk| {
             let as_loaded = self.undecided.table(table, chunk.number);
-            rejected +=
-                snapshot::read_source(reader, &as_loaded, chunk, &mut source, self.setting)?;
+            let (of_chunk, setting) = ((chunk, bytes), self.setting);
+            let read = snapshot::read_piece(reader, &as_loaded, of_chunk, &mut source, setting)?;
+            rejected += read.0;
+            last = read.1;
             Ok(())
         });
         let source = source.end(read)?;
         self.read_through(reader)?;
         let mut target = self.counting(table);
-        let read = read::read_portion(session, table, part.portion(table), &mut target);
+        let portion = part.up_to(last).portion(table);
+        let read = read::read_portion(session, table, portion, &mut target);
         reach(Step::PortionRead);
-        found(part, table, (source, target.end(read)?), rejected)
+        found(part, table, (source, target.end(read)?), (rejected, last))
     }
 
     /// Sums rows, and tells how many.
@@ -119,7 +100,7 @@ impl Comparing<'_> {
     }
 
     /// The source is not kept waiting for the target.
-    fn read_through(self, reader: &mut Reader) -> Result<()> {
+    fn read_through(self, reader: &Reader) -> Result<()> {
         if self.lets_go { reader.let_go() } else { Ok(()) }
     }
 
@@ -127,15 +108,20 @@ impl Comparing<'_> {
         self,
         part: &Part,
         table: &TableSchema,
-        reader: &mut Reader,
+        reader: &Reader,
         session: &Session,
     ) -> Result<Found> {
         let mut staging = Staging::of(session, table)?;
-        let (mut source, mut rejected) = (self.counting(table), 0);
+        let mut source = self.counting(table);
+        let (mut rejected, mut last) = (0, None);
+        let bytes = part.bytes_max(self.sizes);
         let staged = staging.keys(|copy| {
             part.chunks.iter().try_for_each(|chunk| {
                 let keys = &mut Sending(copy);
-                rejected += self.read_and_stage(table, chunk, reader, &mut source, keys)?;
+                let of_chunk = (chunk, bytes);
+                let read = self.read_and_stage(table, of_chunk, reader, &mut source, keys)?;
+                rejected += read.0;
+                last = read.1;
                 Ok(())
             })
         });
@@ -143,24 +129,25 @@ impl Comparing<'_> {
         self.read_through(reader)?;
         let mut target = self.counting(table);
         let read = apply::read_back(&staging, &mut target);
-        found(part, table, (source, target.end(read)?), rejected)
+        found(part, table, (source, target.end(read)?), (rejected, last))
     }
 
-    /// Sums the rows of a chunk, and sends their keys; gives how many are set aside.
+    /// Sums the rows of a chunk up to so many bytes, and sends their keys; gives how many are set aside, and the last
+    /// rowid where that is not all.
     fn read_and_stage(
         self,
         table: &TableSchema,
-        chunk: &Chunk,
+        (chunk, bytes): (&Chunk, u64),
         reader: &Reader,
         sums: &mut impl RowVisitor,
         keys: &mut Sending<'_, '_>,
-    ) -> Result<u64> {
+    ) -> Result<(u64, Option<i64>)> {
         let _permit = self.setting.reserve(table);
         let (as_loaded, shape) = (self.undecided.table(table, chunk.number), table.keys());
         let transform = Transform::new(&as_loaded)?;
         let (mut rows, mut names) = (TupleEncoder::new(&as_loaded)?, TupleEncoder::new(&shape)?);
         let mut rejected = 0;
-        reader.read::<Error>(&as_loaded, chunk.range, |batch| {
+        let last = reader.read_up_to::<Error>(&as_loaded, chunk.range, bytes, |batch| {
             self.setting.stop.check()?;
             rejected += batch.rejected;
             let records = transform.apply(&batch.records)?;
@@ -172,15 +159,10 @@ impl Comparing<'_> {
         })?;
         rows.finish(sums)?;
         names.finish(keys)?;
-        Ok(rejected)
+        Ok((rejected, last))
     }
 
-    fn by_count(
-        self,
-        table: &TableSchema,
-        reader: &mut Reader,
-        session: &Session,
-    ) -> Result<Found> {
+    fn by_count(self, table: &TableSchema, reader: &Reader, session: &Session) -> Result<Found> {
         let here = reader.count(table)?;
         self.read_through(reader)?;
         let there = read::count(session, table)?;
@@ -189,7 +171,7 @@ impl Comparing<'_> {
         let aside = aside.map_or(0, |(_, rows)| *rows);
         let none = || GroupSums::new(table);
         let is_equal = here == there + aside;
-        Ok(Found { source: none(), target: none(), rejected: 0, is_equal })
+        Ok(Found { source: none(), target: none(), rejected: 0, is_equal, last: None })
     }
 }
 
@@ -197,9 +179,9 @@ fn found(
     part: &Part,
     table: &TableSchema,
     (source, target): (Summing, Summing),
-    rejected: u64,
+    (rejected, last): (u64, Option<i64>),
 ) -> Result<Found> {
     let (source, target) = (source.finish()?, target.finish()?);
     let is_equal = part.is_equal(table, &source, &target);
-    Ok(Found { source, target, rejected, is_equal })
+    Ok(Found { source, target, rejected, is_equal, last })
 }

@@ -2,18 +2,22 @@
 
 mod capture;
 mod compare;
+mod delta;
+mod growth;
 mod guard;
+mod pace;
 mod part;
 mod pass;
 mod prove;
 mod rolling;
+mod sizes;
 pub(super) mod states;
 mod trial;
 mod unindexed;
 mod vacuum;
 mod watch;
 
-pub(super) use capture::{DONE_AGAIN, IDENTITY};
+pub(super) use capture::{DONE_AGAIN, IDENTITY, INSTALLED};
 pub(super) use pass::{Drained, Passed};
 pub(super) use rolling::{Look, Looked, Rolling, look};
 pub use trial::Logging;
@@ -26,7 +30,8 @@ use super::snapshot::{self, Readers};
 use crate::config::{FollowSection, Pipeline};
 use crate::error::{Error, Result};
 use crate::model::{Follow, Partition, TableSchema, Touches};
-use crate::plan::{self, Plan};
+use crate::pipeline::Event;
+use crate::plan::{self, Plan, PlannedTable};
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::capture::Finding;
@@ -34,8 +39,10 @@ use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use pass::Keys;
 use states::{Bounds, States};
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+pub(super) use watch::let_go;
 use watch::{Watched, told};
 
 /// Touches in one transaction where the application cannot commit while they are read: a quarter of a second, about.
@@ -49,6 +56,10 @@ pub(super) struct Live<'a> {
     /// Of the plan's tables, in order.
     shapes: Vec<Shapes>,
     watched: OnceCell<Watched>,
+    /// Whether new rows of tables that only grow are read again that were applied since the log was sealed.
+    grown_again: Cell<bool>,
+    /// Whether rows were copied since the log was sealed.
+    copied: Cell<bool>,
     pipeline: &'a Pipeline,
     lease: Lease,
     setting: Setting<'a>,
@@ -86,7 +97,9 @@ impl<'a> Live<'a> {
         setting: Setting<'a>,
     ) -> Self {
         let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
-        Self { inspected, plan, shapes, watched: OnceCell::new(), pipeline, lease, setting }
+        let (grown_again, copied) = (Cell::new(true), Cell::new(false));
+        let watched = OnceCell::new();
+        Self { inspected, plan, shapes, watched, grown_again, copied, pipeline, lease, setting }
     }
 
     /// Touches in one transaction, at most.
@@ -104,6 +117,10 @@ impl<'a> Live<'a> {
         let bounds = Bounds::of(&self.pipeline.snapshot);
         let states = States::new(self.inspected, self.setting.workers, bounds)?;
         let before = rows(&loaded);
+        if before == 0 {
+            let told = holds(self.inspected, self.plan).into_iter();
+            told.for_each(|line| self.setting.progress.tell(Event::Warning(line)));
+        }
         snapshot::copy(
             self.plan,
             self.lease,
@@ -115,11 +132,19 @@ impl<'a> Live<'a> {
         let loaded = self.loaded(link)?;
         self.begin_position(&loaded, link)?;
         self.join_states(&loaded, link)?;
-        Ok(rows(&loaded).saturating_sub(before))
+        let copied = rows(&loaded).saturating_sub(before);
+        self.copied.set(copied > 0);
+        Ok(copied)
     }
 
-    /// Notes where the tail begins: at the oldest state that rows are from.
+    /// Notes where the tail begins: at the oldest state that rows are from. The log is sealed first, so that no file from
+    /// before has its nonce.
     fn begin_position(&self, loaded: &[LoadedChunk], link: &mut Link<'_>) -> Result<()> {
+        let migration = self.lease.migration;
+        if link.with(|session| ledger::position(session, migration))?.is_some() {
+            return Ok(());
+        }
+        self.seal_copied(link)?;
         let low_marks = loaded.iter().filter_map(|chunk| chunk.low_mark);
         let mut reader = Reader::of_moving(self.inspected.source.connect()?);
         reader.hold()?;
@@ -241,22 +266,35 @@ impl<'a> Live<'a> {
     }
 }
 
-/// How many parts a full proof has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
-    with_log: usize,
-    with_journal: usize,
+/// What of a followed source keeps the application from writing for long, one line each.
+pub(super) fn holds(inspected: &Inspected, plan: &Plan) -> Vec<String> {
+    if inspected.must_read_briefly() { plan.undivided_in_words() } else { Vec::new() }
 }
+
+/// The parts of a full proof, as the ledger names them.
+#[derive(Debug)]
+pub(super) struct Parts(Vec<(String, Vec<Vec<usize>>)>);
 
 impl Parts {
     pub(super) fn of(plan: &Plan) -> Self {
-        let count = |excludes_writers| part::Part::all(plan, excludes_writers).len();
-        Self { with_log: count(false), with_journal: count(true) }
+        let has_parts =
+            |table: &&PlannedTable| !plan.is_copied(table) && !table.schema.chunks.is_empty();
+        let followed = plan.tables.iter().filter(has_parts);
+        Self(followed.map(|table| (table.schema.target.clone(), part::ways(table))).collect())
     }
 
-    /// Of a source with a write-ahead log, or with a rollback journal.
-    pub(super) fn count(self, excludes_writers: bool) -> usize {
-        if excludes_writers { self.with_journal } else { self.with_log }
+    /// The age of the oldest proof; none where a part has none. Proofs of what is no part are left out. A table may be
+    /// proved as a whole and, when it has grown, part by part: the younger proof is what counts.
+    pub(super) fn oldest(&self, ages: &BTreeMap<(String, usize), Duration>) -> Option<Duration> {
+        let age = |table: &str, part: usize| ages.get(&(table.to_owned(), part)).copied();
+        let of_way = |table: &str, parts: &[usize]| -> Option<Duration> {
+            let ages = parts.iter().map(|&part| age(table, part)).collect::<Option<Vec<_>>>()?;
+            ages.into_iter().max()
+        };
+        let of_table = |(table, ways): &(String, Vec<Vec<usize>>)| {
+            ways.iter().filter_map(|parts| of_way(table, parts)).min()
+        };
+        self.0.iter().map(of_table).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 }
 

@@ -1,15 +1,22 @@
 //! The parts of tables that are compared with a source that moves, each in a state of its own, which is not held for
-//! longer than a part takes.
+//! longer than a part takes; one that has grown is compared piece by piece, each in a state of its own.
 
+use super::compare::Found;
+use super::sizes::{Sizes, bytes_of};
+use crate::error::Result;
 use crate::journey::verify;
 use crate::model::{Chunk, Partition, RowRange, TableSchema};
 use crate::plan::{Plan, PlannedTable};
 use crate::proof::GroupSums;
+use crate::store::postgres::ledger::{self, Lease, Proved};
 use crate::store::postgres::read::Portion;
+use crate::store::postgres::session::Session;
+use crate::store::sqlite::extent::Extent;
 use std::ops::Range;
+use std::time::Instant;
 
 /// A part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Part {
     /// The table's place in the plan.
     pub(super) table: usize,
@@ -21,6 +28,8 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// How it is compared.
     pub(super) kind: Kind,
+    /// What of it is compared already.
+    pub(super) before: Option<Before>,
 }
 
 /// How a part is compared.
@@ -36,54 +45,205 @@ pub(super) enum Kind {
     Whole,
 }
 
-/// Bytes of a table that is compared as a whole though it could be compared chunk by chunk, which takes longer.
-const WHOLE_BYTES: u64 = 512 * 1024 * 1024;
-/// The same where nobody commits while it is read.
-const WHOLE_BRIEF_BYTES: u64 = 8 * 1024 * 1024;
+/// What the first pieces of a part came to.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    /// When the state of the first of them was taken.
+    pub(super) since: Instant,
+    /// The last rowid of them; none where they are all.
+    pub(super) last: Option<i64>,
+    /// The sums of the source's rows.
+    sums: GroupSums,
+    rejected: u64,
+    is_equal: bool,
+}
 
 impl Part {
-    /// All parts of the tables that are followed; where nobody commits while they are read, they are small.
-    pub(super) fn all(plan: &Plan, excludes_writers: bool) -> Vec<Self> {
-        let whole_bytes = if excludes_writers { WHOLE_BRIEF_BYTES } else { WHOLE_BYTES };
-        let tables = plan.tables.iter().enumerate().filter(|(_, table)| !plan.is_copied(table));
-        tables
-            .flat_map(|(table, planned)| Self::of_table(plan, table, planned, whole_bytes))
+    /// All parts of the tables that are followed, which reach so far by now.
+    pub(super) fn all(plan: &Plan, sizes: Sizes, extents: &[Option<Extent>]) -> Vec<Self> {
+        let tables = plan.tables.iter().zip(extents).enumerate();
+        let followed = tables.filter(|(_, (table, _))| !plan.is_copied(table));
+        followed
+            .flat_map(|(table, (planned, extent))| {
+                Self::of_table(plan, (table, planned), sizes, extent.as_ref())
+            })
             .collect()
     }
 
-    fn of_table(plan: &Plan, table: usize, planned: &PlannedTable, whole_bytes: u64) -> Vec<Self> {
+    fn of_table(
+        plan: &Plan,
+        (table, planned): (usize, &PlannedTable),
+        sizes: Sizes,
+        extent: Option<&Extent>,
+    ) -> Vec<Self> {
         let schema = &planned.schema;
         let chunks = verify::chunks_of(plan, |of, _| of == table);
-        let count = chunks.len();
-        let bytes = schema.bytes / u64::try_from(count).unwrap_or(u64::MAX).max(1);
-        let by_chunk = |kind| {
-            let one = move |chunk: Chunk| Self {
-                table,
-                number: chunk.number,
-                chunks: vec![chunk],
-                bytes,
-                kind,
-            };
-            chunks.clone().into_iter().map(one)
+        let one = |number, chunks, kind| {
+            let bytes = bytes_of(schema, extent);
+            let mut part = Self { table, number, chunks, bytes, kind, before: None };
+            part.resize(schema, extent);
+            part
         };
-        // Rows that cannot be read are not counted, and a single chunk is a whole table.
-        let is_countable = planned.unreadable.is_empty() && count > 1;
-        if is_divided(schema) {
-            by_chunk(Kind::Chunk).collect()
-        } else if is_countable && schema.bytes > whole_bytes {
-            let counted =
-                Self { table, number: count, chunks: Vec::new(), bytes, kind: Kind::Count };
-            by_chunk(Kind::Keys).chain([counted]).collect()
-        } else if chunks.is_empty() {
+        let by_chunk =
+            |kind| chunks.iter().map(move |chunk| one(chunk.number, vec![*chunk], kind)).collect();
+        if chunks.is_empty() {
             Vec::new()
+        } else if is_divided(schema) {
+            by_chunk(Kind::Chunk)
+        } else if is_countable(planned) && bytes_of(schema, extent) > sizes.whole_bytes {
+            let mut parts: Vec<_> = by_chunk(Kind::Keys);
+            parts.push(one(chunks.len(), Vec::new(), Kind::Count));
+            parts
         } else {
-            vec![Self::whole(table, schema, chunks)]
+            vec![one(whole(schema), chunks, Kind::Whole)]
         }
     }
 
-    /// A whole table.
-    pub(super) fn whole(table: usize, schema: &TableSchema, chunks: Vec<Chunk>) -> Self {
-        Self { table, number: chunks.len() + 1, chunks, bytes: schema.bytes, kind: Kind::Whole }
+    /// The whole of a table, whatever its size.
+    pub(super) fn whole(plan: &Plan, table: usize, schema: &TableSchema) -> Self {
+        let chunks = verify::chunks_of(plan, |of, _| of == table);
+        let (number, bytes) = (whole(schema), schema.bytes);
+        Self { table, number, chunks, bytes, kind: Kind::Whole, before: None }
+    }
+
+    /// Notes how large it is, where its table reaches so far. What comes to a table comes to its end, mostly.
+    pub(super) fn resize(&mut self, table: &TableSchema, extent: Option<&Extent>) {
+        let count = u64::try_from(table.chunks.len()).unwrap_or(u64::MAX).max(1);
+        self.bytes = match (self.kind, self.range(), extent) {
+            (Kind::Whole, ..) => bytes_of(table, extent),
+            (_, Some((first, i64::MAX)), Some(extent)) => extent.bytes_from(first),
+            _ => table.bytes / count,
+        };
+    }
+
+    /// Whether it can be of another size than when it was made: what is begun is of many pieces anyway.
+    pub(super) fn is_of_end(&self) -> bool {
+        let is_last =
+            self.kind == Kind::Whole || self.range().is_some_and(|(_, end)| end == i64::MAX);
+        is_last && self.before.is_none()
+    }
+
+    /// Whether its table is too large by now to be compared as a whole.
+    pub(super) fn is_outgrown(&self, planned: &PlannedTable, sizes: Sizes) -> bool {
+        self.kind == Kind::Whole && is_countable(planned) && self.bytes > sizes.whole_bytes
+    }
+
+    /// Bytes that are compared in one state, about.
+    pub(super) fn bytes_at_once(&self, sizes: Sizes) -> u64 {
+        self.bytes.min(self.bytes_max(sizes))
+    }
+
+    /// Bytes after which a piece of it ends.
+    pub(super) fn bytes_max(&self, sizes: Sizes) -> u64 {
+        match self.kind {
+            Kind::Chunk | Kind::Keys => sizes.piece_bytes,
+            Kind::Count | Kind::Whole => u64::MAX,
+        }
+    }
+
+    /// Pieces that it has, about.
+    pub(super) fn pieces(&self, sizes: Sizes) -> u64 {
+        self.bytes.div_ceil(self.bytes_max(sizes)).max(1)
+    }
+
+    /// The rowids of its only chunk.
+    fn range(&self) -> Option<(i64, i64)> {
+        match self.chunks.as_slice() {
+            [Chunk { range: RowRange::Rowids { first, last }, .. }] => Some((*first, *last)),
+            _ => None,
+        }
+    }
+
+    fn of_range(&self, first: i64, last: i64) -> Self {
+        let range = RowRange::Rowids { first, last };
+        let chunks = self.chunks.iter().map(|chunk| Chunk { range, ..*chunk }).collect();
+        Self { chunks, before: None, ..self.clone() }
+    }
+
+    /// What of it is not compared yet.
+    pub(super) fn rest(&self) -> Self {
+        match (self.range(), self.before.as_ref().and_then(|before| before.last)) {
+            (Some((_, end)), Some(last)) => self.of_range(last.saturating_add(1), end),
+            _ => self.clone(),
+        }
+    }
+
+    /// It up to a rowid, if there is one.
+    pub(super) fn up_to(&self, last: Option<i64>) -> Self {
+        match (self.range(), last) {
+            (Some((first, _)), Some(last)) => self.of_range(first, last),
+            _ => self.clone(),
+        }
+    }
+
+    /// Adds what was found of its rest in a state that was taken then.
+    pub(super) fn add(&mut self, found: &Found, since: Instant) {
+        let Found { source, rejected, is_equal, last, .. } = found;
+        match &mut self.before {
+            Some(before) => {
+                before.sums.merge(source);
+                before.rejected += rejected;
+                before.is_equal &= is_equal;
+                before.last = *last;
+            }
+            none => {
+                let (sums, rejected) = (source.clone(), *rejected);
+                *none = Some(Before { since, last: *last, sums, rejected, is_equal: *is_equal });
+            }
+        }
+    }
+
+    /// Goes on where a comparison was interrupted.
+    pub(super) fn go_on(
+        &mut self,
+        table: &TableSchema,
+        found: &Proved,
+        now: Instant,
+    ) -> Result<()> {
+        let is_within =
+            |last: &i64| self.range().is_some_and(|(first, end)| first <= *last && *last < end);
+        let last = found.last_rowid.filter(is_within);
+        let (Some(last), Some(since)) = (last, now.checked_sub(found.age)) else { return Ok(()) };
+        let mut sums = GroupSums::new(table);
+        sums.merge_bytes(&found.groups)?;
+        let (last, rejected) = (Some(last), found.rejected);
+        self.before = Some(Before { since, last, sums, rejected, is_equal: true });
+        Ok(())
+    }
+
+    /// Whether all of it is compared.
+    pub(super) fn is_compared(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.last.is_none())
+    }
+
+    /// Notes in the ledger that what is compared of it was equal, and when; or that it is not known to be, in the caller's
+    /// transaction.
+    pub(super) fn note(&self, table: &TableSchema, lease: Lease, session: &Session) -> Result<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        let name = table.target.as_str();
+        if !before.is_equal {
+            return ledger::forget_proved(session, lease, (name, &self.void(table)));
+        }
+        let groups = before.sums.bytes_of(self.groups(table));
+        let part = (name, self.number, before.last);
+        ledger::note_proved(session, lease, part, &groups, before.rejected, before.since.elapsed())
+    }
+
+    /// The numbers of the parts that are not known to be equal where this one is not.
+    fn void(&self, table: &TableSchema) -> Vec<usize> {
+        match self.kind {
+            Kind::Chunk => vec![self.number],
+            Kind::Keys | Kind::Count => vec![self.number, whole(table)],
+            Kind::Whole => (0..=whole(table)).collect(),
+        }
+    }
+
+    /// The numbers by which the ledger may know when it was found equal: the whole of a table is each part of it.
+    pub(super) fn numbers(&self, table: &TableSchema) -> Vec<usize> {
+        match self.kind {
+            Kind::Chunk | Kind::Whole => vec![self.number],
+            Kind::Keys | Kind::Count => vec![self.number, whole(table)],
+        }
     }
 
     /// What the target has of it, where that is known without the source's rows.
@@ -125,4 +285,24 @@ impl Part {
 /// Whether the chunks of the source are parts of the target too.
 fn is_divided(table: &TableSchema) -> bool {
     matches!(table.partition, Partition::Chunks { .. })
+}
+
+/// Whether a table can be compared by its keys and their number: rows that cannot be read are not counted.
+fn is_countable(planned: &PlannedTable) -> bool {
+    planned.unreadable.is_empty() && planned.schema.rowid_name.is_some()
+}
+
+/// The number of a table as a whole.
+fn whole(table: &TableSchema) -> usize {
+    table.chunks.len() + 1
+}
+
+/// The ways in which a table can be proved, each by the numbers of its parts.
+pub(super) fn ways(planned: &PlannedTable) -> Vec<Vec<usize>> {
+    let (schema, count) = (&planned.schema, planned.schema.chunks.len());
+    if is_divided(schema) {
+        return vec![(0..count).collect()];
+    }
+    let by_keys = is_countable(planned).then(|| (0..=count).collect());
+    std::iter::once(vec![whole(schema)]).chain(by_keys).collect()
 }

@@ -1,13 +1,11 @@
 //! A pass: what the changelog says since the position, applied to the target and read back, in one transaction.
 
+use super::Live;
+use super::delta::Delta;
 use super::watch::told;
-use super::{Live, Shapes};
 use crate::error::{Class, Error, Result};
-use crate::journey::snapshot::{Aside, Loading, Sender};
-use crate::model::{DigestSum, Follow, RowRange, Touches};
+use crate::model::{DigestSum, Touches};
 use crate::pipeline::failpoint::{Step, reach};
-use crate::proof::Summing;
-use crate::store::postgres::apply::{self, Merged};
 use crate::store::postgres::ledger::{self, Advance, Position};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::session::Session;
@@ -17,32 +15,6 @@ use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
 use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
-
-/// The new rows of a table that only grows.
-#[derive(Debug, Clone, Copy)]
-struct Growth {
-    /// The lowest rowid that is new; none where none can be.
-    first: Option<i64>,
-    /// The highest one that this pass brings; none where there is nothing new.
-    last: Option<i64>,
-    /// Whether the table ends there.
-    is_all: bool,
-    /// Where the table ends, if that is before what was its end: rowids behind it may be given out again.
-    shrunk_to: Option<i64>,
-}
-
-impl Growth {
-    fn range(self) -> Option<RowRange> {
-        let (first, last) = self.first.zip(self.last)?;
-        Some(RowRange::Rowids { first, last })
-    }
-}
-
-/// Names of rows in one statement.
-const NAMES_AT_ONCE: usize = 4096;
-
-/// What is kept of single rows belongs to a chunk; which one does not matter any more once they are touched.
-const NO_CHUNK: usize = 0;
 
 /// Whether the target's tables have their keys and indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +26,7 @@ pub(in crate::journey) enum Keys {
 }
 
 impl Keys {
-    fn are_made(&self, table: &str) -> bool {
+    pub(super) fn are_made(&self, table: &str) -> bool {
         match self {
             Self::MissingOf(tables) => !tables.contains(table),
             Self::Made => true,
@@ -67,6 +39,8 @@ impl Keys {
 pub(in crate::journey) struct Passed {
     /// Touches that it put behind the position.
     pub(in crate::journey) touches: u64,
+    /// New rows that it applied, of tables that only grow.
+    pub(in crate::journey) grown: u64,
     /// Whether it committed anything.
     pub(in crate::journey) committed: bool,
     /// Whether the target is what the reader's state is.
@@ -105,8 +79,10 @@ impl Live<'_> {
         link: &mut Link<'_>,
     ) -> Result<Option<Passed>> {
         let state_at = SystemTime::now();
+        // Who drains needs the state for what comes after.
+        let lets_go = self.inspected.excludes_writers && batch_max < i64::MAX;
         link.with(|session| {
-            Pass { live: self, reader, session, keys, batch_max }.go(head, state_at)
+            Pass { live: self, reader, session, keys, batch_max, lets_go }.go(head, state_at)
         })
     }
 }
@@ -121,13 +97,15 @@ pub(in crate::journey) struct Drained {
 }
 
 /// One transaction of deltas.
-struct Pass<'p> {
-    live: &'p Live<'p>,
-    reader: &'p Reader,
-    session: &'p Session,
-    keys: &'p Keys,
+pub(super) struct Pass<'p> {
+    pub(super) live: &'p Live<'p>,
+    pub(super) reader: &'p Reader,
+    pub(super) session: &'p Session,
+    pub(super) keys: &'p Keys,
     /// Touches that it takes, at most, and new rows of each table that only grows.
-    batch_max: i64,
+    pub(super) batch_max: i64,
+    /// Whether the state is let go as soon as all is read: an application that waits for that waits for no server then.
+    lets_go: bool,
 }
 
 impl Pass<'_> {
@@ -142,17 +120,18 @@ impl Pass<'_> {
         }
         let last = head.min(begins.seq.saturating_add(self.batch_max));
         let touches = Touches { after: self.live.read_up_to(&begins), last };
-        if touches.count() == 0 && begins.consistent && !self.has_grown()? {
+        if touches.count() == 0 && begins.consistent && !self.has_grown(&begins)? {
             return Ok(Some(Passed { drained: true, ..Passed::default() }));
         }
         let new = self.sum_of_new(&begins, last)?;
         // Temp tables are made outside of the transaction, so that they are there for the next one too.
-        let mut tables = Vec::new();
+        let mut deltas = Vec::new();
         let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
         numbers.extend(self.live.growing());
         for number in numbers {
             if let Some((table, shapes)) = self.live.followed(number)? {
-                tables.push((table, shapes, Staging::of(self.session, table.schema)?));
+                let staging = Staging::of(self.session, table.schema)?;
+                deltas.push(Delta { table, shapes, staging });
             }
         }
         let passed = self.session.attempt(|session| {
@@ -164,29 +143,45 @@ impl Pass<'_> {
             if ledger::lock_position(session, lease)?.passes != begins.passes {
                 return Ok(Some(Passed::default()));
             }
+            let mut sent = Vec::new();
+            for delta in &mut deltas {
+                let growth = self.growth(delta.table, &begins, last == head)?;
+                sent.push(self.send(delta, touches, growth)?);
+            }
+            let grown = sent.iter().map(|sent| sent.grown).sum();
+            if self.lets_go {
+                self.reader.let_go()?;
+            }
             let mut drained = last == head;
-            for (table, shapes, staging) in &mut tables {
-                let growth = self.growth(*table)?;
+            for (delta, sent) in deltas.iter_mut().zip(sent) {
+                let growth = sent.growth;
                 let whole = last == head && growth.is_none_or(|growth| growth.is_all);
                 drained &= whole;
-                match self.apply(*table, shapes, staging, touches, growth)?.displaced {
+                match self.merge(delta, sent, &begins)?.displaced {
                     0 => {}
                     _ if !whole => return Ok(None),
-                    rows => return Err(displaced(*table, rows)),
+                    rows => return Err(displaced(delta.table, rows, growth.is_some())),
+                }
+                if let Some(growth) = growth.filter(|_| last == head) {
+                    self.check_grown(delta, growth, &begins)?;
                 }
             }
             reach(Step::DeltaApplied);
             let unsealed = [begins.unsealed, new].into_iter().sum();
             let touches = new.rows;
             let took = began.elapsed();
-            let to = Advance { seq: last, consistent: drained, state_at, touches, took, unsealed };
+            let consistent = drained;
+            let to = Advance { seq: last, consistent, state_at, touches, grown, took, unsealed };
             ledger::advance_position(session, lease, &to)?;
             reach(Step::PositionNoted);
-            Ok(Some(Passed { touches, committed: true, drained }))
+            Ok(Some(Passed { touches, grown, committed: true, drained }))
         })?;
         if passed.is_some_and(|passed| passed.committed) {
             reach(Step::PassCommitted);
             self.live.note_committed();
+            if last == head {
+                self.live.grown_again.set(false);
+            }
         }
         Ok(passed)
     }
@@ -212,140 +207,18 @@ fn fell_back(head: i64, position: &Position) -> Error {
         .todo("put the newer file back; or drop what was created with the SQL that `liteferry plan` prints, and begin again")
 }
 
-impl Pass<'_> {
-    /// Whether a table that only grows has rows that the target has not.
-    fn has_grown(&self) -> Result<bool> {
-        for number in self.live.growing() {
-            let Some((table, _)) = self.live.followed(number)? else { continue };
-            if self.growth(table)?.is_some_and(|growth| growth.last.is_some()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The new rows of a table that only grows; none for other tables.
-    fn growth(&self, table: Followed<'_>) -> Result<Option<Growth>> {
-        if table.capture.follow != Follow::Append {
-            return Ok(None);
-        }
-        let noted = ledger::high_mark(self.session, self.live.lease, &table.schema.target)?;
-        let mark = match noted {
-            // Before the first pass the target has what the snapshot brought.
-            None => apply::highest_key(self.session, table.schema)?,
-            noted => noted,
-        };
-        let end = tail::end(self.reader, table)?.unwrap_or(i64::MIN);
-        let shrunk_to = mark.is_some_and(|mark| end < mark).then_some(end);
-        let first = match shrunk_to.or(mark).map(|mark| mark.checked_add(1)) {
-            None => i64::MIN,
-            Some(Some(first)) => first,
-            // No rowid is higher.
-            Some(None) => {
-                let (first, last) = (None, None);
-                return Ok(Some(Growth { first, last, is_all: true, shrunk_to }));
-            }
-        };
-        let found = tail::grown(self.reader, table, first, self.batch_max)?;
-        let is_all = found.is_none_or(|(_, is_all)| is_all);
-        let last = found.map(|(last, _)| last);
-        Ok(Some(Growth { first: Some(first), last, is_all, shrunk_to }))
-    }
-
-    /// Forgets what is kept of single rows that were touched: what they are now says it anew.
-    fn forget(&self, table: Followed<'_>, touches: Touches) -> Result<()> {
-        let (session, lease, name) = (self.session, self.live.lease, &table.schema.target);
-        if !ledger::keeps_rows(session, lease, name)? {
-            return Ok(());
-        }
-        let mut names = Vec::new();
-        tail::names(self.reader, table, touches, |row| {
-            names.push(row);
-            if names.len() < NAMES_AT_ONCE {
-                return Ok(());
-            }
-            ledger::forget_rows(session, lease, name, &std::mem::take(&mut names))
-        })?;
-        ledger::forget_rows(session, lease, name, &names)
-    }
-
-    /// Brings one table to what the source has, and makes sure of it.
-    fn apply(
-        &self,
-        table: Followed<'_>,
-        shapes: &Shapes,
-        staging: &mut Staging<'_>,
-        touches: Touches,
-        growth: Option<Growth>,
-    ) -> Result<Merged> {
-        let (session, lease) = (self.session, self.live.lease);
-        self.forget(table, touches)?;
-        staging.keys(|copy| {
-            let mut sender = Sender::new(&shapes.keys, None)?;
-            let mut loading = Loading { sums: Summing::new(&shapes.keys), copy };
-            tail::touched_keys(self.reader, table, &shapes.keys, touches, |batch| {
-                sender.send(&batch, &mut loading)
-            })?;
-            if let Some(range) = growth.and_then(Growth::range) {
-                let keys = &shapes.grown_keys;
-                self.reader.read(keys, range, |batch| sender.send(&batch, &mut loading))?;
-            }
-            sender.finish(&mut loading)
-        })?;
-        let mut aside = Aside::default();
-        let mut sent = DigestSum::default();
-        staging.rows(|copy| {
-            let mut sender = Sender::new(&shapes.rows, shapes.loaded.as_ref())?;
-            let mut loading = Loading { sums: Summing::new(&shapes.rows), copy };
-            let mut send = |batch| {
-                self.live.setting.stop.check()?;
-                sender.send(&batch, &mut loading)?;
-                aside.add(&batch)
-            };
-            let first = growth.and_then(|growth| growth.first);
-            tail::touched_rows(self.reader, table, touches, first, &mut send)?;
-            if let Some(range) = growth.and_then(Growth::range) {
-                self.reader.read(table.schema, range, send)?;
-            }
-            sender.finish(&mut loading)?;
-            sent = loading.sums.finish()?.total();
-            Ok(())
-        })?;
-        if let Some(last) = growth.and_then(|growth| growth.last.or(growth.shrunk_to)) {
-            ledger::set_high_mark(session, lease, &table.schema.target, last)?;
-        }
-        let indexed = self.keys.are_made(&table.schema.target);
-        let merged = match apply::merge(staging, indexed) {
-            Err(error) if self.live.leave_indexes_out(table, staging, session, &error)? => {
-                apply::merge(staging, indexed)?
-            }
-            merged => merged?,
-        };
-        let mut back = Summing::new(&shapes.rows);
-        apply::read_back(staging, &mut back)?;
-        if back.finish()?.total() != sent {
-            return Err(not_as_sent(table, sent.rows));
-        }
-        ledger::note_misfits(session, lease, table.schema, NO_CHUNK, aside.misfits)?;
-        ledger::note_exceptions(session, lease, table.schema, NO_CHUNK, aside.exceptions)?;
-        Ok(merged)
-    }
-}
-
 /// Where the whole log was applied, a row that was not touched is as the source has it, and must stay.
-fn displaced(table: Followed<'_>, rows: u64) -> Error {
+fn displaced(table: Followed<'_>, rows: u64, only_grows: bool) -> Error {
     let what = format!(
         "a row of the source takes the place of another row that the source still has ({rows} such rows): the target's \
          unique keys hold values equal that the source holds different"
     );
-    Error::new(Class::Undecided, what)
-        .todo("drop that unique key of the target's table, or repair the row in the source; then run this again")
-        .at(format!("table {}", table.schema.source))
-}
-
-fn not_as_sent(table: Followed<'_>, rows: u64) -> Error {
-    let what = format!("of {rows} rows that were applied, the target gives back others");
-    Error::new(Class::NotEqual, what)
-        .todo("look for a trigger, a rule or a column of the target's table that changes what is written to it")
-        .at(format!("table {}", table.schema.source))
+    let name = &table.schema.source;
+    let mut todo = "drop that unique key of the target's table, or repair the row in the source; then run this again"
+        .to_owned();
+    if only_grows {
+        let lost = "if the source has lost its last writes, take the table anew with `liteferry run --anew";
+        todo = format!("{lost} {name}`; else {todo}");
+    }
+    Error::new(Class::Undecided, what).todo(todo).at(format!("table {name}"))
 }

@@ -8,24 +8,26 @@ use super::Live;
 use super::compare::{Comparing, Found, prepare};
 use super::part::{Kind, Part};
 use super::pass::Keys;
+use super::sizes::Sizes;
 use crate::error::{Error, Result};
+use crate::journey::narrow::narrow_all;
 use crate::journey::prove;
 use crate::journey::undecided::Undecided;
 use crate::journey::{reject, snapshot, verify};
-use crate::model::TableSchema;
+use crate::model::{Chunk, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, TableProof};
-use crate::status::{Heads, Report, TableReport};
+use crate::status::{FOLLOWING, Heads, NOT_EQUAL, Report, TableReport};
 use crate::store::postgres::ledger::{self, LoadedChunk, Proved};
 use crate::store::postgres::link::Link;
 use crate::store::postgres::read;
 use crate::store::postgres::session::Session;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::state::Door;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -49,7 +51,7 @@ impl Live<'_> {
         setting.progress.tell(Event::Phase(Phase::Proof));
         let loaded = self.loaded(link)?;
         prove::expect(plan, &loaded, 2, setting);
-        let Round { left, mut sums } = self.begin_round(link)?;
+        let Round { mut left, mut sums } = self.begin_round(link)?;
         reach(Step::ProofBegun);
         let undecided = Undecided::find(link, lease.migration)?;
         let door = Door::new(&inspected.source)?;
@@ -61,15 +63,17 @@ impl Live<'_> {
             None => STATE_BYTES,
         };
         let mut heads = None;
-        for parts in states(&left, most) {
+        while let Some(parts) = next_state(&mut left, most, self.sizes()) {
             let began = Instant::now();
-            let (come_to, rows) = self.in_state(&door, &mut readers, link, |readers, link| {
-                self.compare(parts, &undecided, readers, &mut sums, link)
-            })?;
+            let (come_to, compared) =
+                self.in_state(&door, &mut readers, link, |readers, link| {
+                    self.compare(&parts, (&undecided, began), readers, &mut sums, link)
+                })?;
+            compared.rest.into_iter().rev().for_each(|part| left.push_front(part));
             heads = Some(come_to);
             reach(Step::PartProved);
             if let Some(rate) = max_rate {
-                let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+                let rows = u32::try_from(compared.rows).unwrap_or(u32::MAX);
                 let due = Duration::from_secs_f64(f64::from(rows) / f64::from(rate.get()));
                 setting.stop.wait(due.saturating_sub(began.elapsed()))?;
             }
@@ -86,7 +90,8 @@ impl Live<'_> {
             Vec::new()
         } else {
             let find = |readers: &mut [Reader], link: &mut Link<'_>| {
-                verify::narrow_all(plan, &undecided, &proofs, readers, link, setting)
+                let narrowed = (&*proofs, Some(&*sums.differing));
+                narrow_all(plan, &undecided, narrowed, readers, link, setting)
             };
             self.in_state(&door, &mut readers, link, find)?.1
         };
@@ -95,6 +100,7 @@ impl Live<'_> {
         let aside = link.with(|session| ledger::rows_aside(session, lease.migration))?;
         let aside: BTreeMap<_, _> = aside.into_iter().collect();
         let tables = proofs.iter().zip(&sums.rejected).zip(&plan.tables);
+        let tables = tables.filter(|(_, table)| !table.is_gone);
         let tables = tables.map(|((proof, copied), table)| {
             if plan.is_copied(table) {
                 TableReport::copied(proof, *copied)
@@ -104,8 +110,9 @@ impl Live<'_> {
             }
         });
         Ok(Report {
-            phase: if equal { "following" } else { "not equal" }.into(),
+            phase: if equal { FOLLOWING } else { NOT_EQUAL }.into(),
             tables: tables.collect(),
+            warnings: plan.gone_in_words(),
             differences,
             misfits: reject::misfits(plan, link, lease.migration)?,
             losses: verify::losses(plan),
@@ -149,22 +156,36 @@ impl Live<'_> {
         let (plan, lease) = (self.plan, self.lease);
         link.with(|session| ledger::begin_round(session, lease))?;
         let found = link.with(|session| ledger::proved(session, lease.migration))?;
-        let mut round = Round { left: Vec::new(), sums: Sums::none(plan) };
-        let all = Part::all(plan, self.inspected.excludes_writers);
-        let count = all.len();
-        for part in all {
-            let is_of = |proved: &&Proved| {
-                let table = plan.tables.get(part.table);
-                table.is_some_and(|table| table.schema.target == proved.table)
-                    && proved.part == part.number
-            };
-            let is_good = |proved: &&Proved| {
-                proved.is_of_round && proved.age < self.pipeline.cutover.proof_age
-            };
-            match found.iter().find(is_of).filter(is_good) {
-                Some(proved) => round.sums.add(&part, proved)?,
-                None => round.left.push(part),
+        let mut round = Round { left: VecDeque::new(), sums: Sums::none(plan) };
+        let mut reader = Reader::of_moving(self.inspected.source.connect()?);
+        // That makes sure that the tables are those that are followed.
+        self.catch_up(&mut reader, link)?;
+        let all = Part::all(plan, self.sizes(), &self.extents(&reader)?);
+        let (count, now) = (all.len(), Instant::now());
+        let is_good =
+            |proved: &Proved| proved.is_of_round && proved.age < self.pipeline.cutover.proof_age;
+        let found: BTreeMap<_, _> = found
+            .iter()
+            .filter(|proved| is_good(proved))
+            .map(|proved| {
+                ((proved.table.as_str(), proved.part, proved.last_rowid.is_some()), proved)
+            })
+            .collect();
+        for mut part in all {
+            let table = snapshot::table_of(plan, part.table)?;
+            let known = |begun| found.get(&(table.target.as_str(), part.number, begun)).copied();
+            let (whole, begun) = (known(false), known(true));
+            if let Some(proved) = whole {
+                round.sums.add(&part, proved)?;
+                continue;
             }
+            if let Some(proved) = begun {
+                part.go_on(table, proved, now)?;
+                if part.before.is_some() {
+                    round.sums.add(&part, proved)?;
+                }
+            }
+            round.left.push_back(part);
         }
         if round.left.len() < count {
             self.setting.progress.tell(Event::Note(format!(
@@ -190,38 +211,38 @@ impl Live<'_> {
             let done = self
                 .come_to(door, readers, link)
                 .and_then(|heads| Ok((heads, work(readers, link)?)));
-            readers.iter_mut().try_for_each(Reader::let_go)?;
+            readers.iter().try_for_each(Reader::let_go)?;
             done
         })
     }
 
-    /// Compares parts in the state that the readers hold, and notes what is equal; gives the rows.
+    /// Compares the next pieces of parts in the state that the readers hold, taken then, and notes what is equal.
     fn compare(
         &self,
         parts: &[Part],
-        undecided: &Undecided,
+        (undecided, since): (&Undecided, Instant),
         readers: &mut [Reader],
         all: &mut Sums,
         link: &mut Link<'_>,
-    ) -> Result<u64> {
+    ) -> Result<Compared> {
         let Self { plan, lease, .. } = *self;
         let mut found = self.compared(parts, undecided, readers, link)?;
         for (part, found) in parts.iter().zip(&mut found) {
             if part.kind == Kind::Count && !found.is_equal {
                 // Which rows are too many is only seen where all of them are.
                 let table = snapshot::table_of(plan, part.table)?;
-                let chunks = verify::chunks_of(plan, |of, _| of == part.table);
-                let whole = [Part::whole(part.table, table, chunks)];
+                let whole = [Part::whole(plan, part.table, table)];
                 let whole = self.compared(&whole, undecided, readers, link)?.pop();
                 *found = whole.ok_or_else(|| Error::internal("a comparison of nothing"))?;
             }
         }
+        let mut after = parts.to_vec();
+        after.iter_mut().zip(&found).for_each(|(part, found)| part.add(found, since));
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
-                parts.iter().zip(&found).try_for_each(|(part, found)| {
-                    let table = snapshot::table_of(plan, part.table)?;
-                    found.note(part, table, Duration::ZERO, lease, session)
+                after.iter().try_for_each(|part| {
+                    part.note(snapshot::table_of(plan, part.table)?, lease, session)
                 })
             })
         })?;
@@ -232,7 +253,9 @@ impl Live<'_> {
             }
             all.merge(part, found);
         }
-        Ok(found.iter().map(|found| found.source.total().rows).sum())
+        let rows = found.iter().map(|found| found.source.total().rows).sum();
+        after.retain(|part| !part.is_compared());
+        Ok(Compared { rest: after, rows })
     }
 
     /// What parts come to, side by side.
@@ -245,7 +268,8 @@ impl Live<'_> {
     ) -> Result<Vec<Found>> {
         let Self { plan, lease, setting, .. } = *self;
         let migration = lease.migration;
-        let comparing = Comparing { plan, migration, undecided, lets_go: false, setting };
+        let sizes = self.sizes();
+        let comparing = Comparing { plan, migration, undecided, lets_go: false, sizes, setting };
         let helpers = readers.len().min(parts.len()).saturating_sub(1);
         let helpers: Vec<_> = (0..helpers).map(|_| link.another()).collect();
         link.with(|session| {
@@ -279,25 +303,32 @@ impl Live<'_> {
     }
 }
 
-/// The parts that are compared in one state each.
-fn states(parts: &[Part], most: u64) -> Vec<&[Part]> {
-    let mut states = Vec::new();
-    let (mut first, mut bytes) = (0, 0);
-    for (at, part) in parts.iter().enumerate() {
-        if at > first && bytes + part.bytes > most {
-            states.extend(parts.get(first..at));
-            (first, bytes) = (at, 0);
+/// Takes the parts that are compared in one state; none where none is left.
+fn next_state(left: &mut VecDeque<Part>, most: u64, sizes: Sizes) -> Option<Vec<Part>> {
+    let mut parts = vec![left.pop_front()?];
+    let mut bytes = parts.iter().map(|part| part.bytes_at_once(sizes)).sum::<u64>();
+    while let Some(part) = left.front() {
+        bytes += part.bytes_at_once(sizes);
+        if bytes > most {
+            break;
         }
-        bytes += part.bytes;
+        parts.extend(left.pop_front());
     }
-    states.extend(parts.get(first..).filter(|last| !last.is_empty()));
-    states
+    Some(parts)
+}
+
+/// What a state came to.
+struct Compared {
+    /// The parts that go on with their next piece, because they have grown.
+    rest: Vec<Part>,
+    /// The rows of the source.
+    rows: u64,
 }
 
 /// A look at every part, as far as it has come.
 struct Round {
     /// The parts that are to be compared.
-    left: Vec<Part>,
+    left: VecDeque<Part>,
     /// What the others came to.
     sums: Sums,
 }
@@ -308,13 +339,16 @@ struct Sums {
     target: Vec<GroupSums>,
     /// Rows that are set aside.
     rejected: Vec<u64>,
+    /// The pieces of chunks that differ.
+    differing: Vec<Chunk>,
 }
 
 impl Sums {
     /// Nothing of any table.
     fn none(plan: &Plan) -> Self {
         let none = || plan.tables.iter().map(|table| GroupSums::new(&table.schema)).collect();
-        Self { source: none(), target: none(), rejected: vec![0; plan.tables.len()] }
+        let rejected = vec![0; plan.tables.len()];
+        Self { source: none(), target: none(), rejected, differing: Vec::new() }
     }
 
     /// Forgets what was found of a table.
@@ -333,6 +367,9 @@ impl Sums {
             target.merge(&found.target);
         }
         self.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += found.rejected);
+        if part.kind == Kind::Chunk && !found.is_equal {
+            self.differing.extend(part.rest().up_to(found.last).chunks);
+        }
     }
 
     /// Adds what was found before.

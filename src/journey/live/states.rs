@@ -59,6 +59,14 @@ struct Turns {
     held: Option<Held>,
 }
 
+impl Turns {
+    /// Lets all readers go that nobody has.
+    fn let_go(&mut self) -> Result<()> {
+        self.held = None;
+        self.idle.iter().try_for_each(Reader::let_go)
+    }
+}
+
 /// The state that all readers hold.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -97,9 +105,11 @@ impl<'a> States<'a> {
         let mut turns = self.turns();
         turns.idle.push(reader);
         turns.out -= 1;
+        // A server that is away is waited for elsewhere, and without a state.
+        let left = if turns.out == 0 && done.is_err() { turns.let_go() } else { Ok(()) };
         self.returned.notify_all();
         drop(turns);
-        done.and_then(|done| gone.map(|()| done))
+        done.and_then(|done| gone.and(left).map(|()| done))
     }
 
     fn take(&self) -> Result<(Reader, i64)> {
@@ -126,8 +136,8 @@ impl<'a> States<'a> {
 
     /// Lets all readers go to the state that there is now.
     fn renew(&self, turns: &mut Turns) -> Result<()> {
-        let gap = turns.held.take().map_or(Duration::ZERO, |_| GAP);
-        turns.idle.iter_mut().try_for_each(Reader::let_go)?;
+        let gap = turns.held.map_or(Duration::ZERO, |_| GAP);
+        turns.let_go()?;
         pause(gap);
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         door.let_in(&mut turns.idle)?;

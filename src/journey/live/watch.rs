@@ -12,6 +12,11 @@ use crate::store::sqlite::capture::{Finding, Watch, purge, seal};
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail;
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+/// How often a seal is tried, and how long the application is left alone in between.
+const SEALS_TRIED: usize = 50;
+const BETWEEN_SEALS: Duration = Duration::from_millis(20);
 
 /// Who watches the source.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(in crate::journey) struct Watched {
     trust: Cell<Trust>,
     /// Whether a pass was committed since the log was sealed.
     unsealed: Cell<bool>,
+    /// Whether the application has left no room to take out of the log all that was sealed.
+    has_rest: Cell<bool>,
 }
 
 /// What is known of the touches that were applied before this process began.
@@ -53,10 +60,24 @@ impl Live<'_> {
         if watched.trust.get() == Trust::Unknown {
             // A file that was sealed since has all that was applied before.
             let is_sealed = noted != Some(&seen.nonce);
-            let trust = if is_sealed { Trust::OfRows } else { self.recall(reader, &position)? };
-            watched.trust.set(trust);
+            watched.trust.set(if is_sealed {
+                self.note_sealed(&position, &seen.nonce, link)?;
+                Trust::OfRows
+            } else {
+                self.recall(reader, &position)?
+            });
         }
         Ok(seen.last)
+    }
+
+    /// Notes that the log was sealed where the position is.
+    fn note_sealed(&self, position: &Position, nonce: &str, link: &mut Link<'_>) -> Result<()> {
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, self.lease)?;
+                ledger::seal_position(session, self.lease, position.seq, nonce)
+            })
+        })
     }
 
     /// Makes sure that the log still says what was read of it since the nonce was made.
@@ -84,6 +105,14 @@ impl Live<'_> {
         }
     }
 
+    /// Trusts nothing that was applied before, because nobody has looked for a while.
+    pub(in crate::journey) fn distrust(&self) {
+        if let Some(watched) = self.watched.get() {
+            watched.trust.set(Trust::Unknown);
+        }
+        self.grown_again.set(true);
+    }
+
     /// Makes sure that no other file has taken the place of the one that is open.
     ///
     /// # Errors
@@ -94,7 +123,8 @@ impl Live<'_> {
         if source.stamp()?.is_same_file(stamp) { Ok(()) } else { Err(told(&[Finding::Replaced])) }
     }
 
-    /// Seals what was applied, and takes it out of the source's log, as far as the application leaves room for that.
+    /// Seals what was applied, and takes it out of the source's log, as far as the application leaves room for that. While
+    /// it is not known yet whether the source still has the rows that were applied last, nothing is sealed.
     ///
     /// # Errors
     ///
@@ -102,22 +132,39 @@ impl Live<'_> {
     pub(in crate::journey) fn purge(&self, link: &mut Link<'_>) -> Result<()> {
         let (watched, position) = (self.watched(link)?, self.position(link)?);
         let (source, identity) = (&self.inspected.source, &watched.identity);
-        if position.seq == position.sealed && !watched.unsealed.get() {
-            return Ok(());
+        let mut nonce = position.nonces.first().cloned().unwrap_or_default();
+        let mut sealed_to = position.sealed;
+        let is_known = !self.grown_again.get() || self.growing().next().is_none();
+        let is_unsealed = position.seq != sealed_to || watched.unsealed.get() || self.copied.get();
+        if is_known && is_unsealed {
+            let Some(sealed) = seal(source, identity, &nonce)? else { return Ok(()) };
+            reach(Step::LogSealed);
+            self.note_sealed(&position, &sealed, link)?;
+            watched.unsealed.set(false);
+            self.copied.set(false);
+            sealed_to = position.seq;
+            watched.has_rest.set(true);
+            reach(Step::SealNoted);
+            nonce = sealed;
         }
-        let noted = position.nonces.first().cloned().unwrap_or_default();
-        let Some(nonce) = seal(source, identity, &noted)? else { return Ok(()) };
-        reach(Step::LogSealed);
-        link.with(|session| {
-            session.transaction(|session| {
-                ledger::guard(session, self.lease)?;
-                ledger::seal_position(session, self.lease, position.seq, &nonce)
-            })
-        })?;
-        watched.unsealed.set(false);
-        reach(Step::SealNoted);
-        purge(source, identity, position.seq, &nonce, self.setting.stop)?;
-        reach(Step::LogPurged);
+        if watched.has_rest.get() {
+            let purged = purge(source, identity, sealed_to, &nonce, self.setting.stop)?;
+            watched.has_rest.set(!purged.done);
+            reach(Step::LogPurged);
+        }
+        Ok(())
+    }
+
+    /// Seals what was copied before anything is noted of the log, unless the application leaves no room for that.
+    pub(super) fn seal_copied(&self, link: &mut Link<'_>) -> Result<()> {
+        let (source, identity) = (&self.inspected.source, &self.watched(link)?.identity);
+        let noted = tail::nonce(&Reader::of_moving(source.connect()?))?;
+        for _ in 0..SEALS_TRIED {
+            if seal(source, identity, &noted)?.is_some() {
+                break;
+            }
+            self.setting.stop.wait(BETWEEN_SEALS)?;
+        }
         Ok(())
     }
 
@@ -130,13 +177,25 @@ impl Live<'_> {
         let identity = identity.ok_or_else(|| Error::internal("nobody knows the changelog"))?;
         let watch = RefCell::new(Watch::new(&identity));
         let (trust, unsealed) = (Cell::new(Trust::Unknown), Cell::new(false));
-        Ok(self.watched.get_or_init(|| Watched { identity, watch, trust, unsealed }))
+        // A process that was before this one may have left some.
+        let has_rest = Cell::new(true);
+        let watched = Watched { identity, watch, trust, unsealed, has_rest };
+        Ok(self.watched.get_or_init(|| watched))
     }
 
     fn position(&self, link: &mut Link<'_>) -> Result<Position> {
         let position = link.with(|session| ledger::position(session, self.lease.migration))?;
         position.ok_or_else(|| Error::internal("deltas without a position"))
     }
+}
+
+/// How tables are let go that the source has no more, perhaps beside others that are taken anew.
+pub(in crate::journey) fn let_go<'t>(tables: impl IntoIterator<Item = &'t str>) -> String {
+    let anew: String = tables.into_iter().map(|table| format!(" --anew {table}")).collect();
+    format!(
+        "let it go with `liteferry run{anew}`: the target's table stays as it is, and is followed and proved no more; or \
+         create it again in the source, and take it anew by the same command"
+    )
 }
 
 /// What to do about a finding.
@@ -147,7 +206,7 @@ fn todo(finding: &Finding) -> String {
         return format!("{}; or {begin_again}", remedy(finding));
     };
     match finding {
-        Finding::TableGone { .. } => format!("put it back as it was, or {begin_again}"),
+        Finding::TableGone { .. } => let_go([table]),
         Finding::TableAdded { .. } => format!("take it too, with `liteferry run --anew {table}`"),
         _ => format!(
             "put it back as it was, if nothing was written to it since; or take it anew, and nothing else, with \

@@ -217,7 +217,7 @@ fn escaped_char(escape: &str) -> Option<(char, &str)> {
     Some((char, rest))
 }
 
-/// Reads the digits of `\uXXXX`, of a surrogate those of the one that must follow too.
+/// Reads the four digits behind `\u`, of a surrogate those of the one that must follow too.
 fn unicode_escape(digits: &str) -> Option<(char, &str)> {
     let (first, rest) = hex4(digits)?;
     if !(0xd800..0xdc00).contains(&first) {

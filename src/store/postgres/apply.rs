@@ -17,7 +17,7 @@ use super::stage::{Staging, key, others};
 use super::write::{loaded, named, relation};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
-use crate::model::{Column, TableSchema};
+use crate::model::{Column, PgType, TableSchema};
 use crate::row::RowVisitor;
 
 /// Up to so many keys, rows are looked up by the index, one after the other; beyond, the server decides by a look at what
@@ -77,6 +77,30 @@ pub fn read_back(staging: &Staging<'_>, visitor: &mut impl RowVisitor) -> Result
     let condition = format!("({names}) IN (SELECT {names} FROM {})", staging.stage.keys);
     read_where(staging.session, staging.table, &[condition], visitor)
         .at(|| format!("table {}", staging.table.target))
+}
+
+/// How many rows of the target have keys of one whole number from `first` to `last`, both included, and are none of the
+/// rows that were staged, after [`merge`] and in the same transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn strays(staging: &Staging<'_>, first: i64, last: i64) -> Result<u64> {
+    let Staging { session, table, stage, .. } = staging;
+    let name = named(key(table));
+    // Only as it is can it be looked up in an index.
+    let is_whole =
+        key(table).all(|column| matches!(column.pg, PgType::Int2 | PgType::Int4 | PgType::Int8));
+    let key = if is_whole { name } else { format!("{name}::bigint") };
+    let within = format!("WHERE {key} BETWEEN $1::bigint AND $2::bigint");
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {} {within}) - (SELECT count(*) FROM {} {within})",
+        relation(table),
+        stage.rows
+    );
+    let rows = session.query("count rows", &sql, &[&first, &last])?;
+    let strays: i64 = column(rows.first(), 0).at(|| format!("table {}", table.target))?;
+    Ok(u64::try_from(strays).unwrap_or(0))
 }
 
 /// The highest value of a key of one whole number; none in an empty table.

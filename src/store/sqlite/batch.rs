@@ -207,6 +207,11 @@ impl<'t> BatchBuilder<'t> {
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
+    /// Bytes of the rows that were appended since the last batch.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rows == 0
     }

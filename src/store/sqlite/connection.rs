@@ -8,9 +8,11 @@ use super::collation::stand_in;
 use super::failure::Unreadable;
 pub(super) use super::failure::{Refused, refused};
 use super::guard::{Damage, guard, guard_writer};
+use super::lock_out;
 pub use super::stamp::FileStamp;
 use super::stamp::beside;
 use crate::error::{Class, Error, Result};
+use crate::model::Motion;
 use crate::pipeline::Stop;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rustix::fs::Access;
@@ -24,13 +26,15 @@ pub struct Source {
     path: PathBuf,
     reach: Reach,
     /// Whether it is written to meanwhile.
-    moves: bool,
+    motion: Motion,
     /// Whether a damaged file is read as far as that can be done.
     accept_corrupt: bool,
     /// Why SQLite would not open the file, where that was overcome.
     broken: Option<String>,
     /// Whether there was no write-ahead log when the file was found.
     without_log: bool,
+    /// Whether it is somebody else's, and reading it makes files beside it.
+    makes_others_log: bool,
     /// Ends every statement.
     stop: Stop,
 }
@@ -65,10 +69,10 @@ impl Source {
     /// [`Class::Usage`] where there is no such file, [`Class::Data`] where it is no readable database,
     /// [`Class::Access`] where it may not be read.
     pub fn open(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
-        Self::find(path, accept_corrupt, false, stop)
+        Self::find(path, accept_corrupt, Motion::AtRest, stop)
     }
 
-    fn find(path: &Path, accept_corrupt: bool, moves: bool, stop: &Stop) -> Result<Self> {
+    fn find(path: &Path, accept_corrupt: bool, motion: Motion, stop: &Stop) -> Result<Self> {
         let at = || format!("source {}", path.display());
         let has_log = |path| fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
         let not_found = |error: io::Error| {
@@ -107,18 +111,16 @@ impl Source {
         }
         let mut source = Self {
             reach: Reach::Direct,
-            moves,
+            motion,
             accept_corrupt,
             broken: None,
             without_log: !has_log,
+            makes_others_log: lock_out::is_made_by_reading(&found),
             stop: stop.clone(),
             path: found,
         };
-        match source.connect() {
-            Err(error) if is_cannot_open(&error) => {
-                source.reach = reach_without_writing(&source.path, &mut || {})?;
-            }
-            _ => {}
+        if !source.may_make_files() {
+            source.reach = reach_without_writing(&source.path, &mut || {})?;
         }
         if let Err(error) = source.connect() {
             match Unreadable::of(&error) {
@@ -130,6 +132,21 @@ impl Source {
         Ok(source)
     }
 
+    /// Whether SQLite can make its files beside the database, and they lock nobody out of one that is at rest. Where it
+    /// moves, there is no way around them, and each connection says so.
+    fn may_make_files(&self) -> bool {
+        let locks_out = self.motion == Motion::AtRest && self.check_log().is_err();
+        !locks_out && !self.connect().is_err_and(|error| is_cannot_open(&error))
+    }
+
+    /// Makes sure that reading the file locks nobody out of it.
+    fn check_log(&self) -> Result<()> {
+        if self.makes_others_log && matches!(self.reach, Reach::Direct) {
+            return lock_out::check(&self.path);
+        }
+        Ok(())
+    }
+
     /// Finds a file that is written to, as [`Self::open`] does. Its connections write nothing either, but could: only so
     /// SQLite rolls back what a writer that died left half done (one of liteferry's own, perhaps), and can tell that from
     /// what one is about to commit.
@@ -138,7 +155,7 @@ impl Source {
     ///
     /// As [`Self::open`].
     pub fn open_moving(path: &Path, accept_corrupt: bool, stop: &Stop) -> Result<Self> {
-        Self::find(path, accept_corrupt, true, stop)
+        Self::find(path, accept_corrupt, Motion::Moving, stop)
     }
 
     /// The file's absolute path.
@@ -161,8 +178,8 @@ impl Source {
     ///
     /// As [`Self::connect`].
     pub fn connect_under(&self, stop: &Stop) -> Result<Connection> {
-        self.connect_raw(stop)
-            .map_err(|error| stop.named(refused(error)))
+        self.check_log()
+            .and_then(|()| self.connect_raw(stop).map_err(|error| stop.named(refused(error))))
             .map_err(|error| error.at(format!("source {}", self.path.display())))
     }
 
@@ -186,11 +203,11 @@ impl Source {
         opened.map_err(|error| at(self.stop.named(refused(error))))
     }
 
-    /// Makes sure that the file system lets this process write to it.
+    /// Makes sure that the file system lets this process write to it, and that this locks nobody out.
     ///
     /// # Errors
     ///
-    /// [`Class::Access`] where it does not.
+    /// [`Class::Access`] where it does not, or would.
     pub fn check_writable(&self) -> Result<()> {
         let may_write = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
         // A write-ahead log that is there need not be made.
@@ -201,7 +218,9 @@ impl Source {
             && may_write(&self.path)
             && has_place();
         if is_writable {
-            return Ok(());
+            // It has files beside it while it is written to, whatever its journal.
+            return lock_out::check(&self.path)
+                .map_err(|error| error.at(format!("source {}", self.path.display())));
         }
         Err(Error::new(Class::Access, "cannot be followed, because it cannot be written to")
             .todo("make the file and its folder writable, or move it at rest with --no-capture")
@@ -248,7 +267,7 @@ impl Source {
         let common = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let flags = common | OpenFlags::SQLITE_OPEN_READ_ONLY;
         let mut connection = match &self.reach {
-            Reach::Direct if self.moves => {
+            Reach::Direct if self.motion == Motion::Moving => {
                 Connection::open_with_flags(&self.path, common | OpenFlags::SQLITE_OPEN_READ_WRITE)?
             }
             Reach::Direct => Connection::open_with_flags(&self.path, flags)?,

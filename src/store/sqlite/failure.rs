@@ -73,6 +73,17 @@ fn is_write(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether another program has the lock.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// The same of an error that was made of it.
+pub(super) fn is_locked(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    cause.and_then(|cause| cause.downcast_ref::<rusqlite::Error>()).is_some_and(is_busy)
+}
+
 /// What to do with a damaged source.
 pub(super) const DAMAGED: &str = "restore it from a backup; or move what can still be read of it, and no more, with --accept-corrupt";
 

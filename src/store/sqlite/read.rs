@@ -10,12 +10,13 @@ use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{RowRange, TableSchema, TextEncoding};
 use rusqlite::Connection;
+use std::cell::Cell;
 
 /// One connection that reads.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
-    view: View,
+    view: Cell<View>,
 }
 
 /// What the reads of a connection see.
@@ -39,12 +40,12 @@ impl Reader {
     /// A file that cannot be read.
     pub fn new(connection: Connection) -> Result<Self> {
         let data_version = data_version(&connection)?;
-        Ok(Self { connection, view: View::AtRest { data_version } })
+        Ok(Self { connection, view: Cell::new(View::AtRest { data_version }) })
     }
 
     /// Reads a source that is written to, by such a connection.
     pub fn of_moving(connection: Connection) -> Self {
-        Self { connection, view: View::Moving }
+        Self { connection, view: Cell::new(View::Moving) }
     }
 
     /// Holds the state that there is now for all reads to come, until it is let go.
@@ -58,7 +59,7 @@ impl Reader {
         self.connection
             .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema WHERE rowid < 0")
             .refused(|| "source".into())?;
-        self.view = View::Held;
+        self.view.set(View::Held);
         Ok(())
     }
 
@@ -69,7 +70,7 @@ impl Reader {
     /// As [`Self::hold`].
     pub fn hold_once(&mut self) -> Result<()> {
         self.hold()?;
-        self.view = View::HeldOnce;
+        self.view.set(View::HeldOnce);
         Ok(())
     }
 
@@ -79,11 +80,11 @@ impl Reader {
     ///
     /// What SQLite says.
     pub fn read_through(&mut self) -> Result<()> {
-        if self.view == View::HeldOnce { self.let_go() } else { Ok(()) }
+        if self.view.get() == View::HeldOnce { self.let_go() } else { Ok(()) }
     }
 
     fn holds(&self) -> bool {
-        matches!(self.view, View::Held | View::HeldOnce)
+        matches!(self.view.get(), View::Held | View::HeldOnce)
     }
 
     /// Lets the state go that is held, if one is.
@@ -91,10 +92,10 @@ impl Reader {
     /// # Errors
     ///
     /// What SQLite says.
-    pub fn let_go(&mut self) -> Result<()> {
+    pub fn let_go(&self) -> Result<()> {
         if self.holds() {
             self.connection.execute_batch("COMMIT").refused(|| "source".into())?;
-            self.view = View::Moving;
+            self.view.set(View::Moving);
         }
         Ok(())
     }
@@ -115,7 +116,28 @@ impl Reader {
         range: RowRange,
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.read_rows(table, range, Wanted::default(), emit)
+        self.read_rows(table, range, &mut Wanted::default(), emit)
+    }
+
+    /// Reads them until so many bytes have come: gives the rowid of the last row where that was before the range's end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_up_to<E: From<Error>>(
+        &self,
+        table: &TableSchema,
+        range: RowRange,
+        bytes: u64,
+        emit: impl FnMut(ReadBatch) -> Result<(), E>,
+    ) -> Result<Option<i64>, E> {
+        let RowRange::Rowids { last: end, .. } = range else {
+            return self.read(table, range, emit).map(|()| None);
+        };
+        let piece = Some(Piece { left: bytes, last: None });
+        let mut wanted = Wanted { piece, ..Wanted::default() };
+        self.read_rows(table, range, &mut wanted, emit)?;
+        Ok(wanted.piece.and_then(|piece| piece.last).filter(|last| *last < end))
     }
 
     /// Reads a table whose last columns are none of the source's: these expressions stand there, in SQLite's words.
@@ -130,7 +152,7 @@ impl Reader {
         expressions: &[String],
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.read_rows(table, range, Wanted { expressions, names: None }, emit)
+        self.read_rows(table, range, &mut Wanted { expressions, ..Wanted::default() }, emit)
     }
 
     /// Reads those rows of a range that `names` has, in this order, by their [`RowName`](crate::model::RowName) as bytes.
@@ -147,14 +169,14 @@ impl Reader {
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(names) = Names::of(names)? else { return Ok(()) };
-        self.read_rows(table, range, Wanted { expressions: &[], names: Some(names) }, emit)
+        self.read_rows(table, range, &mut Wanted { names: Some(names), ..Wanted::default() }, emit)
     }
 
     fn read_rows<E: From<Error>>(
         &self,
         table: &TableSchema,
         range: RowRange,
-        wanted: Wanted<'_>,
+        wanted: &mut Wanted<'_>,
         mut emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         // An error of `emit` is passed on as it is; ours gets its place.
@@ -201,7 +223,7 @@ impl Reader {
             return reads(&self.connection);
         }
         let transaction = self.connection.unchecked_transaction().refused(|| "source".into())?;
-        if let View::AtRest { data_version: first } = self.view
+        if let View::AtRest { data_version: first } = self.view.get()
             && data_version(&transaction)? != first
         {
             return Err(Error::new(
@@ -221,6 +243,28 @@ pub(super) struct Wanted<'a> {
     expressions: &'a [String],
     /// Which rows.
     names: Option<Names<'a>>,
+    /// How much of them.
+    piece: Option<Piece>,
+}
+
+/// A piece of a range.
+struct Piece {
+    /// Bytes that it can still have.
+    left: u64,
+    /// The rowid at which it ended.
+    last: Option<i64>,
+}
+
+impl Piece {
+    /// Takes a row; whether that was the last one.
+    fn ends_with(&mut self, bytes: usize, rowid: impl FnOnce() -> Result<i64>) -> Result<bool> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.left = self.left.saturating_sub(bytes.max(1));
+        if self.left == 0 {
+            self.last = Some(rowid()?);
+        }
+        Ok(self.left == 0)
+    }
 }
 
 /// Bytes of the database, its write-ahead log included.
@@ -253,14 +297,14 @@ fn read_range(
     connection: &Connection,
     table: &TableSchema,
     range: RowRange,
-    mut wanted: Wanted<'_>,
+    wanted: &mut Wanted<'_>,
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
     let encoding = TextEncoding::of(connection).refused(|| range.to_string())?;
     let sql = select(table, range, wanted.expressions, encoding);
     let shape = (encoding, table.columns.len(), table.rowid_name.as_deref());
     let mut rows = Rows::query(connection, &sql, range, shape).refused(|| range.to_string())?;
-    batches(&mut rows, table, &mut wanted, emit).at(|| range.to_string())
+    batches(&mut rows, table, wanted, emit).at(|| range.to_string())
 }
 
 /// Gathers rows of a table's columns into batches, until they or the caller's interest end.
@@ -279,7 +323,12 @@ pub(super) fn batches(
             }
             is_last = !names.advance()?;
         }
+        let before = batch.bytes();
         batch.append(&row)?;
+        if let Some(piece) = &mut wanted.piece {
+            let rowid = || row.rowid(table.columns.len()).map_err(refused);
+            is_last |= piece.ends_with(batch.bytes() - before, rowid)?;
+        }
         if is_last {
             break;
         }
@@ -315,7 +364,7 @@ impl<'n> Names<'n> {
 }
 
 /// The columns in order, then the rowid (which names the row), by a scan of the table itself.
-fn select(
+pub(super) fn select(
     table: &TableSchema,
     range: RowRange,
     expressions: &[String],

@@ -87,7 +87,7 @@ mod tests {
                     assert!(readers.iter().all(|reader| seen(reader) == first), "{mode}");
                     assert!(first >= last);
                     last = first;
-                    readers.iter_mut().try_for_each(Reader::let_go).unwrap();
+                    readers.iter().try_for_each(Reader::let_go).unwrap();
                 }
                 ended.store(true, Ordering::SeqCst);
             });

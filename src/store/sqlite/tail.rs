@@ -176,20 +176,78 @@ pub fn grown(
         .at(|| format!("table {}", table.schema.source))
 }
 
+/// The names of the rows between two rowids, both included, of a table that only grows, as bytes.
+///
+/// # Errors
+///
+/// A source that cannot be read, and what `take` says.
+pub fn grown_names(
+    reader: &Reader,
+    table: Followed<'_>,
+    rowids: [i64; 2],
+    mut take: impl FnMut(Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let rowid = table.schema.rowid_name.as_deref().unwrap_or("rowid");
+    let place = || format!("table {}", table.schema.source);
+    let name = quoted(&table.schema.source);
+    let sql = format!("SELECT {rowid} FROM main.{name} WHERE {rowid} BETWEEN ?1 AND ?2");
+    reader.in_one_state(|connection| {
+        let mut rows = Statement::prepare(connection, &sql, &rowids).map_err(refused).at(place)?;
+        while let Some(row) = rows.next().map_err(refused).at(place)? {
+            let rowid = row.cell(0).map_err(refused).at(place)?.as_i64().map_err(odd)?;
+            take(RowName::Rowid(rowid).to_bytes())?;
+        }
+        Ok(())
+    })
+}
+
 /// The highest rowid of a table; none where it is empty.
 ///
 /// # Errors
 ///
 /// A source that cannot be read.
-pub fn end(reader: &Reader, table: Followed<'_>) -> Result<Option<i64>> {
-    let rowid = table.schema.rowid_name.as_deref().unwrap_or("rowid");
-    let name = quoted(&table.schema.source);
+pub fn end(reader: &Reader, table: &TableSchema) -> Result<Option<i64>> {
+    let rowid = table.rowid_name.as_deref().unwrap_or("rowid");
+    let name = quoted(&table.source);
     reader
         .in_one_state(|connection| {
             let sql = format!("SELECT max({rowid}) FROM main.{name}");
             connection.query_row(&sql, [], |row| row.get(0)).map_err(refused)
         })
-        .at(|| format!("table {}", table.schema.source))
+        .at(|| format!("table {}", table.source))
+}
+
+/// Rows that are counted one by one.
+const COUNTED_ROWS: u64 = 10_000;
+
+/// How many rows a table has between two rowids, both included; where they are many, about so many, as close to one
+/// another as the first of them are.
+///
+/// # Errors
+///
+/// A source that cannot be read.
+pub fn rows_between(reader: &Reader, table: &TableSchema, [first, last]: [i64; 2]) -> Result<u64> {
+    let rowid = table.rowid_name.as_deref().unwrap_or("rowid");
+    let name = quoted(&table.source);
+    let sql = format!(
+        "SELECT count(*), min(k), max(k) FROM (SELECT {rowid} AS k FROM main.{name}
+         WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid} LIMIT {COUNTED_ROWS})"
+    );
+    reader
+        .in_one_state(|connection| {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let (rows, least, most): (i64, Option<i64>, Option<i64>) =
+                connection.query_row(&sql, [first, last], read).map_err(refused)?;
+            let counted = rows.unsigned_abs();
+            let (Some(least), Some(most)) = (least, most) else { return Ok(0) };
+            if counted < COUNTED_ROWS {
+                return Ok(counted);
+            }
+            let rowids = |to: i64| i128::from(to) - i128::from(least) + 1;
+            let all = i128::from(counted) * rowids(last) / rowids(most);
+            Ok(u64::try_from(all).unwrap_or(u64::MAX))
+        })
+        .at(|| format!("table {}", table.source))
 }
 
 /// The touched rows of a table that are there now; of one that only grows, those before `first`, where its new rows begin.

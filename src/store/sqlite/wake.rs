@@ -5,6 +5,7 @@
 //! another system), SQLite is asked ten times a second.
 
 use super::connection::{Refused, Source};
+use super::failure::is_locked;
 use crate::error::{Error, Result};
 use crate::pipeline::Stop;
 use rusqlite::Connection;
@@ -40,6 +41,8 @@ impl Wake {
     fn told_by(writes: Writes, source: &Source) -> Result<Self> {
         let connection = source.connect()?;
         let seen = data_version(&connection)?;
+        // Who keeps readers out has not committed yet.
+        connection.busy_timeout(Duration::ZERO).refused(|| "source".into())?;
         Ok(Self { connection, seen, writes })
     }
 
@@ -71,8 +74,13 @@ impl Wake {
     }
 
     fn has_changed(&mut self) -> Result<bool> {
-        let now = data_version(&self.connection)?;
-        Ok(std::mem::replace(&mut self.seen, now) != now)
+        match data_version(&self.connection) {
+            Err(error) if is_locked(&error) => Ok(false),
+            now => {
+                let now = now?;
+                Ok(std::mem::replace(&mut self.seen, now) != now)
+            }
+        }
     }
 }
 
@@ -168,6 +176,20 @@ mod tests {
     use crate::store::sqlite::connection::Source;
     use rusqlite::Connection;
     use std::time::Duration;
+
+    #[test]
+    fn who_keeps_all_others_out_has_not_committed_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("CREATE TABLE t (a)").unwrap();
+        let stop = Stop::default();
+        let mut wake = Wake::new(&Source::open(&path, false, &stop).unwrap()).unwrap();
+        writer.execute_batch("BEGIN EXCLUSIVE; INSERT INTO t VALUES (1)").unwrap();
+        assert!(!wake.wait(Duration::from_millis(10), &stop).unwrap());
+        writer.execute_batch("COMMIT").unwrap();
+        assert!(wake.wait(Duration::from_mins(1), &stop).unwrap());
+    }
 
     #[test]
     fn each_commit_of_another_connection_wakes_up_and_nothing_else_does() {

@@ -13,9 +13,7 @@ mod unique;
 
 use crate::environment::{Environment, Row, Session as Psql};
 use bytes::Bytes;
-use liteferry::model::{
-    CellShape, Column, DigestSum, Form, Partition, PgType, Recast, Remedy, TableSchema,
-};
+use liteferry::model::{CellShape, Column, DigestSum, PgType, TableSchema};
 use liteferry::pipeline::Stop;
 use liteferry::proof::Summing;
 use liteferry::row::{COPY_HEADER, COPY_TRAILER, TupleDecoder};
@@ -180,39 +178,11 @@ fn column(written: &str) -> Column {
         None => (written, false),
     };
     let (name, pg) = written.rsplit_once(' ').unwrap();
-    Column {
-        source: name.into(),
-        target: name.into(),
-        read: CellShape::AnyText,
-        recast: Recast::Keep,
-        pg: PgType::parse(pg).unwrap(),
-        enum_type: None,
-        fraction: None,
-        not_null: false,
-        numbers_only: false,
-        misfits: Remedy::Reject,
-        default: None,
-        form: Form::Plain,
-        computed,
-        witness: None,
-    }
+    Column { computed, ..Column::new(name, CellShape::AnyText, PgType::parse(pg).unwrap()) }
 }
 
 fn table(name: &str, columns: Vec<Column>, key: usize) -> TableSchema {
-    TableSchema {
-        source: name.into(),
-        target_schema: "public".into(),
-        target: name.into(),
-        rowid_name: None,
-        columns,
-        key: (0..key).collect(),
-        named_by_key: false,
-        partition: Partition::Buckets { count: 1 },
-        chunks: Vec::new(),
-        rows: 0,
-        bytes: 0,
-        largest_row_bytes: 0,
-    }
+    TableSchema { key: (0..key).collect(), ..TableSchema::new(name, columns) }
 }
 
 /// A session of liteferry's own.

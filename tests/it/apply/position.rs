@@ -37,7 +37,7 @@ fn advance(seq: i64) -> Advance {
     let unsealed = sum(u8::try_from(seq).unwrap());
     let state_at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_750_000_000_123_456);
     let took = Duration::from_millis(12);
-    Advance { seq, consistent: true, state_at, touches: 3, took, unsealed }
+    Advance { seq, consistent: true, state_at, touches: 3, grown: 0, took, unsealed }
 }
 
 /// One pass, that counts up; nothing where it was committed before.

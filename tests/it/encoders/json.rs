@@ -4,7 +4,7 @@ use super::documents::{Kind, document, nearly};
 use super::{check, decoded, encoded, literal, load, read_back};
 use crate::environment::{Environment, Session};
 use arrow_array::{Int64Array, RecordBatch, StringArray};
-use liteferry::model::{CellShape, Column, Partition, PgType, Recast, RowRange, TableSchema};
+use liteferry::model::{CellShape, Column, PgType, RowRange, TableSchema};
 use liteferry::row::json::{self, DEPTH_MAX, JsonForm, canonical_jsonb, comparable_jsonb};
 use liteferry::row::split_fields;
 use proptest::prelude::*;
@@ -142,37 +142,9 @@ fn a_form_that_a_text_has_gives_that_text_again_from_what_the_server_holds() {
 
 /// One text as `json` and as `jsonb`.
 fn table() -> TableSchema {
-    let column = |(name, pg): (&str, PgType)| Column {
-        source: name.into(),
-        target: name.into(),
-        read: CellShape::Text,
-        recast: Recast::Keep,
-        pg,
-        enum_type: None,
-        misfits: liteferry::model::Remedy::Reject,
-        default: None,
-        form: liteferry::model::Form::Plain,
-        computed: false,
-        fraction: None,
-        witness: None,
-        not_null: false,
-        numbers_only: false,
-    };
     let columns = [("position", PgType::Int8), ("json", PgType::Json), ("jsonb", PgType::Jsonb)];
-    TableSchema {
-        source: "sent".into(),
-        target_schema: "public".into(),
-        target: "sent".into(),
-        rowid_name: None,
-        columns: columns.map(column).into(),
-        key: vec![0],
-        named_by_key: false,
-        partition: Partition::Buckets { count: 1 },
-        chunks: vec![RowRange::All],
-        rows: 0,
-        bytes: 0,
-        largest_row_bytes: 0,
-    }
+    let columns = columns.map(|(name, pg)| Column::new(name, CellShape::Text, pg)).into();
+    TableSchema { key: vec![0], chunks: vec![RowRange::All], ..TableSchema::new("sent", columns) }
 }
 
 fn prepared(env: &Environment) -> Session {

@@ -6,9 +6,7 @@ use arrow_array::{
     Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray,
     Time64MicrosecondArray, TimestampMicrosecondArray,
 };
-use liteferry::model::{
-    CellShape, Column, EnumType, NumericSize, Partition, PgType, Recast, RowRange, TableSchema,
-};
+use liteferry::model::{CellShape, Column, EnumType, NumericSize, PgType, RowRange, TableSchema};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -366,35 +364,14 @@ pub(super) fn named_enum() -> EnumType {
 /// A table of all types, as a plan would have it.
 pub(super) fn table() -> TableSchema {
     let column = |&(name, pg): &(&str, PgType)| Column {
-        source: name.into(),
-        target: name.into(),
-        read: CellShape::Text,
-        recast: Recast::Keep,
-        pg,
         enum_type: (pg == PgType::Enum).then(named_enum),
-        misfits: liteferry::model::Remedy::Reject,
-        default: None,
-        form: liteferry::model::Form::Plain,
-        computed: false,
-        fraction: None,
-        witness: None,
-        not_null: false,
-        numbers_only: false,
+        ..Column::new(name, CellShape::Text, pg)
     };
     TableSchema {
-        source: "sent".into(),
-        target_schema: "public".into(),
-        target: "sent".into(),
-        rowid_name: None,
-        columns: TYPES.iter().map(column).collect(),
         // One column of each kind of key that is cut into frames.
         key: vec![0, 7, 8],
-        named_by_key: false,
-        partition: Partition::Buckets { count: 1 },
         chunks: vec![RowRange::All],
-        rows: 0,
-        bytes: 0,
-        largest_row_bytes: 0,
+        ..TableSchema::new("sent", TYPES.iter().map(column).collect())
     }
 }
 

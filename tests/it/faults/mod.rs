@@ -6,7 +6,7 @@
 
 mod changes;
 mod interrupts;
-mod kills;
+pub(crate) mod kills;
 mod outages;
 mod process;
 pub(crate) mod proxy;

@@ -1,4 +1,4 @@
-//! How long a state of the source is read from is what the pipeline file says.
+//! How long a state of the source is read from is what the pipeline file says; and what a pass takes is bounded in bytes.
 
 use crate::environment::Environment;
 use rusqlite::Connection;
@@ -41,4 +41,29 @@ fn a_state_is_read_from_for_as_long_as_the_pipeline_file_says() {
     assert!(young > 1, "{young} states by age");
     let small = states("max_age = '1h'\nmax_wal_growth = '1MiB'");
     assert!(small > 1, "{small} states by growth");
+}
+
+/// The most memory, in KiB, that a follower has which applies so many rows of so many bytes in one pass.
+#[cfg(target_os = "linux")]
+fn peak_of_following(rows: u32, bytes: u32) -> u64 {
+    let environment = Environment::new();
+    environment
+        .sqlite("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)");
+    environment.run_live(&[]).expect(0);
+    environment.sqlite(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         INSERT INTO t SELECT i, randomblob({bytes}) FROM n"
+    ));
+    let follower = environment.start(&environment.ends("follow", &["--until-caught-up"]));
+    let done = follower.wait().expect(0);
+    assert_eq!(environment.value("SELECT count(*) FROM t"), rows.to_string());
+    done.peak_kib
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pass_takes_memory_by_its_batches_and_not_by_its_touches() {
+    let few = peak_of_following(10, 1_000_000);
+    let many = peak_of_following(150, 1_000_000);
+    assert!(many < few + 32 * 1024, "{many} KiB, and {few} KiB for a fifteenth of it");
 }

@@ -2,7 +2,6 @@
 //! cannot be made good is noticed.
 
 use crate::environment::{Environment, wait_until};
-use liteferry::pipeline::failpoint::VARIABLE;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs;
@@ -38,7 +37,7 @@ impl Environment {
     }
 
     /// Puts another file in the place of the source.
-    fn put(&self, other: &str) {
+    pub(super) fn put(&self, other: &str) {
         self.remove_beside();
         fs::copy(self.path(other), self.source()).unwrap();
     }
@@ -53,11 +52,7 @@ impl Environment {
     #[cfg(debug_assertions)]
     #[track_caller]
     fn catch_up_and_die(&self, step: &str) {
-        let mut process = self.command();
-        process.args(self.ends("follow", &["--until-caught-up"]));
-        process.env(VARIABLE, format!("{step}=kill"));
-        let died = self.spawn(process).wait();
-        assert!(died.status.code().is_none() && died.says(step), "{died}");
+        self.dies_at(step, "follow", &["--until-caught-up"]);
     }
 
     /// Follows, and compares where that ends well.
@@ -137,6 +132,20 @@ fn a_follower_that_died_tells_an_older_copy_by_what_it_had_read() {
         environment.sqlite(touches);
         environment.notices(&["says something else", "put the file back"]);
     }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_follower_that_died_twice_tells_an_older_copy_that_was_sealed_before_the_first_time() {
+    let environment = Environment::followed("DELETE");
+    environment.sqlite("UPDATE t SET a = 10 WHERE id IN (1, 2)");
+    environment.catch_up_and_die("log-sealed");
+    fs::copy(environment.source(), environment.path("older.db")).unwrap();
+    environment.sqlite("UPDATE t SET a = 20 WHERE id IN (3, 4)");
+    environment.catch_up_and_die("pass-committed");
+    environment.put("older.db");
+    environment.sqlite("UPDATE t SET a = 30 WHERE id IN (5, 6)");
+    environment.notices(&["says something else", "put the file back"]);
 }
 
 #[test]
@@ -268,10 +277,26 @@ fn a_target_that_is_restored_after_nothing_was_written_goes_on() {
 }
 
 #[test]
+fn a_log_that_somebody_emptied_is_noticed_though_it_has_grown_as_far_again() {
+    for (before, after) in [(1, 1), (1, 3), (6, 6), (6, 18)] {
+        let environment = Environment::followed("WAL");
+        environment.sqlite(&format!("UPDATE t SET a = 10 WHERE id <= {before}"));
+        environment.catches_up();
+        // One row is touched again and again, as by the last touch that was applied.
+        let touches = format!("UPDATE t SET a = a + 1 WHERE id = {before}; ").repeat(after);
+        let lost = "UPDATE t SET a = 11 WHERE id = 3; DELETE FROM _liteferry_log";
+        environment.sqlite(&format!("{lost}; {touches}"));
+        environment.notices(&["was emptied", "put the file back", "liteferry uninstall"]);
+    }
+}
+
+#[test]
 fn rows_that_somebody_deleted_from_the_log_are_missed() {
-    for missing in
-        ["seq % 4 = 2", "seq BETWEEN 5 AND 6", "seq = (SELECT min(seq) + 1 FROM _liteferry_log)"]
-    {
+    for missing in [
+        "seq % 4 = 2",
+        "seq BETWEEN 5 AND 6",
+        "seq = (SELECT min(seq) + 1 FROM _liteferry_log WHERE seq > 0)",
+    ] {
         let environment = Environment::followed("WAL");
         environment.sqlite("UPDATE t SET a = 10 WHERE id < 3");
         environment.catches_up();
@@ -281,4 +306,50 @@ fn rows_that_somebody_deleted_from_the_log_are_missed() {
         // Nothing of it was applied.
         assert_eq!(environment.value("SELECT count(*) FROM t WHERE a = '10'"), "2");
     }
+}
+
+#[test]
+fn a_file_that_is_restored_beside_the_log_of_another_is_noticed() {
+    // SQLite takes the log for that of the file: of some pages it has the newer state, of all others the older one.
+    for (later, code) in [
+        ("UPDATE t SET a = 10 WHERE id < 4", 66),
+        ("UPDATE u SET b = 'x' WHERE id < 300", 65),
+        ("UPDATE u SET b = 'x' WHERE id < 900", 65),
+        ("UPDATE u SET b = 'x'", 65),
+    ] {
+        let environment = Environment::new();
+        environment.sqlite(&format!(
+            "PRAGMA journal_mode = WAL; {SCHEMA}; CREATE TABLE u (id INTEGER PRIMARY KEY, b TEXT);
+             CREATE INDEX u_b ON u (b);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             INSERT INTO u SELECT i, printf('%040d', i * 7) FROM n; PRAGMA wal_checkpoint(TRUNCATE)"
+        ));
+        fs::copy(environment.source(), environment.path("backup.db")).unwrap();
+        environment.run_live(&[]).expect(0);
+        environment
+            .sqlite("UPDATE u SET b = printf('%040d', id * 3); DELETE FROM u WHERE id % 3 = 0");
+        environment.catches_up();
+        environment.sqlite("PRAGMA wal_checkpoint(TRUNCATE)");
+        environment.write_and_die(later);
+        fs::copy(environment.path("backup.db"), environment.source()).unwrap();
+        fs::remove_file(environment.path("source.db-shm")).unwrap();
+        environment.catch_up().expect(code);
+        environment.liteferry(&environment.ends("verify", &[])).expect(code);
+    }
+}
+
+#[test]
+fn an_older_copy_beside_the_log_of_the_file_that_was_followed_is_noticed() {
+    let environment = Environment::followed("WAL");
+    environment.sqlite("UPDATE t SET a = 7; PRAGMA wal_checkpoint(TRUNCATE)");
+    environment.catches_up();
+    environment.sqlite("PRAGMA wal_checkpoint(TRUNCATE)");
+    fs::copy(environment.source(), environment.path("backup.db")).unwrap();
+    environment.sqlite("UPDATE t SET a = 8");
+    environment.catches_up();
+    environment.sqlite("PRAGMA wal_checkpoint(TRUNCATE)");
+    environment.write_and_die("UPDATE t SET a = 9 WHERE id = 1");
+    fs::copy(environment.path("backup.db"), environment.source()).unwrap();
+    fs::remove_file(environment.path("source.db-shm")).unwrap();
+    environment.notices(&["older copy of itself", "put the file back"]);
 }

@@ -109,6 +109,58 @@ fn a_pass_whose_commit_was_not_answered_or_not_heard_is_applied_once() {
 }
 
 #[test]
+fn an_application_that_asks_for_the_lock_now_and_then_gets_it_while_the_log_is_purged() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+         INSERT INTO t SELECT i, i FROM n",
+    );
+    environment.run_live(&[]).expect(0);
+    environment.sqlite("UPDATE t SET a = a + 1");
+    let mut follower = environment.start(&environment.ends("follow", &["--until-caught-up"]));
+    let sealed = "SELECT sealed FROM liteferry.position";
+    wait_until("the seal", || environment.value(sealed) == "300000");
+    let application = Connection::open(environment.source()).unwrap();
+    application.busy_timeout(std::time::Duration::from_mins(1)).unwrap();
+    application.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
+    let mut commits = 0;
+    while !follower.has_ended() {
+        application.execute_batch("INSERT INTO t VALUES (NULL, 1)").unwrap();
+        commits += 1;
+    }
+    // Without room between the slices there are one or two.
+    assert!(commits > 30, "{commits}");
+    follower.wait().expect(0);
+    environment.catch_up().expect(0);
+    environment.assert_followed();
+}
+
+#[test]
+fn an_application_with_a_rollback_journal_waits_for_no_server() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES (1, 1), (2, 2)",
+    );
+    environment.run_live(&[]).expect(0);
+    let other = environment.connect();
+    other.query("BEGIN; LOCK TABLE t IN EXCLUSIVE MODE");
+    environment.sqlite("UPDATE t SET a = 10 WHERE id = 1");
+    let mut follower = environment.start(&environment.ends("follow", &[]));
+    let application = Connection::open(environment.source()).unwrap();
+    application.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let waits = || environment.value(waits) == "1";
+    let commits = || application.execute_batch("UPDATE t SET a = a + 1 WHERE id = 2").is_ok();
+    for _ in 0..3 {
+        wait_until("a commit beside a pass that waits", || waits() && commits() && waits());
+    }
+    other.query("ROLLBACK");
+    environment.wait_until_applied(&mut follower);
+    environment.end(follower);
+}
+
+#[test]
 fn an_application_that_keeps_the_write_lock_keeps_no_follower() {
     let environment = Environment::new();
     let mut workload = environment.moved(25);

@@ -44,6 +44,40 @@ fn an_index_that_cannot_hold_a_row_is_left_out_and_the_row_comes_over() {
 }
 
 #[test]
+fn rows_that_have_no_name_of_their_own_are_each_set_aside() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (k TEXT PRIMARY KEY, a INT, b INT); INSERT INTO t VALUES ('a', 1, 1)",
+    );
+    environment.run_live(&[]).expect(0);
+    environment
+        .sqlite("INSERT INTO t VALUES (NULL, 1, 'x'), (NULL, 2, 2), (NULL, 2, 2), ('b', 3, 'y')");
+    environment.catch_up().expect(65).saying(&["do not fit: 4"]);
+    environment.liteferry(&environment.ends("verify", &[])).expect(65);
+    environment.sqlite("DELETE FROM t WHERE a = 2");
+    environment.catch_up().expect(65).saying(&["do not fit: 2"]);
+    environment.sqlite("DELETE FROM t WHERE k IS NULL OR k = 'b'");
+    goes_on(&environment, "UPDATE t SET a = 5");
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_copy_that_was_killed_goes_on_after_a_change_of_the_schema_that_is_nothing_to_it() {
+    let environment = Environment::new();
+    environment.sqlite(TWO);
+    environment.dies_at("chunk-committed", "run", &[]);
+    environment.sqlite("CREATE INDEX t_a ON t (a); CREATE VIEW v AS SELECT a FROM t");
+    environment.run_live(&[]).expect(0);
+    goes_on(&environment, "UPDATE t SET a = a + 1");
+    // Nor after what is something to it, which has its name.
+    environment.dies_at("chunk-committed", "run", &["--anew", "t"]);
+    environment.sqlite("DROP VIEW v; ALTER TABLE t ADD COLUMN c");
+    environment.run_live(&[]).expect(78).saying(&["table t", "new columns: c", "--anew t"]);
+    environment.run_live(&["--anew", "t"]).expect(0);
+    goes_on(&environment, "UPDATE t SET c = 'x'");
+}
+
+#[test]
 fn an_index_that_was_left_out_is_made_again_when_the_rows_allow_it() {
     let environment = Environment::new();
     environment.sqlite(TWO);

@@ -126,6 +126,91 @@ fn a_follower_finds_what_somebody_else_wrote_and_says_where() {
 }
 
 #[test]
+fn a_follower_that_has_nothing_else_to_do_compares_as_fast_as_the_age_of_a_proof_asks_for() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+         INSERT INTO t SELECT i, printf('row %d', i) FROM n",
+    );
+    environment.small_chunks("[cutover]\nproof_age = \"20s\"\n");
+    environment.with_file("run", &[]).expect(0);
+    let parts: u64 = environment.value("SELECT count(*) FROM liteferry.proved").parse().unwrap();
+    assert!(parts > 90, "{parts} parts");
+    environment
+        .query("UPDATE liteferry.proved SET proved_at = clock_timestamp() - interval '1 min'");
+    let words = environment.with_file("status", &[]).expect(0).stdout;
+    assert!(words.contains(" s ago, which is more than 20 s"), "{words}");
+    let began = Instant::now();
+    let follower = environment.start(&["follow", "pipeline.toml"]);
+    let old = "SELECT count(*) FROM liteferry.proved WHERE proved_at < clock_timestamp() - interval '20s'";
+    wait_until("a proof of every part", || environment.value(old) == "0");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(parts / 3), "{parts} parts took {took:?}");
+    follower.signal(Signal::TERM);
+    let done = follower.wait().expect(143);
+    assert_eq!(
+        done.stderr.matches("not everything was found equal within 20 s").count(),
+        1,
+        "{done}"
+    );
+}
+
+#[test]
+fn what_was_found_different_is_said_until_it_is_found_equal() {
+    let environment = Environment::new();
+    environment.sqlite(&format!("PRAGMA journal_mode = WAL; {ROWS}"));
+    environment.small_chunks("[cutover]\nproof_age = \"4s\"\n");
+    environment.with_file("run", &[]).expect(0);
+    let phase = || environment.value("SELECT phase FROM liteferry.migration");
+    let assert_said = || {
+        assert_eq!(phase(), "not equal");
+        let done = environment.with_file("status", &["--json"]).expect(0);
+        let standing = &done.json()["migrations"][0];
+        assert_eq!(standing["phase"], "not equal", "{done}");
+        assert!(standing["lag"]["proved_seconds_ago"].is_null(), "{done}");
+        let words = environment.with_file("status", &[]).expect(0).stdout;
+        assert!(words.contains("differs from") && !words.contains("last proved"), "{words}");
+        // It goes on, and says so.
+        let done = environment.with_file("follow", &["--until-caught-up", "--json"]).expect(0);
+        assert_eq!(done.json()["phase"], "not equal", "{done}");
+        assert!(done.says("liteferry verify") && done.says("run --anew"), "{done}");
+        let done = environment.with_file("follow", &["--until-caught-up"]).expect(0);
+        assert!(!done.stdout.contains("the target is what"), "{done}");
+    };
+    // A proof of a part that is none any more is none.
+    environment.query(
+        "INSERT INTO liteferry.proved SELECT migration, table_name, 1000 + part, groups, rejected, proved_at FROM liteferry.proved",
+    );
+    let follower = environment.start(&["follow", "pipeline.toml"]);
+    environment.tamper("UPDATE t SET a = 'somebody' WHERE id = 2000");
+    follower.wait().expect(67);
+    assert_said();
+    environment.with_file("verify", &[]).expect(67).saying(&["run --anew"]);
+    assert_said();
+    // What is touched is healed, and found equal by a follower.
+    environment.sqlite("UPDATE t SET a = 'again' WHERE id = 2000");
+    let follower = environment.start(&["follow", "pipeline.toml"]);
+    wait_until("a proof of every part", || phase() == "following");
+    follower.signal(Signal::TERM);
+    assert!(follower.wait().expect(143).says("what differed was found equal"));
+    let done = environment.with_file("follow", &["--until-caught-up"]).expect(0);
+    assert!(!done.says("verify") && done.stdout.contains("the target is what"), "{done}");
+    // And so it is by a proof of all, and by one table taken anew.
+    environment.tamper("UPDATE t SET a = 'somebody' WHERE id = 5");
+    environment.with_file("verify", &[]).expect(67);
+    assert_said();
+    environment.sqlite("UPDATE t SET a = 'again' WHERE id = 5");
+    environment.with_file("verify", &[]).expect(0);
+    assert_eq!(phase(), "following");
+    environment.tamper("DELETE FROM t WHERE id = 7");
+    environment.with_file("verify", &[]).expect(67);
+    environment.with_file("run", &["--anew", "t"]).expect(0);
+    assert_eq!(phase(), "following");
+    environment.assert_followed();
+}
+
+#[test]
 fn a_large_table_with_another_key_is_compared_part_by_part_where_reading_keeps_writers_out() {
     let environment = Environment::new();
     environment.sqlite(

@@ -180,13 +180,16 @@ fn the_sql_that_takes_the_changelog_out_leaves_nothing_of_it_in_the_midst_of_tak
     environment.goes_on("INSERT INTO t VALUES (7, 7, NULL)");
 }
 
+/// A table of the target that is there before, with a key and an index of its own.
+const EXISTING: &str =
+    "CREATE TABLE u (id bigint PRIMARY KEY, a varchar(20), CONSTRAINT known UNIQUE (a));
+    CREATE INDEX below ON u (lower(a))";
+
 #[test]
 fn a_table_that_existed_is_emptied_and_stays_what_it_is() {
     let environment = Environment::new();
     environment.sqlite(TWO);
-    environment.query(
-        "CREATE TABLE u (id bigint PRIMARY KEY, a varchar(20), CONSTRAINT known UNIQUE (a)); CREATE INDEX below ON u (lower(a))",
-    );
+    environment.query(EXISTING);
     environment.run_live(&[]).expect(0);
     let u = environment.made("u");
     environment.sqlite("DROP TRIGGER _liteferry_1_after_delete; DELETE FROM u WHERE id = 1");
@@ -197,6 +200,43 @@ fn a_table_that_existed_is_emptied_and_stays_what_it_is() {
         .column("SELECT indexname::text FROM pg_indexes WHERE tablename = 'u' ORDER BY 1");
     assert_eq!(indexes, ["below", "known", "u_pkey"]);
     environment.goes_on("INSERT INTO u VALUES (7, 'seven'); UPDATE u SET a = 'ii' WHERE id = 2");
+}
+
+#[test]
+fn a_table_that_existed_is_taken_anew_with_a_column_that_both_sides_got_since() {
+    for when in ["followed", "made again"] {
+        let environment = Environment::new();
+        environment.sqlite(TWO);
+        environment.query(EXISTING);
+        environment.run_live(&[]).expect(0);
+        let u = environment.made("u");
+        environment.sqlite("ALTER TABLE u ADD COLUMN c INT; UPDATE u SET c = id + 10");
+        environment.catch_up().expect(78).saying(&["table u", "--anew u"]);
+        environment
+            .take_anew(&["u"])
+            .expect(78)
+            .saying(&["lacks columns that the source has: c", "add them"]);
+        environment.query("ALTER TABLE u ADD COLUMN c smallint");
+        if when == "made again" {
+            // By then it is as this plan has it, and its keys are aside.
+            let mut process = environment.command();
+            process
+                .args(environment.ends("run", &["--anew", "u"]))
+                .env(VARIABLE, "retaken-committed=kill");
+            assert!(environment.spawn(process).wait().status.code().is_none());
+            environment.sqlite("ALTER TABLE u ADD COLUMN d TEXT DEFAULT 'd'");
+            environment.query("ALTER TABLE u ADD COLUMN d text");
+        }
+        environment.take_anew(&["u"]).expect(0);
+        assert_eq!(environment.made("u"), u);
+        assert_eq!(environment.value("SELECT c FROM u WHERE id = 2"), "12");
+        let indexes = environment
+            .column("SELECT indexname::text FROM pg_indexes WHERE tablename = 'u' ORDER BY 1");
+        assert_eq!(indexes, ["below", "known", "u_pkey"]);
+        environment.goes_on(
+            "INSERT INTO u (id, a, c) VALUES (7, 'seven', 17); UPDATE u SET c = 0 WHERE id = 1",
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! What `status` says of a source that is followed.
 
-use crate::environment::Environment;
+use crate::environment::{Environment, Session, wait_until};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// So many rows from a number on.
 fn rows(first: u32, count: u32) -> String {
@@ -60,4 +64,91 @@ fn a_status_says_when_all_was_proved_and_what_a_cutover_would_take() {
         words.contains("it is paused") && words.contains("a cutover would take about "),
         "{words}"
     );
+}
+
+#[test]
+fn new_rows_of_a_table_that_only_grows_are_behind_too() {
+    let environment = Environment::growing(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT); CREATE TABLE noted (a INT);
+         CREATE TABLE empty (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1, 1), (5, 5); INSERT INTO noted VALUES (1)",
+        &["t", "noted", "empty"],
+        0,
+    );
+    let assert_caught_up = || {
+        let lag = lag(&environment);
+        assert_eq!([&lag["new_rows"], &lag["touches"]], [0, 0], "{lag}");
+        assert_eq!([&lag["seconds"], &lag["seconds_until_caught_up"]], [0.0, 0.0], "{lag}");
+        assert!(in_words(&environment).contains(": caught up;"));
+    };
+    // Where no mark is noted yet, and where one is.
+    for (rows, follows) in
+        [(rows(11, 7), true), (rows(5000, 20), true), (rows(9000, 25_000), false)]
+    {
+        assert_caught_up();
+        let count = environment.value("SELECT count(*) FROM t");
+        environment.sqlite(&rows);
+        environment.sqlite("INSERT INTO noted VALUES (2); INSERT INTO empty SELECT max(id) FROM t");
+        let lag = lag(&environment);
+        let new: i64 = {
+            let connection = rusqlite::Connection::open(environment.source()).unwrap();
+            connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+        };
+        let new = new - count.parse::<i64>().unwrap() + 2;
+        assert_eq!([&lag["new_rows"], &lag["touches"]], [new, 0], "{lag}");
+        assert!(lag["seconds"].as_f64().unwrap() > 0.0, "{lag}");
+        assert_eq!(lag["seconds_until_caught_up"], Value::Null, "{lag}");
+        let words = in_words(&environment);
+        let told = format!("0 touches, about {new} new rows and ");
+        assert!(words.contains(&told) && words.contains("nobody follows it now"), "{words}");
+        if follows {
+            environment.grow().expect(0);
+        }
+    }
+}
+
+/// So many rows may be there that are not followed yet.
+const AHEAD: i64 = 30;
+
+/// Writes row after row, as fast as it is followed, until `ended`.
+fn write_on(source: &Path, url: &str, ended: &AtomicBool) {
+    let source = rusqlite::Connection::open(source).unwrap();
+    source.busy_timeout(Duration::from_mins(1)).unwrap();
+    let target = Session::open(url);
+    let arrived = |row: i64| {
+        let sql = format!("SELECT count(*) > 0 FROM t WHERE id >= {row}");
+        target.query(&sql)[0][0].as_deref() == Some("t")
+    };
+    for row in 1..=20_000 {
+        source.execute("INSERT INTO t VALUES (?1, 1)", [row]).unwrap();
+        wait_until("what was written before", || {
+            ended.load(Ordering::Relaxed) || row <= AHEAD || arrived(row - AHEAD)
+        });
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_follower_keeps_up_with_an_application_that_writes_on_and_on() {
+    let environment = Environment::new();
+    environment.sqlite("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, a INT)");
+    environment.run_live(&[]).expect(0);
+    let follower = environment.start(&environment.ends("follow", &[]));
+    let (source, url, ended) = (environment.source(), environment.url(), AtomicBool::new(false));
+    let told: Vec<_> = std::thread::scope(|scope| {
+        scope.spawn(|| write_on(&source, &url, &ended));
+        wait_until("the first of it", || environment.value("SELECT count(*) > 100 FROM t") == "t");
+        let told = (0..6).map(|_| lag(&environment)).collect();
+        ended.store(true, Ordering::Relaxed);
+        told
+    });
+    let keep_up = told.iter().filter(|lag| lag["seconds_until_caught_up"] == 0.0).count();
+    assert!(keep_up > 3, "{told:#?}");
+    assert!(told.iter().all(|lag| lag["written_per_second"] != 0.0), "{told:#?}");
+    follower.signal(Signal::TERM);
+    follower.wait().expect(143);
+    // Nobody keeps up who is not there.
+    environment.sqlite("INSERT INTO t VALUES (-1, 1)");
+    assert_eq!(lag(&environment)["seconds_until_caught_up"], Value::Null);
 }

@@ -78,6 +78,24 @@ fn advisory(session: &Session, function: &str, migration: i32) -> Result<()> {
     session.execute("take the migration", &sql, &[&LOCK_SPACE, &migration]).map(drop)
 }
 
+/// Whether a run has a migration now.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn is_taken(session: &Session, migration: i32) -> Result<bool> {
+    let rows = session.query(
+        "look who has the migration",
+        "SELECT EXISTS (
+             SELECT FROM pg_locks
+             WHERE locktype = 'advisory' AND granted AND objsubid = 2
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND classid::bigint = $1::int AND objid::bigint = $2::int)",
+        &[&LOCK_SPACE, &migration],
+    )?;
+    column(rows.first(), 0)
+}
+
 /// The run that took the migration last, unless it has said that it ended.
 fn who_holds(session: &Session, migration: i32) -> Result<Error> {
     let rows = session.query(

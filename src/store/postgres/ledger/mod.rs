@@ -19,15 +19,13 @@ mod touched;
 
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
-pub use high_mark::{high_mark, set_high_mark};
-pub use lease::{Lease, guard, share, take};
+pub use high_mark::{HighMark, high_mark, high_rowids, set_high_mark};
+pub use lease::{Lease, guard, is_taken, share, take};
 pub use position::{
     Advance, Pace, Paced, Position, advance_position, begin_position, lock_position, position,
     seal_position, unsettle_position,
 };
-pub use proved::{
-    Proved, begin_round, end_round, forget_proved, note_proved, oldest_proof, proved,
-};
+pub use proved::{Proved, begin_round, end_round, forget_proved, note_proved, proof_ages, proved};
 pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
 pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};
@@ -40,7 +38,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 10;
+const FORMAT: i32 = 12;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;

@@ -74,7 +74,7 @@ pub struct Pace {
 /// A pass that was timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paced {
-    /// Its touches.
+    /// Its touches, and its new rows.
     pub touches: u64,
     /// How long it took, without its COMMIT.
     pub took: Duration,
@@ -105,6 +105,8 @@ pub struct Advance {
     pub state_at: SystemTime,
     /// The touches of the pass.
     pub touches: u64,
+    /// The new rows of the pass, of tables that only grow, which nobody logs.
+    pub grown: u64,
     /// How long it took up to here.
     pub took: Duration,
     /// [`Position::unsealed`], with them.
@@ -169,10 +171,10 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
         "note the position",
         "UPDATE liteferry.position SET epoch = $2, seq = $3, consistent = $4, state_at = $5,
                 touches = touches + $6, passes = passes + 1, unsealed = $7, updated_at = clock_timestamp(),
-                last_touches = CASE WHEN $6 > 0 THEN $6 ELSE last_touches END,
-                last_seconds = CASE WHEN $6 > 0 THEN $8 ELSE last_seconds END,
-                bulk_touches = CASE WHEN $6 >= $9 THEN $6 ELSE bulk_touches END,
-                bulk_seconds = CASE WHEN $6 >= $9 THEN $8 ELSE bulk_seconds END
+                last_touches = CASE WHEN $10::bigint > 0 THEN $10 ELSE last_touches END,
+                last_seconds = CASE WHEN $10::bigint > 0 THEN $8 ELSE last_seconds END,
+                bulk_touches = CASE WHEN $10 >= $9 THEN $10 ELSE bulk_touches END,
+                bulk_seconds = CASE WHEN $10 >= $9 THEN $8 ELSE bulk_seconds END
          WHERE migration = $1 AND seq <= $3",
         &[
             &lease.migration,
@@ -184,6 +186,7 @@ pub fn advance_position(session: &Session, lease: Lease, to: &Advance) -> Result
             &to.unsealed.bytes().as_slice(),
             &to.took.as_secs_f64(),
             &i64::try_from(BULK_TOUCHES).unwrap_or(i64::MAX),
+            &i64::try_from(to.touches.saturating_add(to.grown)).unwrap_or(i64::MAX),
         ],
     )?;
     if advanced == 1 { Ok(()) } else { Err(Error::internal("a position that would move back")) }

@@ -1,12 +1,16 @@
 //! What of a source that moves was found equal in the target, and when: a part of a table is a chunk, or the whole of a
 //! table that is not divided in the target as it is in the source.
 //!
+//! A part that has grown is looked at piece by piece: how far that has come is noted beside, and is a proof of the part
+//! when its end is reached.
+//!
 //! A round is a look at every part. One that was interrupted goes on: what it has found already is not looked at again.
 
 use super::super::session::Session;
 use super::chunks::{chunk_of, number};
 use super::{Lease, column, forget_steps};
 use crate::error::Result;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) const TABLES: &str = "
@@ -18,23 +22,35 @@ CREATE TABLE IF NOT EXISTS liteferry.proved (
     rejected bigint NOT NULL,
     proved_at timestamptz NOT NULL,
     PRIMARY KEY (migration, table_name, part)
+);
+CREATE TABLE IF NOT EXISTS liteferry.proving (
+    migration integer NOT NULL REFERENCES liteferry.migration ON DELETE CASCADE,
+    table_name text NOT NULL,
+    part integer NOT NULL,
+    last_rowid bigint NOT NULL,
+    groups bytea NOT NULL,
+    rejected bigint NOT NULL,
+    proved_at timestamptz NOT NULL,
+    PRIMARY KEY (migration, table_name, part)
 )";
 
 /// The step that says when the round began that is under way.
 const ROUND: &str = "round of the proof";
 
-/// A part that was found equal.
+/// A part that was found equal, or the beginning of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
     /// The table's name in the target.
     pub table: String,
     /// The part's number.
     pub part: usize,
+    /// Where the part goes on after its last row that was found equal; none where all of it was.
+    pub last_rowid: Option<i64>,
     /// The sums of its groups, on both sides.
     pub groups: Vec<u8>,
     /// Its rows that were set aside.
     pub rejected: u64,
-    /// How long ago that was.
+    /// How long ago that was; the first of it.
     pub age: Duration,
     /// Whether it was in the round that is under way.
     pub is_of_round: bool,
@@ -60,7 +76,7 @@ pub fn end_round(session: &Session, lease: Lease) -> Result<()> {
     forget_steps(session, lease, &[ROUND.into()])
 }
 
-/// Notes that a part was equal so long ago, in the caller's transaction.
+/// Notes that a part, or the beginning of it, was equal so long ago, in the caller's transaction.
 ///
 /// # Errors
 ///
@@ -68,55 +84,85 @@ pub fn end_round(session: &Session, lease: Lease) -> Result<()> {
 pub fn note_proved(
     session: &Session,
     lease: Lease,
-    (table, part): (&str, usize),
+    (table, part, last_rowid): (&str, usize, Option<i64>),
     groups: &[u8],
     rejected: u64,
     age: Duration,
 ) -> Result<()> {
+    let part = number(part)?;
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     let rejected = i64::try_from(rejected).unwrap_or(i64::MAX);
+    let what = "note what is proved";
+    if let Some(last_rowid) = last_rowid {
+        let sql = "INSERT INTO liteferry.proving (migration, table_name, part, groups, rejected, proved_at, last_rowid)
+                   VALUES ($1, $2, $3, $4, $5, clock_timestamp() - $6::bigint * interval '1 ms', $7)
+                   ON CONFLICT (migration, table_name, part) DO UPDATE SET groups = excluded.groups,
+                   rejected = excluded.rejected, proved_at = excluded.proved_at, last_rowid = excluded.last_rowid";
+        return session
+            .execute(
+                what,
+                sql,
+                &[&lease.migration, &table, &part, &groups, &rejected, &millis, &last_rowid],
+            )
+            .map(drop);
+    }
+    let sql =
+        "DELETE FROM liteferry.proving WHERE migration = $1 AND table_name = $2 AND part = $3";
+    session.execute(what, sql, &[&lease.migration, &table, &part])?;
+    let sql = "INSERT INTO liteferry.proved (migration, table_name, part, groups, rejected, proved_at)
+               VALUES ($1, $2, $3, $4, $5, clock_timestamp() - $6::bigint * interval '1 ms')
+               ON CONFLICT (migration, table_name, part) DO UPDATE
+               SET groups = excluded.groups, rejected = excluded.rejected, proved_at = excluded.proved_at";
     session
-        .execute(
-            "note what is proved",
-            "INSERT INTO liteferry.proved (migration, table_name, part, groups, rejected, proved_at)
-             VALUES ($1, $2, $3, $4, $5, clock_timestamp() - $6::bigint * interval '1 ms')
-             ON CONFLICT (migration, table_name, part) DO UPDATE
-             SET groups = excluded.groups, rejected = excluded.rejected, proved_at = excluded.proved_at",
-            &[&lease.migration, &table, &number(part)?, &groups, &rejected, &millis],
-        )
+        .execute(what, sql, &[&lease.migration, &table, &part, &groups, &rejected, &millis])
         .map(drop)
 }
 
-/// How many parts were found equal, and how long ago the first of them was.
+/// How long ago each part was found equal, by its table's name in the target and its number.
 ///
 /// # Errors
 ///
 /// What the server says.
-pub fn oldest_proof(session: &Session, migration: i32) -> Result<(usize, Option<Duration>)> {
+pub fn proof_ages(
+    session: &Session,
+    migration: i32,
+) -> Result<BTreeMap<(String, usize), Duration>> {
     let rows = session.query(
         "read the ledger",
-        "SELECT count(*)::integer, (extract(epoch FROM clock_timestamp() - min(proved_at)) * 1000)::bigint
+        "SELECT table_name, part, greatest(0, extract(epoch FROM clock_timestamp() - proved_at) * 1000)::bigint
          FROM liteferry.proved WHERE migration = $1",
         &[&migration],
     )?;
-    let age: Option<i64> = column(rows.first(), 1)?;
-    let age = age.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
-    Ok((chunk_of(column(rows.first(), 0)?)?, age))
+    rows.iter()
+        .map(|row| {
+            let row = Some(row);
+            let age = Duration::from_millis(column::<i64>(row, 2)?.unsigned_abs());
+            Ok(((column(row, 0)?, chunk_of(column(row, 1)?)?), age))
+        })
+        .collect()
 }
 
-/// Notes that a part is not known to be equal, in the caller's transaction.
+/// Notes that parts are not known to be equal, in the caller's transaction.
 ///
 /// # Errors
 ///
 /// What the server says.
-pub fn forget_proved(session: &Session, lease: Lease, (table, part): (&str, usize)) -> Result<()> {
-    let sql = "DELETE FROM liteferry.proved WHERE migration = $1 AND table_name = $2 AND part = $3";
-    session
-        .execute("note what is proved", sql, &[&lease.migration, &table, &number(part)?])
-        .map(drop)
+pub fn forget_proved(
+    session: &Session,
+    lease: Lease,
+    (table, parts): (&str, &[usize]),
+) -> Result<()> {
+    let parts = parts.iter().map(|&part| number(part)).collect::<Result<Vec<_>>>()?;
+    for known in ["proved", "proving"] {
+        let sql = format!(
+            "DELETE FROM liteferry.{known} WHERE migration = $1 AND table_name = $2 AND part = ANY ($3)"
+        );
+        session.execute("note what is proved", &sql, &[&lease.migration, &table, &parts])?;
+    }
+    Ok(())
 }
 
-/// All parts that were found equal.
+/// All parts that were found equal, and the beginnings of others.
 ///
 /// # Errors
 ///
@@ -126,8 +172,11 @@ pub fn proved(session: &Session, migration: i32) -> Result<Vec<Proved>> {
         "read the ledger",
         "SELECT p.table_name, p.part, p.groups, p.rejected,
                 greatest(0, extract(epoch FROM clock_timestamp() - p.proved_at) * 1000)::bigint,
-                coalesce(p.proved_at >= s.note::timestamptz, false)
-         FROM liteferry.proved p
+                coalesce(p.proved_at >= s.note::timestamptz, false), p.last_rowid
+         FROM (SELECT migration, table_name, part, groups, rejected, proved_at, NULL::bigint AS last_rowid
+               FROM liteferry.proved
+               UNION ALL SELECT migration, table_name, part, groups, rejected, proved_at, last_rowid
+               FROM liteferry.proving) p
          LEFT JOIN liteferry.step s ON s.migration = p.migration AND s.name = $2
          WHERE p.migration = $1 ORDER BY p.table_name, p.part",
         &[&migration, &ROUND],
@@ -142,6 +191,7 @@ pub fn proved(session: &Session, migration: i32) -> Result<Vec<Proved>> {
                 rejected: column::<i64>(row, 3)?.unsigned_abs(),
                 age: Duration::from_millis(column::<i64>(row, 4)?.unsigned_abs()),
                 is_of_round: column(row, 5)?,
+                last_rowid: column(row, 6)?,
             })
         })
         .collect()

@@ -21,12 +21,20 @@ pub fn keeps_rows(session: &Session, lease: Lease, table: &str) -> Result<bool> 
 ///
 /// What the server says.
 pub fn rows_aside(session: &Session, migration: i32) -> Result<Vec<(String, u64)>> {
-    let sql = "SELECT table_name, count(DISTINCT row_key) FROM liteferry.reject
-               WHERE migration = $1 AND policy = 'reject' GROUP BY table_name ORDER BY table_name";
-    let rows = session.query("read the ledger", sql, &[&migration])?;
+    let rows = session.query("read the ledger", ROWS_ASIDE, &[&migration])?;
     let read = |row| Ok((column(Some(row), 0)?, column::<i64>(Some(row), 1)?.unsigned_abs()));
     rows.iter().map(read).collect()
 }
+
+/// Rows that have nothing of their own may have one name: such a row begins where a column comes again.
+const ROWS_ASIDE: &str = "
+WITH cells AS (
+    SELECT table_name, chunk, row_key,
+           row_number() OVER (PARTITION BY table_name, chunk, row_key, column_name ORDER BY position) AS time
+    FROM liteferry.reject WHERE migration = $1 AND policy = 'reject'
+)
+SELECT table_name, count(*) FROM (SELECT DISTINCT table_name, chunk, row_key, time FROM cells) AS aside
+GROUP BY table_name ORDER BY table_name";
 
 /// Forgets what is kept of rows of these names, in the caller's transaction.
 ///

@@ -16,6 +16,11 @@ pub enum Finding {
     },
     /// The file is not the one that was read last, but an older copy of it, or one that went another way since.
     Restored,
+    /// The log was emptied, so that its numbers began again.
+    Emptied {
+        /// What was read.
+        position: i64,
+    },
     /// The log ends before what was read of it already.
     Regressed {
         /// What was read.
@@ -110,6 +115,7 @@ impl Finding {
             Self::Gone
             | Self::Another { .. }
             | Self::Restored
+            | Self::Emptied { .. }
             | Self::Regressed { .. }
             | Self::Gap { .. }
             | Self::Hole { .. }
@@ -136,17 +142,7 @@ impl Finding {
             | Self::Redeclared { .. }
             | Self::IndexesChanged { .. }
             | Self::ApplicationTriggers { .. } => Class::Undecided,
-            Self::Gone
-            | Self::Another { .. }
-            | Self::Restored
-            | Self::Regressed { .. }
-            | Self::Gap { .. }
-            | Self::Hole { .. }
-            | Self::Rewritten { .. }
-            | Self::Replaced
-            | Self::Rebuilt { .. }
-            | Self::TriggersChanged { .. }
-            | Self::Renumbered { .. } => Class::SourceChanged,
+            _ => Class::SourceChanged,
         }
     }
 
@@ -171,6 +167,10 @@ impl fmt::Display for Finding {
             Self::Restored => {
                 f.write_str("it is not the file that was followed last: it, or the target, is an older copy of itself")
             }
+            Self::Emptied { position } => write!(
+                f,
+                "its changelog was read up to {position} and was emptied since by somebody: what it said behind that is lost"
+            ),
             Self::Regressed { position, last } => write!(
                 f,
                 "its changelog ends at {last}, though it was read up to {position}: the file is an older one, or its \

@@ -9,11 +9,12 @@
 //! The log holds keys and never values: in which order triggers fire, and what a REPLACE deletes in silence, then does
 //! not matter. It has no constraint but its own number, because the conflict clause of the application's statement
 //! would decide about it, and no declared types, because they would bend the keys. Its highest row is never deleted:
-//! its numbers would begin again.
+//! its numbers would begin again. Nor is row 0, which is no touch: without it, somebody has emptied the log.
 //!
 //! What is installed uses no function, but those of an index of the table itself, and nothing that SQLite 3.6.19 does
 //! not know: each program that writes the file runs it. It is installed last, so that it fires before the application's
-//! triggers, of which one with `RAISE(IGNORE)` would keep it from firing.
+//! triggers, of which one with `RAISE(IGNORE)` would keep it from firing. A TEMP trigger of a connection fires before all
+//! others, and no other connection knows of it: what such a one keeps from the log only the proof finds.
 
 mod coming;
 mod finding;
@@ -125,8 +126,9 @@ impl Changelog {
         let keys: String = (1..=self.width).map(|at| format!(", k{at}")).collect();
         let log = format!("CREATE TABLE IF NOT EXISTS {LOG} (seq INTEGER PRIMARY KEY, t{keys})");
         let meta = format!("CREATE TABLE IF NOT EXISTS {META} ({})", meta::COLUMNS);
+        let row_0 = format!("INSERT OR IGNORE INTO {LOG} (seq, t) VALUES (0, 0)");
         let triggers = self.triggers.iter().map(|trigger| trigger.sql.clone());
-        [log, meta].into_iter().chain(triggers)
+        [log, meta, row_0].into_iter().chain(triggers)
     }
 
     /// A script for the `sqlite3` shell that takes all of it out of the source, in one transaction, whatever of it is

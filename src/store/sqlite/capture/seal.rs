@@ -18,6 +18,6 @@ use crate::store::sqlite::connection::Source;
 /// [`crate::Class::SourceChanged`] where the changelog is another one; [`crate::Class::Temporary`] where the disk is full.
 pub fn seal(source: &Source, identity: &str, noted: &str) -> Result<Option<String>> {
     let sql = format!("UPDATE main.{META} SET nonce = {NONCE}, nonce_before = ?1 RETURNING nonce");
-    Turns::new(source, identity, noted)?
-        .take(|connection| connection.query_row(&sql, [noted], |row| row.get(0)))
+    let Some(mut turns) = Turns::new(source, identity, noted)? else { return Ok(None) };
+    turns.take(|connection| connection.query_row(&sql, [noted], |row| row.get(0)))
 }

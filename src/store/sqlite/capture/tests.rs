@@ -67,7 +67,9 @@ impl Followed {
         let columns = "SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info('_liteferry_log')
              WHERE name LIKE 'k%'";
         let keys: String = self.application.query_row(columns, [], |row| row.get(0)).unwrap();
-        let sql = format!("SELECT t || ':' || {keys} AS touch FROM _liteferry_log ORDER BY touch");
+        let sql = format!(
+            "SELECT t || ':' || {keys} AS touch FROM _liteferry_log WHERE seq > 0 ORDER BY touch"
+        );
         let found = self
             .application
             .prepare(&sql)
@@ -76,7 +78,7 @@ impl Followed {
             .unwrap()
             .collect::<rusqlite::Result<_>>()
             .unwrap();
-        self.run("DELETE FROM _liteferry_log");
+        self.run("DELETE FROM _liteferry_log WHERE seq > 0");
         found
     }
 

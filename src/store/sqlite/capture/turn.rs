@@ -4,7 +4,8 @@
 use super::meta::Meta;
 use crate::error::{Class, Error, Result};
 use crate::store::sqlite::connection::{Refused as _, Source};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use crate::store::sqlite::failure::{is_busy, is_locked};
+use rusqlite::{Connection, TransactionBehavior};
 use std::time::Duration;
 
 /// How long a turn waits for the application.
@@ -22,15 +23,23 @@ pub(super) struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    /// Turns at the changelog of this identity, which goes on from this nonce.
+    /// Turns at the changelog of this identity, which goes on from this nonce; none while another program keeps all others
+    /// out.
     ///
     /// # Errors
     ///
     /// A source that cannot be written to.
-    pub(super) fn new(source: &'a Source, identity: &'a str, noted: &'a str) -> Result<Self> {
-        let connection = source.connect_to_write()?;
+    pub(super) fn new(
+        source: &'a Source,
+        identity: &'a str,
+        noted: &'a str,
+    ) -> Result<Option<Self>> {
+        let connection = match source.connect_to_write() {
+            Err(error) if is_locked(&error) => return Ok(None),
+            connected => connected?,
+        };
         connection.busy_timeout(PATIENCE).refused(|| place(source))?;
-        Ok(Self { source, connection, identity, noted })
+        Ok(Some(Self { source, connection, identity, noted }))
     }
 
     /// Does `work` in a transaction; none where the application was writing.
@@ -64,8 +73,4 @@ impl<'a> Turns<'a> {
 
 fn place(source: &Source) -> String {
     format!("source {}", source.path().display())
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }

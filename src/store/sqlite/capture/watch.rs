@@ -10,7 +10,7 @@ use super::{LOG, is_ours};
 use crate::error::Result;
 use crate::store::sqlite::connection::Refused as _;
 use crate::store::sqlite::read::Reader;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Watches a source that is followed.
@@ -74,12 +74,15 @@ impl Watch {
         if meta.identity != self.identity {
             return Ok(gone(Finding::Another { identity: meta.identity }));
         }
-        let Some((first, last)) = bounds(connection)? else { return Ok(gone(Finding::Gone)) };
+        let Some(bounds) = Bounds::of(connection)? else { return Ok(gone(Finding::Gone)) };
+        let Bounds { is_emptied, first, last } = bounds;
         let mut findings = Vec::new();
         if !noted.is_none_or(|noted| meta.goes_on_from(&self.identity, noted)) {
             findings.push(Finding::Restored);
         }
-        if last < position {
+        if is_emptied {
+            findings.push(Finding::Emptied { position });
+        } else if last < position {
             findings.push(Finding::Regressed { position, last });
         } else if first > position.saturating_add(1) {
             findings.push(Finding::Gap { position, first });
@@ -100,17 +103,35 @@ impl Watch {
     }
 }
 
-/// The lowest and the highest number in the log, 1 and 0 where it is empty; none where there is none.
-fn bounds(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    let there =
-        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1)";
-    if !connection.query_row(there, [LOG], |row| row.get(0))? {
-        return Ok(None);
+/// How far the log goes.
+struct Bounds {
+    /// Whether row 0 is gone, so that the numbers may have begun again.
+    is_emptied: bool,
+    /// The lowest number of a touch, 1 where there is none.
+    first: i64,
+    /// The highest number, 0 where there is no touch.
+    last: i64,
+}
+
+impl Bounds {
+    /// Of the log; none where there is none.
+    fn of(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        let there =
+            "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1)";
+        if !connection.query_row(there, [LOG], |row| row.get(0))? {
+            return Ok(None);
+        }
+        // Each by itself is found at an end of the log.
+        let sql = format!(
+            "SELECT NOT EXISTS (SELECT 1 FROM main.{LOG} WHERE seq = 0),
+                    coalesce((SELECT min(seq) FROM main.{LOG} WHERE seq > 0), 1),
+                    coalesce((SELECT max(seq) FROM main.{LOG}), 0)"
+        );
+        let read = |row: &Row<'_>| {
+            Ok(Self { is_emptied: row.get(0)?, first: row.get(1)?, last: row.get(2)? })
+        };
+        connection.prepare_cached(&sql)?.query_row([], read).map(Some)
     }
-    let sql = format!(
-        "SELECT coalesce((SELECT min(seq) FROM main.{LOG}), 1), coalesce((SELECT max(seq) FROM main.{LOG}), 0)"
-    );
-    connection.prepare_cached(&sql)?.query_row([], |row| Ok(Some((row.get(0)?, row.get(1)?))))
 }
 
 /// What became of the tables.

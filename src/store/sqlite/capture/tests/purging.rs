@@ -33,7 +33,7 @@ impl Followed {
     }
 
     fn log(&self) -> (i64, i64, i64) {
-        let sql = "SELECT count(*), min(seq), max(seq) FROM _liteferry_log";
+        let sql = "SELECT count(*), min(seq), max(seq) FROM _liteferry_log WHERE seq > 0";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         self.application.query_row(sql, [], read).unwrap()
     }

@@ -180,9 +180,11 @@ fn a_log_that_does_not_go_on_where_it_was_left_is_noticed() {
     followed.run("INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)");
     assert_eq!(look(&followed, 4, None).findings, []);
     assert_eq!(look(&followed, 5, None).findings, [Finding::Regressed { position: 5, last: 4 }]);
-    followed.run("DELETE FROM _liteferry_log WHERE seq <= 2");
+    followed.run("DELETE FROM _liteferry_log WHERE seq BETWEEN 1 AND 2");
     assert_eq!(look(&followed, 2, None).findings, []);
     assert_eq!(look(&followed, 1, None).findings, [Finding::Gap { position: 1, first: 3 }]);
+    followed.run("DELETE FROM _liteferry_log; INSERT INTO t VALUES (5, 5), (6, 6), (7, 7), (8, 8)");
+    assert_eq!(look(&followed, 4, None).findings, [Finding::Emptied { position: 4 }]);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! How large a table is by now, about, without reading it.
+
+use super::connection::refused;
+use super::read::{Reader, file_bytes, select};
+use super::wide::Rows;
+use crate::error::{Place, Result};
+use crate::model::identifier::quoted;
+use crate::model::{RowRange, TableSchema, TextEncoding};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+/// How far the rows of a table reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    first: i64,
+    last: i64,
+    row_bytes: u64,
+    /// Bytes of the whole file.
+    most: u64,
+}
+
+impl Extent {
+    /// That of a table; none where it is empty, or has no rowids.
+    ///
+    /// # Errors
+    ///
+    /// A source that cannot be read.
+    pub fn of(reader: &Reader, table: &TableSchema) -> Result<Option<Self>> {
+        let Some(rowid) = &table.rowid_name else { return Ok(None) };
+        let name = quoted(&table.source);
+        // Each end is asked for alone, because only then SQLite does not scan.
+        let sql = format!(
+            "SELECT (SELECT min({rowid}) FROM main.{name}), (SELECT max({rowid}) FROM main.{name})"
+        );
+        reader
+            .in_one_state(|connection| {
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+                let (Some(first), Some(last)) =
+                    connection.query_row(&sql, [], read).map_err(refused)?
+                else {
+                    return Ok(None);
+                };
+                let planned = table.bytes.checked_div(table.rows).unwrap_or_default();
+                let row_bytes = last_rows(connection, table, last)?.max(planned);
+                Ok(Some(Self { first, last, row_bytes, most: file_bytes(connection)? }))
+            })
+            .at(|| format!("table {}", table.source))
+    }
+
+    /// Bytes of the rows from a rowid on, about: as many as there are without a gap between their rowids.
+    pub fn bytes_from(&self, first: i64) -> u64 {
+        let rows = i128::from(self.last) - i128::from(first.max(self.first)) + 1;
+        let rows = u64::try_from(rows.max(0)).unwrap_or(u64::MAX);
+        rows.saturating_mul(self.row_bytes).min(self.most)
+    }
+}
+
+/// The last rows that are looked at, by their rowids and their bytes.
+const LAST_ROWS: i64 = 32;
+const LAST_BYTES: u64 = 256 * 1024;
+
+/// Bytes of one of the last rows.
+fn last_rows(connection: &Connection, table: &TableSchema, last: i64) -> Result<u64> {
+    let range = RowRange::Rowids { first: last.saturating_sub(LAST_ROWS), last };
+    let encoding = TextEncoding::of(connection).map_err(refused)?;
+    let columns = table.columns.len();
+    let shape = (encoding, columns, table.rowid_name.as_deref());
+    let sql = select(table, range, &[], encoding);
+    let mut found = Rows::query(connection, &sql, range, shape).map_err(refused)?;
+    let (mut rows, mut bytes) = (0, 0);
+    while let Some(row) = found.next().map_err(refused)? {
+        rows += 1;
+        for position in 0..columns {
+            bytes += length(row.cell(position).map_err(refused)?);
+        }
+        if bytes > LAST_BYTES {
+            break;
+        }
+    }
+    Ok(bytes.checked_div(rows).unwrap_or_default().max(1))
+}
+
+fn length(cell: ValueRef<'_>) -> u64 {
+    match cell {
+        ValueRef::Null => 1,
+        ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len().try_into().unwrap_or(u64::MAX),
+    }
+}
