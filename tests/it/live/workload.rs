@@ -113,7 +113,8 @@ impl Workload {
             1 => format!("INSERT {or} INTO numbered (a, b) VALUES ({a}, '{b}')"),
             2 => format!("UPDATE {or} numbered SET id = {other} WHERE id = {key}"),
             3 => format!("UPDATE numbered SET a = {a}, c = NULL WHERE id % 7 = {}", key % 7),
-            4 => format!("DELETE FROM numbered WHERE id = {key}"),
+            // Of all the rows, however many have come: else an update would touch more and more of them.
+            4 => format!("DELETE FROM numbered WHERE id % 40 = {key}"),
             5 => format!("INSERT {or} INTO counted (a, b) VALUES ({a}, '{b}')"),
             6 => format!("UPDATE {or} counted SET a = {a} WHERE id % 5 = {}", key % 5),
             7 => format!(
