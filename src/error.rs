@@ -34,6 +34,8 @@ pub enum Class {
     Temporary,
     /// Authentication, TLS or permission.
     Access,
+    /// A part of an archive is damaged, missing, not the one that was written, or forged.
+    Damaged,
     /// The plan must be decided or made again.
     Undecided,
     /// A signal stopped the run.
@@ -62,6 +64,7 @@ impl Class {
             Self::Internal => 70,
             Self::Held => 73,
             Self::Temporary => 75,
+            Self::Damaged => 76,
             Self::Access => 77,
             Self::Undecided => 78,
             Self::Interrupted(Signal::Interrupt) => 130,

@@ -1,0 +1,12 @@
+//! The archive: Parquet files that any reader of Parquet understands, and that give back every row as it was.
+//!
+//! A chunk of a table is one file of data, named by the hash of its bytes, and where some of its cells are kept with
+//! their exact bytes, a file beside it. The batches are those that go to PostgreSQL: an archive is written while they
+//! pass, and never reads the source. The format of the files: <https://parquet.apache.org/docs/file-format/>.
+
+mod types;
+
+pub use types::{PG_TYPE, Shape};
+
+#[cfg(test)]
+mod tests;
