@@ -4,9 +4,22 @@
 //! their exact bytes, a file beside it. The batches are those that go to PostgreSQL: an archive is written while they
 //! pass, and never reads the source. The format of the files: <https://parquet.apache.org/docs/file-format/>.
 
+mod facts;
+mod file;
+mod guard;
+mod hash;
+mod pages;
+mod read;
 mod types;
+mod verified;
+mod write;
 
+pub use facts::{ChunkFacts, KEY};
+pub use file::Stored;
+pub use hash::ContentHash;
+pub use read::ChunkReader;
 pub use types::{PG_TYPE, Shape};
+pub use write::ChunkWriter;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! Tables of every type with the values at their edges, random batches of them, and what must come back.
 
-use super::Shape;
-use crate::error::Class;
-use crate::model::{CellShape, Column, EnumType, NumericSize, Partition, PgType, TableSchema};
+use super::{ChunkFacts, ChunkWriter, Shape, Stored};
+use crate::error::{Class, Result};
+use crate::model::{
+    CellShape, Column, EnumType, NumericSize, Partition, PgType, RowRange, TableSchema,
+};
 use crate::proof::{GroupSums, Summing};
 use crate::row::{TupleEncoder, inet};
 use arrow_array::types::{
@@ -80,12 +82,32 @@ pub(super) fn one_array(table: &TableSchema, array: ArrayRef) -> RecordBatch {
 }
 
 /// The digests of batches, as a load sums them.
-pub(super) fn sums(table: &TableSchema, batches: &[RecordBatch]) -> GroupSums {
-    let mut encoder = TupleEncoder::new(table).unwrap();
+pub(super) fn sums(table: &TableSchema, batches: &[RecordBatch]) -> Result<GroupSums> {
+    let mut encoder = TupleEncoder::new(table)?;
     let mut sums = Summing::new(table);
-    batches.iter().for_each(|batch| encoder.encode(batch, &mut sums).unwrap());
-    encoder.finish(&mut sums).unwrap();
-    sums.finish().unwrap()
+    batches.iter().try_for_each(|batch| encoder.encode(batch, &mut sums))?;
+    encoder.finish(&mut sums)?;
+    sums.finish()
+}
+
+/// What a load knows of these batches.
+pub(super) fn facts(table: &TableSchema, batches: &[RecordBatch]) -> ChunkFacts {
+    let sums = sums(table, batches).unwrap();
+    ChunkFacts {
+        source: "a source".into(),
+        chunk: 3,
+        range: RowRange::Rowids { first: 1, last: 9 },
+        position: Some(17),
+        sum: sums.total(),
+        groups: sums.to_bytes(),
+    }
+}
+
+/// The file of these batches.
+pub(super) fn written(table: &TableSchema, batches: &[RecordBatch]) -> (Vec<u8>, Stored) {
+    let mut writer = ChunkWriter::new(Vec::new(), table).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish(&facts(table, batches)).unwrap()
 }
 
 /// Whether two lists of batches have the same rows in the same order, and the same digests.
@@ -95,7 +117,7 @@ pub(super) fn assert_same(table: &TableSchema, before: &[RecordBatch], after: &[
     let (joined, back) = (join(before), join(after));
     // Floats are compared by their bits in the digests: NaN is not equal to itself.
     assert_eq!(back.num_rows(), joined.num_rows());
-    let (expected, found) = (sums(table, before), sums(table, after));
+    let (expected, found) = (sums(table, before).unwrap(), sums(table, after).unwrap());
     assert_eq!(found.to_bytes(), expected.to_bytes());
     for (column, (was, is)) in table.columns.iter().zip(joined.columns().iter().zip(back.columns()))
     {

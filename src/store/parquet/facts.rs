@@ -1,0 +1,173 @@
+//! What a file says of itself in its footer, under [`KEY`]: one JSON object.
+//!
+//! `{"format":1,"kind":"chunk","source":…,"chunk":…,"range":…,"position":…,"rows":…,"sum":…,"groups":…,"table":{…}}` for
+//! the rows of a chunk, and for what is kept beside them `{"format":1,"kind":"beside","of":…,"rows":…}`, with the hash of
+//! the file whose rows they belong to. Digests are hexadecimal. `table` is the [`TableSchema`] with no chunks.
+
+use super::hash::ContentHash;
+use crate::error::{Class, Error, Result};
+use crate::model::{DigestSum, RowRange, TableSchema};
+use serde::{Deserialize, Serialize};
+
+/// The key of the footer's metadata.
+pub const KEY: &str = "liteferry";
+
+/// What this program writes, and the only one that it reads.
+const FORMAT: u32 = 1;
+
+/// What is known of a chunk beside its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkFacts {
+    /// What names the source, wherever it lies.
+    pub source: String,
+    /// The chunk's number within its table.
+    pub chunk: usize,
+    /// Its rows, those that are set aside included.
+    pub range: RowRange,
+    /// The highest touch of the state that was read; none where the source is at rest.
+    pub position: Option<i64>,
+    /// The sum of the rows' digests.
+    pub sum: DigestSum,
+    /// The sums of groups, as the proof packs them.
+    pub groups: Vec<u8>,
+}
+
+/// The JSON object.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    format: u32,
+    #[serde(flatten)]
+    of: Kind,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Kind {
+    Chunk {
+        source: String,
+        chunk: usize,
+        range: RowRange,
+        position: Option<i64>,
+        rows: u64,
+        sum: String,
+        groups: String,
+        table: Box<TableSchema>,
+    },
+    Beside {
+        of: ContentHash,
+        rows: u64,
+    },
+}
+
+/// The text for a chunk of a table.
+pub(super) fn of_chunk(facts: &ChunkFacts, table: &TableSchema) -> Result<String> {
+    let table = TableSchema { chunks: Vec::new(), ..table.clone() };
+    to_text(Kind::Chunk {
+        source: facts.source.clone(),
+        chunk: facts.chunk,
+        range: facts.range,
+        position: facts.position,
+        rows: facts.sum.rows,
+        sum: facts.sum.to_string(),
+        groups: hexadecimal(&facts.groups),
+        table: Box::new(table),
+    })
+}
+
+fn to_text(of: Kind) -> Result<String> {
+    serde_json::to_string(&Written { format: FORMAT, of })
+        .map_err(|error| Error::internal("cannot write what a file says of itself").because(error))
+}
+
+/// Reads what [`of_chunk`] wrote.
+pub(super) fn read_chunk(text: &str) -> Result<(ChunkFacts, TableSchema)> {
+    let Kind::Chunk { source, chunk, range, position, rows, sum, groups, table } = of_text(text)?
+    else {
+        return Err(another("it holds no rows of a table"));
+    };
+    let sum = bytes_of(&sum).and_then(|bytes| bytes.try_into().ok());
+    let (Some(sum), Some(groups)) = (sum, bytes_of(&groups)) else {
+        return Err(another("it has no digest"));
+    };
+    let sum = DigestSum::from_parts(rows, sum);
+    let facts = ChunkFacts { source, chunk, range, position, sum, groups };
+    Ok((facts, *table))
+}
+
+fn of_text(text: &str) -> Result<Kind> {
+    /// Read first: what another format has beside it is not known.
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let no_facts = |error| another("what it says of itself cannot be read").because(error);
+    let Format { format } = serde_json::from_str(text).map_err(no_facts)?;
+    if format != FORMAT {
+        return Err(another(&format!("it is of format {format}, not of format {FORMAT}"))
+            .todo("use the liteferry that wrote it, or a later one"));
+    }
+    let written: Written = serde_json::from_str(text).map_err(no_facts)?;
+    Ok(written.of)
+}
+
+/// A file that is not what it was taken for.
+pub(super) fn another(why: &str) -> Error {
+    Error::new(Class::Damaged, format!("a file of the archive is not what it should be: {why}"))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).map(|&digit| char::from(digit));
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(digit).collect()
+}
+
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let byte = |&[high, low]: &[u8; 2]| Some(value(high)? << 4 | value(low)?);
+    rest.is_empty().then(|| pairs.iter().map(byte).collect::<Option<_>>())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChunkFacts, bytes_of, hexadecimal, of_chunk, read_chunk};
+    use crate::error::Class;
+    use crate::model::{DigestSum, RowRange};
+    use crate::store::parquet::tests::every_type;
+
+    #[test]
+    fn what_a_file_says_of_itself_is_read_as_it_was_written() {
+        let mut table = every_type();
+        table.chunks = vec![RowRange::All; 3];
+        let facts = ChunkFacts {
+            source: "a\"b".into(),
+            chunk: 2,
+            range: RowRange::Rowids { first: i64::MIN, last: -1 },
+            position: Some(i64::MAX),
+            sum: DigestSum::from_parts(u64::MAX, [0xa7; 32]),
+            groups: vec![0, 1, 0xff],
+        };
+        let text = of_chunk(&facts, &table).unwrap();
+        table.chunks.clear();
+        assert_eq!(read_chunk(&text).unwrap(), (facts, table));
+        for (wrong, why) in [
+            (text.replace("\"format\":1", "\"format\":2"), "format 2"),
+            (text.replace("a7a7", "a7g7"), "no digest"),
+            (text.replace("a7a7", "a7"), "no digest"),
+            (text.replace("\"text\"", "\"money\""), "cannot be read"),
+            (String::new(), "cannot be read"),
+        ] {
+            let error = read_chunk(&wrong).unwrap_err();
+            assert_eq!(error.class(), Class::Damaged);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_hexadecimal_digits() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(bytes_of(&hexadecimal(&bytes)), Some(bytes));
+        assert_eq!(bytes_of("abc"), None);
+        assert_eq!(bytes_of("+1"), None);
+    }
+}

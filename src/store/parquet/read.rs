@@ -1,0 +1,193 @@
+//! Reading files back: the bytes hashed first, the footer and the pages looked at, then batch after batch.
+
+use super::facts::{self, ChunkFacts, KEY, another};
+use super::file::Stored;
+use super::guard::{self, GroupPlan};
+use super::types::Shape;
+use super::verified::Verified;
+use crate::error::{Class, Error, Place, Result};
+use crate::model::TableSchema;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy};
+use parquet::file::reader::{ChunkReader as _, Length as _};
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Bytes of a footer that is parsed, at most.
+const FOOTER_MAX: u64 = 64 * 1024 * 1024;
+/// What stands at a file's end: the length of the footer and `PAR1`.
+const TAIL_BYTES: usize = 8;
+
+/// The rows of one chunk, as a file has them.
+#[derive(Debug)]
+pub struct ChunkReader {
+    facts: ChunkFacts,
+    table: TableSchema,
+    file: FileReader,
+}
+
+impl ChunkReader {
+    /// Opens a file that [`ChunkWriter`](super::ChunkWriter) wrote, once all its bytes are hashed.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Damaged`]: it is not the file that `stored` tells of, or not one of a chunk; [`Class::Temporary`]: it cannot
+    /// be read.
+    pub fn open(file: File, stored: &Stored) -> Result<Self> {
+        Verified::check(file, stored)
+            .and_then(|file| Self::of_verified(file, stored.rows))
+            .at(|| format!("file {}", stored.hash.file_name()))
+    }
+
+    /// Reads a file whose hash is right.
+    pub(super) fn of_verified(file: Verified, rows: u64) -> Result<Self> {
+        guarded(|| {
+            let footer = Footer::read(file)?;
+            let (facts, table) = facts::read_chunk(&footer.said)?;
+            if facts.sum.rows != rows {
+                let what = format!("it has {} rows instead of {rows}", facts.sum.rows);
+                return Err(another(&what));
+            }
+            let file = footer.open(Shape::new(&table).stored(), rows)?;
+            Ok(Self { facts, table, file })
+        })
+    }
+
+    /// What is known of the chunk beside its rows.
+    pub fn facts(&self) -> &ChunkFacts {
+        &self.facts
+    }
+
+    /// The table, without its chunks.
+    pub fn table(&self) -> &TableSchema {
+        &self.table
+    }
+
+    /// The rows, in the order in which they were written, and in [`TableSchema::write_schema`]'s shape.
+    ///
+    /// An item is an error of [`Class::Damaged`] where the rows are none of this table, or [`Class::Temporary`] where the
+    /// file cannot be read; it is the last one then. Batches are small: some megabytes, or one row where that is larger.
+    /// Whether they are the rows that were written says their sum, which is not taken here.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let shape = Shape::new(&self.table);
+        self.file.batches().map(move |batch| {
+            batch
+                .and_then(|batch| shape.restore(&batch))
+                .at(|| format!("archive of table {}", self.table.source))
+        })
+    }
+}
+
+/// The end of a file: its columns, its row groups, and what it says of itself.
+pub(super) struct Footer {
+    file: Arc<Verified>,
+    metadata: ArrowReaderMetadata,
+    pub(super) said: String,
+}
+
+impl Footer {
+    pub(super) fn read(file: Verified) -> Result<Self> {
+        let no_footer = || another("it has no footer of Parquet");
+        let tail_at = file.len().checked_sub(TAIL_BYTES as u64).ok_or_else(no_footer)?;
+        let tail = file.get_bytes(tail_at, TAIL_BYTES).map_err(undecodable)?;
+        let [a, b, c, d, b'P', b'A', b'R', b'1'] = *tail else { return Err(no_footer()) };
+        let bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
+        if bytes > FOOTER_MAX || bytes > tail_at {
+            return Err(no_footer());
+        }
+        // The shape of the rows is that of the table, not what the file says in Arrow's own words.
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(undecodable)?;
+        let pairs = metadata.metadata().file_metadata().key_value_metadata();
+        let of_ours = pairs.into_iter().flatten().find(|pair| pair.key == KEY);
+        let said = of_ours.and_then(|pair| pair.value.clone());
+        let said = said.ok_or_else(|| another("it does not say what it is"))?;
+        Ok(Self { file: Arc::new(file), metadata, said })
+    }
+
+    /// Looks at all of a file that shall have these columns and so many rows.
+    pub(super) fn open(self, schema: &SchemaRef, rows: u64) -> Result<FileReader> {
+        let expected = ArrowSchemaConverter::new().convert(schema).map_err(undecodable)?;
+        if expected.root_schema() != self.metadata.parquet_schema().root_schema() {
+            return Err(another("it has other columns than its table"));
+        }
+        let plans = guard::check(&self.file, self.metadata.metadata(), rows)?;
+        Ok(FileReader { file: self.file, metadata: self.metadata, plans })
+    }
+}
+
+/// A file that was looked at.
+pub(super) struct FileReader {
+    file: Arc<Verified>,
+    metadata: ArrowReaderMetadata,
+    plans: Vec<GroupPlan>,
+}
+
+impl FileReader {
+    /// All rows; nothing follows an error.
+    pub(super) fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let mut group: Option<ParquetRecordBatchReader> = None;
+        let mut plans = self.plans.iter();
+        let mut next = move || loop {
+            if let Some(reader) = &mut group {
+                match guarded(|| {
+                    reader.next().transpose().map_err(|error| undecodable(error.into()))
+                })? {
+                    Some(batch) => return Ok(Some(batch)),
+                    None => group = None,
+                }
+            }
+            let Some(plan) = plans.next() else { return Ok(None) };
+            group = Some(guarded(|| self.group(*plan))?);
+        };
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            let batch = if ended { None } else { next().transpose() };
+            ended = !matches!(batch, Some(Ok(_)));
+            batch
+        })
+    }
+
+    fn group(&self, plan: GroupPlan) -> Result<ParquetRecordBatchReader> {
+        let (file, metadata) = (Verified::clone(&self.file), self.metadata.clone());
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+            .with_row_groups(vec![plan.group])
+            .with_batch_size(plan.batch_rows)
+            .build()
+            .map_err(undecodable)
+    }
+}
+
+impl std::fmt::Debug for FileReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileReader").field("plans", &self.plans).finish_non_exhaustive()
+    }
+}
+
+/// A decoder that gives up on bytes by a panic has met damage all the same.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_panic| Err(another("its bytes are nothing that can be decoded")))
+}
+
+fn undecodable(error: ParquetError) -> Error {
+    if matches!(&error, ParquetError::External(cause) if cause.is::<std::io::Error>()) {
+        return Error::new(Class::Temporary, "cannot read a file of the archive").because(error);
+    }
+    another("it cannot be decoded").because(error)
+}
+
+#[cfg(test)]
+mod tests;
