@@ -74,6 +74,11 @@ pub(super) fn of_chunk(facts: &ChunkFacts, table: &TableSchema) -> Result<String
     })
 }
 
+/// The text for what is kept beside a chunk.
+pub(super) fn of_beside(of: ContentHash, rows: u64) -> Result<String> {
+    to_text(Kind::Beside { of, rows })
+}
+
 fn to_text(of: Kind) -> Result<String> {
     serde_json::to_string(&Written { format: FORMAT, of })
         .map_err(|error| Error::internal("cannot write what a file says of itself").because(error))
@@ -92,6 +97,14 @@ pub(super) fn read_chunk(text: &str) -> Result<(ChunkFacts, TableSchema)> {
     let sum = DigestSum::from_parts(rows, sum);
     let facts = ChunkFacts { source, chunk, range, position, sum, groups };
     Ok((facts, *table))
+}
+
+/// Reads what [`of_beside`] wrote: the hash of the file that it belongs to, and the number of rows.
+pub(super) fn read_beside(text: &str) -> Result<(ContentHash, u64)> {
+    match of_text(text)? {
+        Kind::Beside { of, rows } => Ok((of, rows)),
+        Kind::Chunk { .. } => Err(another("it holds the rows of a table")),
+    }
 }
 
 fn of_text(text: &str) -> Result<Kind> {
@@ -130,9 +143,10 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkFacts, bytes_of, hexadecimal, of_chunk, read_chunk};
+    use super::{ChunkFacts, bytes_of, hexadecimal, of_beside, of_chunk, read_beside, read_chunk};
     use crate::error::Class;
     use crate::model::{DigestSum, RowRange};
+    use crate::store::parquet::hash::Hashing;
     use crate::store::parquet::tests::every_type;
 
     #[test]
@@ -150,17 +164,23 @@ mod tests {
         let text = of_chunk(&facts, &table).unwrap();
         table.chunks.clear();
         assert_eq!(read_chunk(&text).unwrap(), (facts, table));
+        let hash = Hashing::new(Vec::<u8>::new()).finish().unwrap().1;
+        let beside = of_beside(hash, 7).unwrap();
+        assert_eq!(read_beside(&beside).unwrap(), (hash, 7));
         for (wrong, why) in [
             (text.replace("\"format\":1", "\"format\":2"), "format 2"),
             (text.replace("a7a7", "a7g7"), "no digest"),
             (text.replace("a7a7", "a7"), "no digest"),
             (text.replace("\"text\"", "\"money\""), "cannot be read"),
+            (beside.clone(), "no rows of a table"),
             (String::new(), "cannot be read"),
         ] {
             let error = read_chunk(&wrong).unwrap_err();
             assert_eq!(error.class(), Class::Damaged);
             assert!(error.to_string().contains(why), "{error}");
         }
+        assert!(read_beside(&text).is_err());
+        assert!(read_beside(&beside.replace(&hash.to_string(), "../x")).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! their exact bytes, a file beside it. The batches are those that go to PostgreSQL: an archive is written while they
 //! pass, and never reads the source. The format of the files: <https://parquet.apache.org/docs/file-format/>.
 
+mod beside;
 mod facts;
 mod file;
 mod guard;
@@ -14,6 +15,7 @@ mod types;
 mod verified;
 mod write;
 
+pub use beside::{BesideReader, BesideWriter, Kept};
 pub use facts::{ChunkFacts, KEY};
 pub use file::Stored;
 pub use hash::ContentHash;

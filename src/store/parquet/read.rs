@@ -177,7 +177,7 @@ impl std::fmt::Debug for FileReader {
 }
 
 /// A decoder that gives up on bytes by a panic has met damage all the same.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(another("its bytes are nothing that can be decoded")))
 }

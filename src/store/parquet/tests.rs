@@ -17,6 +17,8 @@ use arrow_array::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 
 const fn sized(precision: u16, scale: u16) -> PgType {
@@ -108,6 +110,13 @@ pub(super) fn written(table: &TableSchema, batches: &[RecordBatch]) -> (Vec<u8>,
     let mut writer = ChunkWriter::new(Vec::new(), table).unwrap();
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     writer.finish(&facts(table, batches)).unwrap()
+}
+
+/// A file of these bytes.
+pub(super) fn file(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
 }
 
 /// Whether two lists of batches have the same rows in the same order, and the same digests.

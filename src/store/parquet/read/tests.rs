@@ -6,7 +6,7 @@ use crate::error::{Class, Result};
 use crate::model::{CellShape, Column, PgType, TableSchema};
 use crate::store::parquet::facts::of_chunk;
 use crate::store::parquet::tests::{
-    assert_same, batch, every_type, facts, one_array, one_column, sums, written,
+    assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
 };
 use crate::store::parquet::{Shape, Stored};
 use arrow_array::types::Int32Type;
@@ -19,15 +19,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
-use std::fs::File;
-use std::io::Write;
 use std::sync::Arc;
-
-fn file(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
-}
 
 fn rows_of(reader: &ChunkReader) -> Result<Vec<RecordBatch>> {
     reader.batches().collect()
