@@ -16,8 +16,9 @@
 //! | `remedy` | NULL | STRING: what was done about it |
 
 use super::facts::{self, KEY, another};
-use super::file::{FileWriter, Stored, Width};
+use super::file::{FileWriter, Stored};
 use super::hash::ContentHash;
+use super::layout::Width;
 use super::read::{FileReader, Footer, guarded};
 use super::verified::Verified;
 use crate::error::{Error, Place, Result};
@@ -71,15 +72,11 @@ pub struct BesideWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> BesideWriter<W> {
-    /// Begins a file.
-    ///
-    /// # Errors
-    ///
-    /// [`Class::Temporary`](crate::Class::Temporary): `out` takes nothing.
-    pub fn new(out: W) -> Result<Self> {
+    /// Begins a file; nothing is written before there are cells.
+    pub fn new(out: W) -> Self {
         // Any of the cells may be a large one.
-        let file = FileWriter::new(out, Arc::clone(&SCHEMA), Width::Wide)?;
-        Ok(Self { file, batch: BatchBuilder::default() })
+        let file = FileWriter::new(out, Arc::clone(&SCHEMA), Width::Wide);
+        Self { file, batch: BatchBuilder::default() }
     }
 
     /// Adds a cell that is written otherwise than its column's form says.

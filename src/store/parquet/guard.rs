@@ -106,6 +106,7 @@ fn walk(file: &Verified, column: &ColumnChunkMetaData, rows: u64) -> Result<Page
         return Err(damaged());
     }
     let mut place = place_of(column).ok_or_else(damaged)?;
+    let is_whole = matches!(column.column_type(), Type::INT32 | Type::INT64);
     let mut pages = Pages::default();
     let mut values = 0_u64;
     while place.start < place.end {
@@ -123,18 +124,17 @@ fn walk(file: &Verified, column: &ColumnChunkMetaData, rows: u64) -> Result<Page
                 pages.dictionary = true;
             }
             PageKind::Numbers if !pages.dictionary => return Err(damaged()),
-            PageKind::Plain | PageKind::Numbers => values = values.saturating_add(head.values),
+            PageKind::Differences if !is_whole => return Err(damaged()),
+            PageKind::Plain | PageKind::Differences | PageKind::Numbers => {
+                values = values.saturating_add(head.values);
+            }
         }
         pages.uncompressed = pages.uncompressed.saturating_add(head.uncompressed);
         place.start = place.start.saturating_add(head.header).saturating_add(head.compressed);
     }
     let has_dictionary = column.dictionary_page_offset().is_some();
-    let is_whole = place.start == place.end && values == rows && has_dictionary == pages.dictionary;
-    if is_whole && u64::try_from(column.num_values()) == Ok(rows) {
-        Ok(pages)
-    } else {
-        Err(damaged())
-    }
+    let all = place.start == place.end && values == rows && has_dictionary == pages.dictionary;
+    if all && u64::try_from(column.num_values()) == Ok(rows) { Ok(pages) } else { Err(damaged()) }
 }
 
 /// Where the pages of a column stand, the dictionary first.

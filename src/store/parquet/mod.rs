@@ -9,6 +9,7 @@ mod facts;
 mod file;
 mod guard;
 mod hash;
+mod layout;
 mod pages;
 mod read;
 mod types;

@@ -27,6 +27,8 @@ pub(super) enum PageKind {
     Dictionary,
     /// Values one behind the other.
     Plain,
+    /// Whole numbers by their differences.
+    Differences,
     /// Numbers of a dictionary's values.
     Numbers,
 }
@@ -54,6 +56,7 @@ const DICTIONARY_PAGE: u64 = 2;
 const PLAIN: u64 = 0;
 const PLAIN_DICTIONARY: u64 = 2;
 const RLE: u64 = 3;
+const DELTA_BINARY_PACKED: u64 = 5;
 const RLE_DICTIONARY: u64 = 8;
 
 impl PageHead {
@@ -79,6 +82,7 @@ impl PageHead {
             (DATA_PAGE, Some([values, encoding, definition, _]), None) => {
                 let kind = match encoding? {
                     PLAIN => PageKind::Plain,
+                    DELTA_BINARY_PACKED => PageKind::Differences,
                     RLE_DICTIONARY | PLAIN_DICTIONARY => PageKind::Numbers,
                     _ => return None,
                 };

@@ -107,7 +107,7 @@ pub(super) fn facts(table: &TableSchema, batches: &[RecordBatch]) -> ChunkFacts 
 
 /// The file of these batches.
 pub(super) fn written(table: &TableSchema, batches: &[RecordBatch]) -> (Vec<u8>, Stored) {
-    let mut writer = ChunkWriter::new(Vec::new(), table).unwrap();
+    let mut writer = ChunkWriter::new(Vec::new(), table);
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     writer.finish(&facts(table, batches)).unwrap()
 }

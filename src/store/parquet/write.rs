@@ -1,7 +1,8 @@
 //! Writing the rows of one chunk as one file, from the batches that are loaded.
 
 use super::facts::{self, ChunkFacts, KEY};
-use super::file::{FileWriter, Stored, Width};
+use super::file::{FileWriter, Stored};
+use super::layout::Width;
 use super::types::Shape;
 use crate::error::{Error, Place, Result};
 use crate::model::TableSchema;
@@ -23,17 +24,13 @@ pub struct ChunkWriter<'t, W: Write + Send> {
 }
 
 impl<'t, W: Write + Send> ChunkWriter<'t, W> {
-    /// Begins a file of rows of `table`.
-    ///
-    /// # Errors
-    ///
-    /// [`Class::Temporary`](crate::Class::Temporary): `out` takes nothing.
-    pub fn new(out: W, table: &'t TableSchema) -> Result<Self> {
+    /// Begins a file of rows of `table`; nothing is written before there are rows.
+    pub fn new(out: W, table: &'t TableSchema) -> Self {
         let shape = Shape::new(table);
         let is_wide = table.largest_row_bytes > WIDE_ROW_BYTES;
         let width = if is_wide { Width::Wide } else { Width::Usual };
-        let file = FileWriter::new(out, Arc::clone(shape.stored()), width)?;
-        Ok(Self { table, shape, file })
+        let file = FileWriter::new(out, Arc::clone(shape.stored()), width);
+        Self { table, shape, file }
     }
 
     /// Appends a batch in [`TableSchema::write_schema`]'s shape: one that is loaded, as it is.

@@ -45,7 +45,7 @@ fn chunk() -> ContentHash {
 }
 
 fn stored(all: &[Kept]) -> Option<(Vec<u8>, Stored)> {
-    let mut writer = BesideWriter::new(Vec::new()).unwrap();
+    let mut writer = BesideWriter::new(Vec::new());
     for kept in all {
         match kept {
             Kept::Exception(exception) => writer.exception(exception).unwrap(),

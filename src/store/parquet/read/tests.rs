@@ -15,7 +15,7 @@ use arrow_array::{
 };
 use arrow_schema::{Field, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
@@ -192,6 +192,10 @@ fn a_file_of_other_columns_codecs_pages_or_sizes_is_refused() {
     let named = one_column(PgType::Int8);
     let other_name = Arc::new(Schema::new(vec![Field::new("that", PgType::Int8.arrow(), true)]));
     let required = Arc::new(Schema::new(vec![Field::new("it", PgType::Int8.arrow(), false)]));
+    let prefixed = zstd().into_builder().set_dictionary_enabled(false);
+    let prefixed = prefixed.set_encoding(Encoding::DELTA_BYTE_ARRAY).build();
+    let text_table = one_column(PgType::Text);
+    let prefixes = by_hand(&text_table, Arc::clone(&of_texts), Arc::clone(&texts), prefixed);
     let large = by_hand(&named, Arc::clone(&ours), numbers(200_000), zstd());
     for (wrong, rows, why) in [
         (by_hand(&table, of_texts, texts, zstd()), 5, "other columns"),
@@ -199,6 +203,7 @@ fn a_file_of_other_columns_codecs_pages_or_sizes_is_refused() {
         (by_hand(&table, required, numbers(5), zstd()), 5, "other columns"),
         (by_hand(&table, Arc::clone(&ours), numbers(5), plain), 5, "pages of column"),
         (by_hand(&table, ours, numbers(5), second.build()), 5, "pages of column"),
+        (prefixes, 5, "pages of column"),
         (large, 200_000, "number of rows"),
         (right.clone(), 6, "5 rows instead of 6"),
         (b"PAR1".to_vec(), 0, "no footer"),

@@ -8,6 +8,7 @@ use crate::store::parquet::{ChunkWriter, KEY, PG_TYPE};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Encoding;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -94,6 +95,7 @@ fn pages_have_statistics_and_the_same_rows_make_the_same_file() {
     let (bytes, stored) = written(&table, &batches);
     assert_eq!(written(&table, &batches).1, stored);
     assert_eq!(stored.rows, 17 * 8192);
+    assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
     let opened = opened(bytes);
     let metadata = opened.metadata();
     let rows: Vec<_> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
@@ -101,6 +103,8 @@ fn pages_have_statistics_and_the_same_rows_make_the_same_file() {
     let column = metadata.row_group(1).column(0);
     assert!(matches!(column.compression(), parquet::basic::Compression::ZSTD(_)));
     assert!(column.column_index_range().is_some() && column.offset_index_range().is_some());
+    assert!(column.encodings().any(|encoding| encoding == Encoding::DELTA_BINARY_PACKED));
+    assert!(column.dictionary_page_offset().is_none());
     let statistics = column.statistics().unwrap();
     let least = i64::from_le_bytes(statistics.min_bytes_opt().unwrap().try_into().unwrap());
     assert_eq!((least, statistics.null_count_opt()), (15 * 8192, Some(0)));
@@ -164,15 +168,13 @@ fn a_full_disk_is_a_passing_fault_and_digests_of_other_rows_are_a_bug() {
     let about = facts(&table, std::slice::from_ref(&batch));
     let mut classes = Vec::new();
     for room in [0, 4, 100, 10_000] {
-        let ended = ChunkWriter::new(Full(room), &table).and_then(|mut writer| {
-            writer.write(&batch)?;
-            writer.finish(&about).map(drop)
-        });
+        let mut writer = ChunkWriter::new(Full(room), &table);
+        let ended = writer.write(&batch).and_then(|()| writer.finish(&about).map(drop));
         classes.push(ended.map_err(|error| error.class()));
     }
     let full = Err(Class::Temporary);
     assert_eq!(classes, [full, full, full, Ok(())]);
-    let mut writer = ChunkWriter::new(Vec::new(), &table).unwrap();
+    let mut writer = ChunkWriter::new(Vec::new(), &table);
     writer.write(&batch).unwrap();
     let other = writer.finish(&facts(&table, &[])).unwrap_err();
     assert_eq!(other.class(), Class::Internal);
