@@ -23,6 +23,9 @@ use std::collections::BTreeSet;
 /// Parts of one table that the census may be divided into.
 const PARTS_MAX: u64 = 64;
 
+/// Chunks that a piece has: one that has grown a little is not cut.
+const PIECE_CHUNKS: u64 = 2;
+
 /// Bytes of a chunk that is read at once, and then waits in memory.
 const BRIEF_CHUNK_BYTES: u64 = 2 * 1024 * 1024;
 
@@ -253,6 +256,11 @@ impl Inspected {
         if self.must_read_briefly() { asked.min(BRIEF_CHUNK_BYTES) } else { asked }
     }
 
+    /// Bytes that are read in one state of a source that moves, where what is read can go on in another one.
+    pub(super) fn piece_bytes(&self, pipeline: &Pipeline) -> u64 {
+        self.chunk_bytes(pipeline).saturating_mul(PIECE_CHUNKS)
+    }
+
     /// Has SQLite check the file, and each table that has indexes.
     fn check(&self, setting: Setting<'_>) -> Result<Findings> {
         if self.must_read_briefly() {
@@ -370,6 +378,10 @@ impl Inspected {
             .map(|table| probes(table, pipeline, target))
             .collect::<Result<Vec<_>>>()?;
         let stretch_bytes = self.chunk_bytes(pipeline) / STRETCHES_PER_CHUNK;
+        let piece_bytes = match self.motion {
+            Motion::AtRest => u64::MAX,
+            Motion::Moving => self.piece_bytes(pipeline),
+        };
         // What of a damaged table can be read is found by reading all of it.
         let sampled = pipeline.source.census == Census::Sample && !damaged;
         let jobs = self.census_jobs(&readers, sampled)?;
@@ -378,7 +390,7 @@ impl Inspected {
                 return Err(Error::internal("a census of no table"));
             };
             let sampled = sampled && table.rowid_name.is_some() && !whole.contains(&table.name);
-            let part = Part { reader, table, probes, stretch_bytes, sampled, setting };
+            let part = Part { reader, table, probes, stretch_bytes, piece_bytes, sampled, setting };
             match self.take(part, range, damaged) {
                 Err(error) => part.without_sense(error).map(Err),
                 seen => seen.map(Ok),
@@ -464,6 +476,6 @@ impl Inspected {
 /// A collation of the application by which an index of the table is ordered.
 fn unknown_collation(table: &SourceTable) -> Option<&str> {
     let columns = table.indexes.iter().flat_map(|index| &index.columns);
-    let mut collations = columns.map(|column| column.collation.as_str());
-    collations.find(|name| !["BINARY", "NOCASE", "RTRIM"].contains(name))
+    let mut unknown = columns.filter(|column| !column.is_comparable());
+    unknown.next().map(|column| column.collation.as_str())
 }

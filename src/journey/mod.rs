@@ -19,6 +19,7 @@ mod part;
 pub mod pause;
 pub mod plan;
 mod prove;
+mod reading;
 mod reject;
 mod retake;
 pub mod run;

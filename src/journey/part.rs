@@ -20,6 +20,8 @@ pub(super) struct Part<'a> {
     pub(super) table: &'a SourceTable,
     pub(super) probes: &'a [Probe],
     pub(super) stretch_bytes: u64,
+    /// Bytes that are looked at in one state, at most, of a table that rowids do not divide.
+    pub(super) piece_bytes: u64,
     /// Whether some of its rows tell enough.
     pub(super) sampled: bool,
     pub(super) setting: Setting<'a>,
@@ -28,7 +30,8 @@ pub(super) struct Part<'a> {
 impl Part<'_> {
     /// Looks at the rows of a range.
     pub(super) fn take(self, range: RowRange) -> Result<TableEvidence> {
-        let Self { reader, table, probes, stretch_bytes, sampled, setting } = self;
+        let Self { reader, table, probes, stretch_bytes, piece_bytes, sampled, setting } = self;
+        let bytes = (stretch_bytes, piece_bytes);
         let mut tick = |rows, bytes| {
             setting.progress.tell(Event::Rows { table: table.name.clone(), rows, bytes });
             reach(Step::CensusPassing);
@@ -37,7 +40,7 @@ impl Part<'_> {
         if sampled {
             slices::take(reader, table, probes, stretch_bytes, &mut tick)
         } else {
-            census::take(reader, table, probes, range, stretch_bytes, &mut tick)
+            census::take(reader, table, probes, range, bytes, &mut tick)
         }
     }
 

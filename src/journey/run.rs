@@ -4,7 +4,7 @@ use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::Live;
 use super::noted::noted;
-use super::snapshot::Readers;
+use super::reading::Readers;
 use super::undecided::Undecided;
 use super::{
     Setting, anew, aside, index, narrow, prove, reject, retake, snapshot, touched, verify,

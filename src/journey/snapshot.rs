@@ -1,15 +1,15 @@
 //! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
 //! transaction with its ledger row.
 
-use super::live::states::States;
+use super::reading::{Hand, Marks, Readers};
 use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Chunk, FormException, Misfit, TableSchema};
+use crate::model::{Chunk, FormException, Misfit, RowName, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::spool::{Record, Spool};
-use crate::pipeline::stage::{self, Halt, Made};
+use crate::pipeline::stage::{self, Made};
 use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, unique};
 use crate::proof::Summing;
@@ -25,45 +25,8 @@ use crate::transform::Transform;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-/// Batches between the reading and the loading stage of one worker.
-const BATCHES_QUEUED: usize = 2;
 /// Bytes of batches that are queued or being loaded; a larger batch, of one large row, is there alone.
 const QUEUE_BYTES: u64 = 8 * 1024 * 1024;
-
-/// Where workers read their chunks.
-pub(super) enum Readers<'a> {
-    /// One for each worker, of a source at rest.
-    Own(Vec<Reader>),
-    /// Some that take turns, of a source that moves.
-    Turns(&'a States<'a>),
-}
-
-/// Where one worker reads.
-enum Hand<'a> {
-    Own(Box<Reader>),
-    Turns(&'a States<'a>),
-}
-
-impl<'a> Readers<'a> {
-    fn hands(self, workers: usize) -> Vec<Hand<'a>> {
-        match self {
-            Self::Own(readers) => {
-                readers.into_iter().map(|reader| Hand::Own(Box::new(reader))).collect()
-            }
-            Self::Turns(states) => (0..workers).map(|_| Hand::Turns(states)).collect(),
-        }
-    }
-}
-
-impl Hand<'_> {
-    /// Does `work` with a reader, and the highest touch of the state that it sees, where the source moves.
-    fn with<T>(&mut self, work: impl FnOnce(&mut Reader, Option<i64>) -> Result<T>) -> Result<T> {
-        match self {
-            Self::Own(reader) => work(reader, None),
-            Self::Turns(states) => states.with(|reader, low_mark| work(reader, Some(low_mark))),
-        }
-    }
-}
 
 /// Loads every chunk that is not in `loaded`; the largest tables first.
 pub(super) fn copy(
@@ -81,16 +44,14 @@ pub(super) fn copy(
     workers::over(&chunks, hands, setting.stop, |(hand, link), chunk| {
         reach(Step::ChunkNext);
         let table = table_of(plan, chunk.table)?;
+        let is_copied = plan.tables.get(chunk.table).is_some_and(|table| plan.is_copied(table));
         let _permit = setting.reserve(table);
         let mut told = Told { table: &table.source, rows: 0, bytes: 0, before: (0, 0), setting };
         // No state is held while a server is waited for; who tries again takes another one.
         let moved = link.with(|session| {
-            hand.with(|reader, low_mark| {
-                told.take_back();
-                load_chunk(session, lease, table, chunk.number, |copy| {
-                    let copied = move_chunk(reader, table, chunk, copy, &mut told)?;
-                    Ok(Copied { loaded: LoadedChunk { low_mark, ..copied.loaded }, ..copied })
-                })
+            told.take_back();
+            load_chunk(session, lease, table, chunk.number, |copy| {
+                move_chunk((hand, is_copied), table, chunk, copy, &mut told)
             })
         });
         let first = moved
@@ -179,7 +140,7 @@ pub(super) fn table_of(plan: &Plan, number: usize) -> Result<&TableSchema> {
 
 /// Reads on a thread of its own, encodes and loads on this one.
 fn move_chunk(
-    reader: &mut Reader,
+    (hand, is_of_one_state): (&mut Hand<'_>, bool),
     table: &TableSchema,
     chunk: &Chunk,
     copy: &mut CopyWriter<'_>,
@@ -190,10 +151,12 @@ fn move_chunk(
     let queue = &queue;
     let mut told_of = Aside::default();
     let aside = &mut told_of;
+    let mut marks = Marks::default();
+    let noted = &mut marks;
     stage::join(
-        BATCHES_QUEUED,
+        hand.batches_queued(),
         move |outlet| {
-            reader.read::<Halt>(table, chunk.range, |batch| {
+            *noted = hand.read(table, (chunk.range, is_of_one_state), |batch| {
                 let bytes = size_of(&batch) + beside(&batch);
                 outlet.send(Queued { batch, _permit: queue.take(bytes) })?;
                 if bytes > QUEUE_BYTES {
@@ -202,15 +165,16 @@ fn move_chunk(
                 }
                 Ok(())
             })?;
-            Ok(reader.read_through()?)
+            Ok(())
         },
         |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
     )?;
     let sums = loading.sums.finish()?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let (name, chunk) = (table.target.clone(), chunk.number);
+    let Marks { low: low_mark, last: last_mark } = marks;
     let Aside { misfits, exceptions, rejected } = told_of;
-    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected, low_mark: None };
+    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected, low_mark, last_mark };
     Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
 }
 
@@ -415,22 +379,23 @@ pub(super) fn read_source(
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
 ) -> Result<u64> {
-    read_piece(reader, table, (chunk, u64::MAX), visitor, setting).map(|(rejected, _all)| rejected)
+    let all = (chunk, (None, u64::MAX));
+    read_piece(reader, table, all, visitor, setting).map(|(rejected, _all)| rejected)
 }
 
-/// The same until so many bytes are read, and the last rowid where that is not all.
+/// The same behind a row and until so many bytes are read, and the last row where that is not all.
 pub(super) fn read_piece(
     reader: &Reader,
     table: &TableSchema,
-    (chunk, bytes): (&Chunk, u64),
+    (chunk, piece): (&Chunk, (Option<&RowName>, u64)),
     visitor: &mut impl RowVisitor,
     setting: Setting<'_>,
-) -> Result<(u64, Option<i64>)> {
+) -> Result<(u64, Option<RowName>)> {
     let _permit = setting.reserve(table);
     let transform = Transform::new(table)?;
     let mut encoder = TupleEncoder::new(table)?;
     let mut rejected = 0;
-    let last = reader.read_up_to::<Error>(table, chunk.range, bytes, |batch| {
+    let last = reader.read_piece::<Error>(table, chunk.range, piece, |batch| {
         setting.stop.check()?;
         rejected += batch.rejected;
         encoder.encode(&transform.apply(&batch.records)?, visitor)

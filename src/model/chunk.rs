@@ -1,5 +1,6 @@
 //! Chunks: the unit of work, of retry and of proof.
 
+use super::RowName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -16,6 +17,20 @@ pub enum RowRange {
     },
     /// Every row.
     All,
+}
+
+impl RowRange {
+    /// What of it lies behind a row of it; none where that is nothing.
+    #[must_use]
+    pub fn behind(self, row: Option<&RowName>) -> Option<Self> {
+        match (self, row) {
+            (Self::Rowids { last, .. }, Some(&RowName::Rowid(rowid))) => {
+                let first = rowid.checked_add(1).filter(|first| *first <= last)?;
+                Some(Self::Rowids { first, last })
+            }
+            (range, _) => Some(range),
+        }
+    }
 }
 
 impl fmt::Display for RowRange {

@@ -357,6 +357,12 @@ impl TableEvidence {
         self.stretches.iter().filter(|stretch| stretch.content.is_some()).cloned().collect()
     }
 
+    /// Makes one of the stretches of a table that cannot be divided by its rowids; it may have changed while they were seen.
+    pub fn join_stretches(&mut self) {
+        let bytes = self.stretches.iter().map(|stretch| stretch.bytes).sum();
+        self.stretches = vec![Stretch { range: RowRange::All, bytes, content: None }];
+    }
+
     /// Appends the part of the table that follows this one in rowid order.
     pub fn append(&mut self, next: Self) {
         self.rows += next.rows;

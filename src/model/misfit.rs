@@ -162,6 +162,24 @@ impl RowName {
             Self::Cells(cells) => encoded(cells),
         }
     }
+
+    /// The rowid, if that is the name.
+    pub fn rowid(&self) -> Option<i64> {
+        match self {
+            Self::Rowid(rowid) => Some(*rowid),
+            Self::Cells(_) => None,
+        }
+    }
+
+    /// The name that has these bytes, of a row with a rowid or without; none where they are none.
+    pub fn from_bytes(bytes: &[u8], has_rowid: bool) -> Option<Self> {
+        let cells = decoded(bytes)?;
+        match cells.as_slice() {
+            [cell] if has_rowid => Some(Self::Rowid(cell.number()?.cast_signed())),
+            _ if has_rowid => None,
+            _ => Some(Self::Cells(cells)),
+        }
+    }
 }
 
 fn encoded(cells: &[RawCell]) -> Vec<u8> {
@@ -172,6 +190,18 @@ fn encoded(cells: &[RawCell]) -> Vec<u8> {
         bytes.extend_from_slice(&cell.bytes);
     }
     bytes
+}
+
+fn decoded(mut bytes: &[u8]) -> Option<Vec<RawCell>> {
+    let mut cells = Vec::new();
+    while let Some((&code, rest)) = bytes.split_first() {
+        let (length, rest) = rest.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+        let (cell, rest) = rest.split_at_checked(length)?;
+        cells.push(RawCell { class: StorageClass::of_code(code)?, bytes: cell.to_vec() });
+        bytes = rest;
+    }
+    Some(cells)
 }
 
 /// Characters or bytes of a value that a message shows.
@@ -254,6 +284,11 @@ mod tests {
         for (number, name) in names.iter().enumerate() {
             let same = names[..number].iter().find(|other| other.to_bytes() == name.to_bytes());
             assert_eq!(same, None, "{name}");
+            let has_rowid = matches!(name, RowName::Rowid(_));
+            let mut bytes = name.to_bytes();
+            assert_eq!(RowName::from_bytes(&bytes, has_rowid).as_ref(), Some(name));
+            bytes.pop();
+            assert_eq!(RowName::from_bytes(&bytes, has_rowid), None, "{name}");
         }
     }
 }

@@ -33,6 +33,7 @@ pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{
     Affinity, Deferral, ForeignKeyAction, IndexOrigin, SourceCheck, SourceColumn, SourceForeignKey,
     SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, StorageClass, UnreadableTable,
+    is_comparable,
 };
 pub use target::{
     ConstraintKind, TargetColumn, TargetConstraint, TargetIndex, TargetKind, TargetTable,

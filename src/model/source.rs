@@ -202,6 +202,18 @@ pub struct SourceIndexColumn {
     pub collation: String,
 }
 
+impl SourceIndexColumn {
+    /// Whether it sorts by a collation of SQLite's own, and not by one that the application alone knows.
+    pub fn is_comparable(&self) -> bool {
+        is_comparable(&self.collation)
+    }
+}
+
+/// Whether a collation, in upper case, is one of SQLite's own.
+pub fn is_comparable(collation: &str) -> bool {
+    ["BINARY", "NOCASE", "RTRIM"].contains(&collation)
+}
+
 /// When a foreign key is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Deferral {

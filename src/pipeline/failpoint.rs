@@ -80,6 +80,8 @@ steps! {
     ChunkClaimed = "chunk-claimed",
     /// The server waits for rows.
     CopyBegun = "copy-begun",
+    /// A piece of a chunk is read in its state, which is let go.
+    PieceRead = "piece-read",
     /// A piece of rows is sent.
     PieceSent = "piece-sent",
     /// The server has taken all rows.

@@ -6,8 +6,8 @@ use crate::config::CaptureWord;
 use crate::error::{Class, Error, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    Capture, CellShape, Column, Follow, Form, Motion, Partition, PgType, Recast, Remedy,
-    SourceTable, TableSchema, TouchKey,
+    Capture, CellShape, Column, Follow, Form, IndexOrigin, Motion, Partition, PgType, Recast,
+    Remedy, SourceIndex, SourceIndexColumn, SourceSchema, SourceTable, TableSchema, TouchKey,
 };
 
 /// Bytes of a table that are read within a part of a second.
@@ -184,22 +184,25 @@ impl Plan {
         self.tables.iter().filter(grows).map(|table| &table.schema)
     }
 
-    /// Large followed tables that are read as a whole, because they have no rowids by which they could be divided: with a
-    /// rollback journal the application cannot commit meanwhile. One line each.
-    pub fn undivided_in_words(&self) -> Vec<String> {
+    /// Large followed tables that are read as a whole, because nothing says in which order their rows lie: with a rollback
+    /// journal the application cannot commit meanwhile. One line each.
+    pub fn undivided_in_words(&self, source: &SourceSchema) -> Vec<String> {
         let is_undivided = |table: &&PlannedTable| {
-            let TableSchema { rowid_name, chunks, bytes, .. } = &table.schema;
+            let TableSchema { rowid_name, chunks, bytes, source: name, .. } = &table.schema;
+            let mut tables = source.tables.iter();
+            let is_searched = tables.any(|source| source.name == *name && has_searched_key(source));
             table.capture.is_some()
                 && rowid_name.is_none()
+                && !is_searched
                 && chunks.len() == 1
                 && *bytes > UNDIVIDED_BYTES
         };
         let in_words = |table: &PlannedTable| {
             let TableSchema { source, bytes, .. } = &table.schema;
             format!(
-                "table {source}: it is WITHOUT ROWID, and read as a whole: as the source has a rollback journal, the application \
-                 cannot commit while its {} MB are copied, and each time that they are compared; with `journal_mode = WAL` \
-                 it can",
+                "table {source}: it is read as a whole, because columns have all names of its rowid, or its key is ordered \
+                 as the application alone knows: as the source has a rollback journal, the application cannot commit while \
+                 its {} MB are copied, and each time that they are compared; with `journal_mode = WAL` it can",
                 bytes / 1_000_000
             )
         };
@@ -236,6 +239,14 @@ impl Plan {
             Follow::Append => format!("followed {by}, new rows without triggers: it only grows"),
         })
     }
+}
+
+/// Whether the rows of a table lie in the order of a key that SQLite knows how to search.
+fn has_searched_key(table: &SourceTable) -> bool {
+    let mut indexes = table.indexes.iter();
+    let key = indexes.find(|index| index.origin == IndexOrigin::PrimaryKey);
+    let is_searched = |key: &SourceIndex| key.columns.iter().all(SourceIndexColumn::is_comparable);
+    table.without_rowid && key.is_some_and(is_searched)
 }
 
 fn refused(what: &str) -> Error {

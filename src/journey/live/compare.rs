@@ -7,7 +7,7 @@ use crate::journey::Setting;
 use crate::journey::prove::Counting;
 use crate::journey::snapshot::{self, Sending};
 use crate::journey::undecided::Undecided;
-use crate::model::{Chunk, TableSchema};
+use crate::model::{Chunk, RowName, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, Summing};
@@ -29,8 +29,8 @@ pub(super) struct Found {
     pub(super) rejected: u64,
     /// Whether it is the same on both sides.
     pub(super) is_equal: bool,
-    /// The last rowid that was compared, where the part goes on behind it.
-    pub(super) last: Option<i64>,
+    /// The last row that was compared, where the part goes on behind it.
+    pub(super) last: Option<RowName>,
 }
 
 /// Who compares, and for which migration.
@@ -73,10 +73,10 @@ impl Comparing<'_> {
     ) -> Result<Found> {
         let mut source = self.counting(table);
         let (mut rejected, mut last) = (0, None);
-        let bytes = part.bytes_max(self.sizes);
+        let piece = (part.behind(), part.bytes_max(self.sizes));
         let read = part.chunks.iter().try_for_each(|chunk| {
             let as_loaded = self.undecided.table(table, chunk.number);
-            let (of_chunk, setting) = ((chunk, bytes), self.setting);
+            let (of_chunk, setting) = ((chunk, piece), self.setting);
             let read = snapshot::read_piece(reader, &as_loaded, of_chunk, &mut source, setting)?;
             rejected += read.0;
             last = read.1;
@@ -85,7 +85,7 @@ impl Comparing<'_> {
         let source = source.end(read)?;
         self.read_through(reader)?;
         let mut target = self.counting(table);
-        let portion = part.up_to(last).portion(table);
+        let portion = part.up_to(last.as_ref()).portion(table);
         let read = read::read_portion(session, table, portion, &mut target);
         reach(Step::PortionRead);
         found(part, table, (source, target.end(read)?), (rejected, last))
@@ -114,11 +114,11 @@ impl Comparing<'_> {
         let mut staging = Staging::of(session, table)?;
         let mut source = self.counting(table);
         let (mut rejected, mut last) = (0, None);
-        let bytes = part.bytes_max(self.sizes);
+        let piece = (part.behind(), part.bytes_max(self.sizes));
         let staged = staging.keys(|copy| {
             part.chunks.iter().try_for_each(|chunk| {
                 let keys = &mut Sending(copy);
-                let of_chunk = (chunk, bytes);
+                let of_chunk = (chunk, piece);
                 let read = self.read_and_stage(table, of_chunk, reader, &mut source, keys)?;
                 rejected += read.0;
                 last = read.1;
@@ -132,22 +132,22 @@ impl Comparing<'_> {
         found(part, table, (source, target.end(read)?), (rejected, last))
     }
 
-    /// Sums the rows of a chunk up to so many bytes, and sends their keys; gives how many are set aside, and the last
-    /// rowid where that is not all.
+    /// Sums the rows of a piece of a chunk, and sends their keys; gives how many are set aside, and the last row where that
+    /// is not all.
     fn read_and_stage(
         self,
         table: &TableSchema,
-        (chunk, bytes): (&Chunk, u64),
+        (chunk, piece): (&Chunk, (Option<&RowName>, u64)),
         reader: &Reader,
         sums: &mut impl RowVisitor,
         keys: &mut Sending<'_, '_>,
-    ) -> Result<(u64, Option<i64>)> {
+    ) -> Result<(u64, Option<RowName>)> {
         let _permit = self.setting.reserve(table);
         let (as_loaded, shape) = (self.undecided.table(table, chunk.number), table.keys());
         let transform = Transform::new(&as_loaded)?;
         let (mut rows, mut names) = (TupleEncoder::new(&as_loaded)?, TupleEncoder::new(&shape)?);
         let mut rejected = 0;
-        let last = reader.read_up_to::<Error>(&as_loaded, chunk.range, bytes, |batch| {
+        let last = reader.read_piece::<Error>(&as_loaded, chunk.range, piece, |batch| {
             self.setting.stop.check()?;
             rejected += batch.rejected;
             let records = transform.apply(&batch.records)?;
@@ -179,7 +179,7 @@ fn found(
     part: &Part,
     table: &TableSchema,
     (source, target): (Summing, Summing),
-    (rejected, last): (u64, Option<i64>),
+    (rejected, last): (u64, Option<RowName>),
 ) -> Result<Found> {
     let (source, target) = (source.finish()?, target.finish()?);
     let is_equal = part.is_equal(table, &source, &target);

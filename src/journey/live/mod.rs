@@ -26,7 +26,8 @@ pub(super) use vacuum::{Job, Vacuuming, vacuum};
 
 use super::Setting;
 use super::inspect::Inspected;
-use super::snapshot::{self, Readers};
+use super::reading::Readers;
+use super::snapshot;
 use crate::config::{FollowSection, Pipeline};
 use crate::error::{Error, Result};
 use crate::model::{Follow, Partition, TableSchema, Touches};
@@ -115,7 +116,14 @@ impl<'a> Live<'a> {
     pub(super) fn snapshot(&self, link: &mut Link<'_>) -> Result<u64> {
         let loaded = self.loaded(link)?;
         let bounds = Bounds::of(&self.pipeline.snapshot);
-        let states = States::new(self.inspected, self.setting.workers, bounds)?;
+        // What is read while nobody can commit waits in memory until the server takes it.
+        let piece_bytes = if self.inspected.excludes_writers {
+            self.inspected.chunk_bytes(self.pipeline)
+        } else {
+            self.inspected.piece_bytes(self.pipeline)
+        };
+        let (workers, bounds) = (self.setting.workers, (bounds, piece_bytes));
+        let states = States::new(self.inspected, workers, bounds, self.setting)?;
         let before = rows(&loaded);
         if before == 0 {
             let told = holds(self.inspected, self.plan).into_iter();
@@ -268,7 +276,11 @@ impl<'a> Live<'a> {
 
 /// What of a followed source keeps the application from writing for long, one line each.
 pub(super) fn holds(inspected: &Inspected, plan: &Plan) -> Vec<String> {
-    if inspected.must_read_briefly() { plan.undivided_in_words() } else { Vec::new() }
+    if inspected.must_read_briefly() {
+        plan.undivided_in_words(&inspected.schema)
+    } else {
+        Vec::new()
+    }
 }
 
 /// The parts of a full proof, as the ledger names them.
@@ -301,7 +313,8 @@ impl Parts {
 /// Whether the chunks of a table are from several states of the source.
 fn is_of_several_states(loaded: &[LoadedChunk], table: &str) -> bool {
     let chunks = loaded.iter().filter(|chunk| chunk.table == table);
-    let marks: BTreeSet<_> = chunks.map(|chunk| chunk.low_mark).collect();
+    let marks: BTreeSet<_> =
+        chunks.flat_map(|chunk| [chunk.low_mark, chunk.last_mark]).flatten().collect();
     marks.len() > 1
 }
 

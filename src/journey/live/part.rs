@@ -5,7 +5,7 @@ use super::compare::Found;
 use super::sizes::{Sizes, bytes_of};
 use crate::error::Result;
 use crate::journey::verify;
-use crate::model::{Chunk, Partition, RowRange, TableSchema};
+use crate::model::{Chunk, Partition, RowName, RowRange, TableSchema};
 use crate::plan::{Plan, PlannedTable};
 use crate::proof::GroupSums;
 use crate::store::postgres::ledger::{self, Lease, Proved};
@@ -50,8 +50,10 @@ pub(super) enum Kind {
 pub(super) struct Before {
     /// When the state of the first of them was taken.
     pub(super) since: Instant,
-    /// The last rowid of them; none where they are all.
-    pub(super) last: Option<i64>,
+    /// How many there are, of those that were compared by this command.
+    pieces: u64,
+    /// The last row of them; none where they are all.
+    pub(super) last: Option<RowName>,
     /// The sums of the source's rows.
     sums: GroupSums,
     rejected: u64,
@@ -90,7 +92,7 @@ impl Part {
             Vec::new()
         } else if is_divided(schema) {
             by_chunk(Kind::Chunk)
-        } else if is_countable(planned) && bytes_of(schema, extent) > sizes.whole_bytes {
+        } else if is_outgrown(planned, extent, sizes) {
             let mut parts: Vec<_> = by_chunk(Kind::Keys);
             parts.push(one(chunks.len(), Vec::new(), Kind::Count));
             parts
@@ -123,9 +125,14 @@ impl Part {
         is_last && self.before.is_none()
     }
 
-    /// Whether its table is too large by now to be compared as a whole.
-    pub(super) fn is_outgrown(&self, planned: &PlannedTable, sizes: Sizes) -> bool {
-        self.kind == Kind::Whole && is_countable(planned) && self.bytes > sizes.whole_bytes
+    /// Whether its table, which reaches so far, is too large by now to be compared as a whole.
+    pub(super) fn is_outgrown(
+        &self,
+        planned: &PlannedTable,
+        extent: Option<&Extent>,
+        sizes: Sizes,
+    ) -> bool {
+        self.kind == Kind::Whole && is_outgrown(planned, extent, sizes)
     }
 
     /// Bytes that are compared in one state, about.
@@ -154,42 +161,59 @@ impl Part {
         }
     }
 
-    fn of_range(&self, first: i64, last: i64) -> Self {
-        let range = RowRange::Rowids { first, last };
+    fn of_range(&self, range: RowRange) -> Self {
         let chunks = self.chunks.iter().map(|chunk| Chunk { range, ..*chunk }).collect();
-        Self { chunks, before: None, ..self.clone() }
+        Self { chunks, ..self.clone() }
     }
 
-    /// What of it is not compared yet.
+    /// The last row of it that is compared, behind which it goes on.
+    pub(super) fn behind(&self) -> Option<&RowName> {
+        self.before.as_ref().and_then(|before| before.last.as_ref())
+    }
+
+    /// What of it is not compared yet, as far as rowids can say it.
     pub(super) fn rest(&self) -> Self {
-        match (self.range(), self.before.as_ref().and_then(|before| before.last)) {
-            (Some((_, end)), Some(last)) => self.of_range(last.saturating_add(1), end),
+        match (self.chunks.as_slice(), self.behind()) {
+            ([chunk], behind @ Some(_)) => match chunk.range.behind(behind) {
+                Some(rest) => self.of_range(rest),
+                None => Self { chunks: Vec::new(), ..self.clone() },
+            },
             _ => self.clone(),
         }
     }
 
     /// It up to a rowid, if there is one.
-    pub(super) fn up_to(&self, last: Option<i64>) -> Self {
+    pub(super) fn up_to(&self, last: Option<&RowName>) -> Self {
         match (self.range(), last) {
-            (Some((first, _)), Some(last)) => self.of_range(first, last),
+            (Some((first, _)), Some(&RowName::Rowid(last))) => {
+                self.of_range(RowRange::Rowids { first, last })
+            }
             _ => self.clone(),
         }
     }
 
     /// Adds what was found of its rest in a state that was taken then.
-    pub(super) fn add(&mut self, found: &Found, since: Instant) {
+    pub(super) fn add(&mut self, found: &Found, since: Instant, sizes: Sizes) {
         let Found { source, rejected, is_equal, last, .. } = found;
-        match &mut self.before {
+        let pieces = match &mut self.before {
             Some(before) => {
+                before.pieces += 1;
                 before.sums.merge(source);
                 before.rejected += rejected;
                 before.is_equal &= is_equal;
-                before.last = *last;
+                before.last.clone_from(last);
+                before.pieces
             }
             none => {
                 let (sums, rejected) = (source.clone(), *rejected);
-                *none = Some(Before { since, last: *last, sums, rejected, is_equal: *is_equal });
+                let (last, is_equal) = (last.clone(), *is_equal);
+                *none = Some(Before { since, pieces: 1, last, sums, rejected, is_equal });
+                1
             }
+        };
+        if last.is_some() && self.range().is_none() {
+            // How much is left nobody knows: as much again.
+            self.bytes = self.bytes.max(self.bytes_max(sizes).saturating_mul(2 * pieces));
         }
     }
 
@@ -200,14 +224,19 @@ impl Part {
         found: &Proved,
         now: Instant,
     ) -> Result<()> {
-        let is_within =
-            |last: &i64| self.range().is_some_and(|(first, end)| first <= *last && *last < end);
-        let last = found.last_rowid.filter(is_within);
+        let is_within = |last: &RowName| match (self.range(), last) {
+            (Some((first, end)), RowName::Rowid(last)) => first <= *last && *last < end,
+            (None, RowName::Cells(_)) => self.kind == Kind::Keys,
+            _ => false,
+        };
+        let has_rowid = table.rowid_name.is_some();
+        let last = found.last_row.as_deref().and_then(|row| RowName::from_bytes(row, has_rowid));
+        let last = last.filter(is_within);
         let (Some(last), Some(since)) = (last, now.checked_sub(found.age)) else { return Ok(()) };
         let mut sums = GroupSums::new(table);
         sums.merge_bytes(&found.groups)?;
         let (last, rejected) = (Some(last), found.rejected);
-        self.before = Some(Before { since, last, sums, rejected, is_equal: true });
+        self.before = Some(Before { since, pieces: 0, last, sums, rejected, is_equal: true });
         Ok(())
     }
 
@@ -225,7 +254,8 @@ impl Part {
             return ledger::forget_proved(session, lease, (name, &self.void(table)));
         }
         let groups = before.sums.bytes_of(self.groups(table));
-        let part = (name, self.number, before.last);
+        let last = before.last.as_ref().map(RowName::to_bytes);
+        let part = (name, self.number, last.as_deref());
         ledger::note_proved(session, lease, part, &groups, before.rejected, before.since.elapsed())
     }
 
@@ -289,7 +319,16 @@ fn is_divided(table: &TableSchema) -> bool {
 
 /// Whether a table can be compared by its keys and their number: rows that cannot be read are not counted.
 fn is_countable(planned: &PlannedTable) -> bool {
-    planned.unreadable.is_empty() && planned.schema.rowid_name.is_some()
+    let schema = &planned.schema;
+    planned.unreadable.is_empty() && (schema.rowid_name.is_some() || !schema.key.is_empty())
+}
+
+/// Whether a table is too large to be compared as a whole, and can be compared by its keys, piece by piece.
+fn is_outgrown(planned: &PlannedTable, extent: Option<&Extent>, sizes: Sizes) -> bool {
+    let is_read_in_pieces = planned.schema.rowid_name.is_some() || extent.is_some();
+    is_countable(planned)
+        && is_read_in_pieces
+        && bytes_of(&planned.schema, extent) > sizes.whole_bytes
 }
 
 /// The number of a table as a whole.

@@ -167,9 +167,7 @@ impl Live<'_> {
         let found: BTreeMap<_, _> = found
             .iter()
             .filter(|proved| is_good(proved))
-            .map(|proved| {
-                ((proved.table.as_str(), proved.part, proved.last_rowid.is_some()), proved)
-            })
+            .map(|proved| ((proved.table.as_str(), proved.part, proved.last_row.is_some()), proved))
             .collect();
         for mut part in all {
             let table = snapshot::table_of(plan, part.table)?;
@@ -236,8 +234,8 @@ impl Live<'_> {
                 *found = whole.ok_or_else(|| Error::internal("a comparison of nothing"))?;
             }
         }
-        let mut after = parts.to_vec();
-        after.iter_mut().zip(&found).for_each(|(part, found)| part.add(found, since));
+        let (mut after, sizes) = (parts.to_vec(), self.sizes());
+        after.iter_mut().zip(&found).for_each(|(part, found)| part.add(found, since, sizes));
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
@@ -303,13 +301,15 @@ impl Live<'_> {
     }
 }
 
-/// Takes the parts that are compared in one state; none where none is left.
+/// Takes the parts that are compared in one state; none where none is left. The rows of a table are not counted before all
+/// of its keys are compared.
 fn next_state(left: &mut VecDeque<Part>, most: u64, sizes: Sizes) -> Option<Vec<Part>> {
     let mut parts = vec![left.pop_front()?];
     let mut bytes = parts.iter().map(|part| part.bytes_at_once(sizes)).sum::<u64>();
     while let Some(part) = left.front() {
         bytes += part.bytes_at_once(sizes);
-        if bytes > most {
+        let is_counted = part.kind == Kind::Count;
+        if bytes > most || is_counted && parts.iter().any(|other| other.table == part.table) {
             break;
         }
         parts.extend(left.pop_front());
@@ -368,7 +368,7 @@ impl Sums {
         }
         self.rejected.get_mut(part.table).into_iter().for_each(|rows| *rows += found.rejected);
         if part.kind == Kind::Chunk && !found.is_equal {
-            self.differing.extend(part.rest().up_to(found.last).chunks);
+            self.differing.extend(part.rest().up_to(found.last.as_ref()).chunks);
         }
     }
 

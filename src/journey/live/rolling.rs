@@ -87,7 +87,7 @@ impl<'a> Rolling<'a> {
         let now = Instant::now();
         let mut parts = Part::all(plan, self.sizes, &self.live.extents(reader)?);
         let (begun, whole): (Vec<_>, Vec<_>) =
-            known.iter().partition(|proved| proved.last_rowid.is_some());
+            known.iter().partition(|proved| proved.last_row.is_some());
         let of = |proved: &&'_ Proved| (proved.table.clone(), proved.part);
         let begun: BTreeMap<_, _> = begun.into_iter().map(|proved| (of(&proved), proved)).collect();
         let ages: BTreeMap<_, _> =
@@ -121,8 +121,9 @@ impl<'a> Rolling<'a> {
         let Some(part) = self.parts.get_mut(number) else { return Ok(false) };
         let planned = plan.tables.get(part.table).filter(|_| part.is_of_end());
         let Some(planned) = planned else { return Ok(false) };
-        part.resize(&planned.schema, Extent::of(reader, &planned.schema)?.as_ref());
-        let is_outgrown = part.is_outgrown(planned, sizes);
+        let extent = Extent::of(reader, &planned.schema)?;
+        part.resize(&planned.schema, extent.as_ref());
+        let is_outgrown = part.is_outgrown(planned, extent.as_ref(), sizes);
         self.expect_looks();
         Ok(is_outgrown)
     }
@@ -258,8 +259,8 @@ impl<'a> Rolling<'a> {
         };
         self.tools = Some(looked.tools);
         let mut part = self.part(looked.number)?.clone();
-        let piece = part.rest().up_to(found.last);
-        part.add(&found, looked.since);
+        let piece = part.rest().up_to(found.last.as_ref());
+        part.add(&found, looked.since, self.sizes);
         let table = snapshot::table_of(plan, part.table)?;
         link.with(|session| {
             session.transaction(|session| {
@@ -281,6 +282,7 @@ impl<'a> Rolling<'a> {
             self.pace.note(looked.number, since);
         }
         self.parts.get_mut(looked.number).into_iter().for_each(|slot| *slot = part.clone());
+        self.expect_looks();
         self.note_healed(link)
     }
 

@@ -13,9 +13,6 @@ const WHOLE_BYTES: u64 = 512 * 1024 * 1024;
 /// The same where nobody commits while it is read.
 const WHOLE_BRIEF_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Chunks that a piece has: one that has grown a little is not cut.
-const PIECE_CHUNKS: u64 = 2;
-
 /// How much is compared in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -27,10 +24,9 @@ pub(super) struct Sizes {
 
 impl Live<'_> {
     pub(super) fn sizes(&self) -> Sizes {
-        let chunk_bytes = self.inspected.chunk_bytes(self.pipeline);
         let whole_bytes =
             if self.inspected.excludes_writers { WHOLE_BRIEF_BYTES } else { WHOLE_BYTES };
-        Sizes { whole_bytes, piece_bytes: chunk_bytes.saturating_mul(PIECE_CHUNKS) }
+        Sizes { whole_bytes, piece_bytes: self.inspected.piece_bytes(self.pipeline) }
     }
 
     /// How far the tables reach, in the plan's order; none of those that are not followed, or no more.

@@ -2,11 +2,13 @@
 //!
 //! Readers share one state for as long as its age and the source's write-ahead log allow. Past that all of them let go,
 //! so that the application can empty its log, and a new state is taken. With a rollback journal a reader keeps the
-//! application from committing: there each chunk has a state of its own.
+//! application from committing: there each piece of a chunk has a state of its own.
 
 use crate::config::SnapshotSection;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
+use crate::journey::Setting;
 use crate::journey::inspect::Inspected;
+use crate::pipeline::Event;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::state::Door;
 use crate::store::sqlite::tail;
@@ -27,6 +29,9 @@ impl Bounds {
     }
 }
 
+/// How often a state is asked for while the application keeps the lock, each time for as long as its own patience.
+const TRIES: usize = 6;
+
 /// How long nobody reads between two states.
 const GAP: Duration = Duration::from_millis(100);
 
@@ -45,8 +50,11 @@ pub(in crate::journey) struct States<'a> {
     inspected: &'a Inspected,
     door: Mutex<Door>,
     /// Whether readers keep the application from committing.
-    keeps_out: bool,
+    pub(in crate::journey) keeps_out: bool,
     bounds: Bounds,
+    /// Bytes that are read in one turn.
+    pub(in crate::journey) piece_bytes: u64,
+    setting: Setting<'a>,
     turns: Mutex<Turns>,
     returned: Condvar,
 }
@@ -81,7 +89,8 @@ impl<'a> States<'a> {
     pub(in crate::journey) fn new(
         inspected: &'a Inspected,
         readers: usize,
-        bounds: Bounds,
+        (bounds, piece_bytes): (Bounds, u64),
+        setting: Setting<'a>,
     ) -> Result<Self> {
         let idle = inspected.moving_readers(readers)?;
         Ok(Self {
@@ -89,17 +98,19 @@ impl<'a> States<'a> {
             door: Mutex::new(Door::new(&inspected.source)?),
             keeps_out: inspected.excludes_writers,
             bounds,
+            piece_bytes,
+            setting,
             turns: Mutex::new(Turns { idle, out: 0, held: None }),
             returned: Condvar::new(),
         })
     }
 
     /// Does `work` with a reader that holds a state, and the highest touch of that state.
-    pub(in crate::journey) fn with<T>(
+    pub(in crate::journey) fn with<T, E: From<Error>>(
         &self,
-        work: impl FnOnce(&mut Reader, i64) -> Result<T>,
-    ) -> Result<T> {
-        let (mut reader, low_mark) = self.take()?;
+        work: impl FnOnce(&mut Reader, i64) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (mut reader, low_mark) = self.take_in_time()?;
         let done = work(&mut reader, low_mark);
         let gone = if self.keeps_out { reader.let_go() } else { Ok(()) };
         let mut turns = self.turns();
@@ -109,7 +120,23 @@ impl<'a> States<'a> {
         let left = if turns.out == 0 && done.is_err() { turns.let_go() } else { Ok(()) };
         self.returned.notify_all();
         drop(turns);
-        done.and_then(|done| gone.and(left).map(|()| done))
+        let done = done?;
+        gone.and(left)?;
+        Ok(done)
+    }
+
+    /// Takes a reader as soon as the application lets it see a state.
+    fn take_in_time(&self) -> Result<(Reader, i64)> {
+        for _ in 1..TRIES {
+            match self.take() {
+                Err(error) if error.class() == Class::Temporary => {
+                    self.setting.stop.check()?;
+                    self.setting.progress.tell(Event::Note(format!("{error}: it is waited for")));
+                }
+                taken => return taken,
+            }
+        }
+        self.take()
     }
 
     fn take(&self) -> Result<(Reader, i64)> {
@@ -128,7 +155,15 @@ impl<'a> States<'a> {
             turns.idle.pop().ok_or_else(|| Error::internal("a turn without a reader"))?;
         let low_mark = match turns.held.filter(|_| !self.keeps_out) {
             Some(held) => held.low_mark,
-            None => reader.hold_once().and_then(|()| tail::head(&reader))?,
+            None => match reader.hold_once().and_then(|()| tail::head(&reader)) {
+                Ok(low_mark) => low_mark,
+                Err(error) => {
+                    reader.let_go()?;
+                    turns.idle.push(reader);
+                    self.returned.notify_all();
+                    return Err(error);
+                }
+            },
         };
         turns.out += 1;
         Ok((reader, low_mark))

@@ -14,6 +14,10 @@ use futures_util::SinkExt;
 use std::pin::Pin;
 use tokio_postgres::CopyInSink;
 
+/// A chunk may wait for the unique key of another one, whose worker waits for its turn in the source: that circle the server
+/// does not see.
+const BEGIN_BOUNDED: &str = "BEGIN; SET LOCAL lock_timeout = '1min'";
+
 /// Loads a chunk under a lease: `copy` writes the tuples and says what they were. False if the chunk was loaded before.
 ///
 /// # Errors
@@ -26,7 +30,7 @@ pub fn load_chunk(
     chunk: usize,
     copy: impl FnOnce(&mut CopyWriter<'_>) -> Result<Copied>,
 ) -> Result<bool> {
-    session.batch("begin a transaction", "BEGIN")?;
+    session.batch("begin a transaction", BEGIN_BOUNDED)?;
     ledger::guard(session, lease)?;
     if !ledger::claim_chunk(session, lease, &table.target, chunk)? {
         session.batch("roll back", "ROLLBACK")?;

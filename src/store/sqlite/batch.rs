@@ -280,7 +280,7 @@ pub(super) fn raw(cell: ValueRef<'_>) -> RawCell {
 }
 
 /// The cell as SQLite would give it.
-fn value_of(cell: &RawCell) -> ValueRef<'_> {
+pub(super) fn value_of(cell: &RawCell) -> ValueRef<'_> {
     use crate::model::StorageClass;
     let number = || cell.bytes.as_array::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
     match cell.class {

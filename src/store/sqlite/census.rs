@@ -3,18 +3,19 @@
 //! The same pass cuts the table into stretches of about equal bytes, from which the chunks are made, and hashes the
 //! content of each.
 
+use super::behind::Order;
 use super::cell::exact_double;
 use super::connection::refused;
 use super::content::ContentHasher;
 use super::kin::Pair;
 use super::looks;
 use super::read::Reader;
-use super::wide::Rows;
+use super::wide::{Rows, ends};
 use super::witnessed::Witnessed;
 use crate::error::{Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    BoolWords, ColumnEvidence, IsoForm, JsonForm, LABELS_MAX, NumberForm, Probe, RowRange,
+    BoolWords, ColumnEvidence, IsoForm, JsonForm, LABELS_MAX, NumberForm, Probe, RowName, RowRange,
     SourceTable, Stretch, TableEvidence, TextEncoding, TextProbe,
 };
 use crate::row::numeric::{PlainDecimal, ShortDecimal};
@@ -76,7 +77,8 @@ fn end(
 }
 
 /// Looks at every value of a range, and cuts it into stretches of `stretch_bytes`; `tick` hears rows and bytes as they
-/// pass and may stop the census.
+/// pass and may stop the census. Of a source that moves each piece of `piece_bytes` is looked at in a state of its own,
+/// where the table has no rowids by which a range would be a part of it.
 ///
 /// # Errors
 ///
@@ -86,15 +88,26 @@ pub fn take(
     table: &SourceTable,
     probes: &[Probe],
     range: RowRange,
-    stretch_bytes: u64,
+    (stretch_bytes, piece_bytes): (u64, u64),
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<TableEvidence> {
-    reader
-        .in_one_state(|connection| {
-            scan(connection, table, probes, range, Limits { stretch_bytes, ..Limits::NONE }, tick)
-        })
-        .map(|(evidence, _all)| evidence)
-        .at(|| format!("table {}", table.name))
+    let bytes = if range == RowRange::All { piece_bytes } else { u64::MAX };
+    let limits = Limits { stretch_bytes, bytes, ..Limits::NONE };
+    let mut scan = |behind: Option<&RowName>| {
+        reader
+            .in_one_state(|connection| {
+                scan(connection, table, probes, (range, behind), limits, tick)
+            })
+            .at(|| format!("table {}", table.name))
+    };
+    let (mut evidence, mut ended_after) = scan(None)?;
+    while let Some(behind) = ended_after {
+        let (piece, last) = scan(Some(&behind))?;
+        evidence.append(piece);
+        evidence.join_stretches();
+        ended_after = last;
+    }
+    Ok(evidence)
 }
 
 /// Where a scan cuts, and where it ends early.
@@ -113,21 +126,25 @@ impl Limits {
     pub(super) const NONE: Self = Self { stretch_bytes: u64::MAX, rows: u64::MAX, bytes: u64::MAX };
 }
 
-/// Looks at the rows of a range until it ends or a limit is reached: then gives the last rowid that was seen, too.
+/// Looks at the rows of a range, or at those of them that lie behind a row, until it ends or a limit is reached: then gives
+/// the last row that was seen, too.
 /// SQLite gives one row after the other, and does no work for those that are not asked for.
 pub(super) fn scan(
     connection: &Connection,
     table: &SourceTable,
     probes: &[Probe],
-    range: RowRange,
+    (range, behind): (RowRange, Option<&RowName>),
     limits: Limits,
     tick: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<(TableEvidence, Option<i64>)> {
+) -> Result<(TableEvidence, Option<RowName>)> {
     let mut cutter = Cutter::new(range, limits.stretch_bytes);
     let encoding = TextEncoding::of(connection).map_err(refused)?;
-    let (sql, shape) =
-        (select(table, range, encoding), (encoding, table.columns.len(), table.rowid_name));
-    let mut rows = Rows::query(connection, &sql, range, shape).map_err(refused)?;
+    let order = order_of(connection, table, (limits, encoding))?;
+    let whole = (select(table, range, encoding), ends(range));
+    let columns = encoding.select(&columns(table), table.rowid_name);
+    let statements = order.statements(whole, (&columns, &table.name), behind)?;
+    let shape = (encoding, table.columns.len(), table.rowid_name);
+    let mut rows = Rows::query_all(connection, &statements, shape).map_err(refused)?;
     let mut evidence = TableEvidence::empty(table);
     let mut witnessed = Witnessed::all(table, probes)?;
     let mut pairs = Pair::all(table, probes);
@@ -156,8 +173,10 @@ pub(super) fn scan(
             told_bytes = evidence.bytes;
         }
         if evidence.rows >= limits.rows || evidence.bytes >= limits.bytes {
-            ended_after = Some(row.rowid(table.columns.len()).map_err(refused)?);
-            break;
+            ended_after = order.name(&row)?;
+            if ended_after.is_some() {
+                break;
+            }
         }
     }
     tick(evidence.rows % TICK_ROWS, evidence.bytes - told_bytes)?;
@@ -168,8 +187,7 @@ pub(super) fn scan(
 
 /// The columns in order, then the rowid where there is one, by a scan of the table itself.
 pub(super) fn select(table: &SourceTable, range: RowRange, encoding: TextEncoding) -> String {
-    let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
-    let columns = encoding.select(&columns, table.rowid_name);
+    let columns = encoding.select(&columns(table), table.rowid_name);
     let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.name));
     match (range, table.rowid_name) {
         // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
@@ -181,6 +199,23 @@ pub(super) fn select(table: &SourceTable, range: RowRange, encoding: TextEncodin
         }
         _ => select,
     }
+}
+
+fn columns(table: &SourceTable) -> Vec<String> {
+    table.columns.iter().map(|column| quoted(&column.name)).collect()
+}
+
+/// The order of the rows; only who ends early needs to know it.
+fn order_of(
+    connection: &Connection,
+    table: &SourceTable,
+    (limits, encoding): (Limits, TextEncoding),
+) -> Result<Order> {
+    if limits.bytes == u64::MAX && limits.rows == u64::MAX {
+        return Ok(Order::Unknown);
+    }
+    let names: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    Order::of(connection, (&table.name, &names, table.rowid_name), encoding)
 }
 
 /// Cuts a range of rowids into stretches as rows pass.

@@ -1,5 +1,6 @@
 //! How large a table is by now, about, without reading it.
 
+use super::behind::Order;
 use super::connection::refused;
 use super::read::{Reader, file_bytes, select};
 use super::wide::Rows;
@@ -9,24 +10,36 @@ use crate::model::{RowRange, TableSchema, TextEncoding};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-/// How far the rows of a table reach.
+/// How far the rows of a table reach, as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    first: i64,
-    last: i64,
-    row_bytes: u64,
+    /// None where rows have no rowids.
+    rowids: Option<Rowids>,
     /// Bytes of the whole file.
     most: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rowids {
+    first: i64,
+    last: i64,
+    /// Bytes of a row.
+    row_bytes: u64,
+}
+
 impl Extent {
-    /// That of a table; none where it is empty, or has no rowids.
+    /// That of a table; none where it is seen to be empty, or where its rows cannot be read piece by piece.
     ///
     /// # Errors
     ///
     /// A source that cannot be read.
     pub fn of(reader: &Reader, table: &TableSchema) -> Result<Option<Self>> {
-        let Some(rowid) = &table.rowid_name else { return Ok(None) };
+        let Some(rowid) = &table.rowid_name else {
+            return reader.in_one_state(|connection| {
+                let most = file_bytes(connection)?;
+                Ok(has_order(connection, table)?.then_some(Self { rowids: None, most }))
+            });
+        };
         let name = quoted(&table.source);
         // Each end is asked for alone, because only then SQLite does not scan.
         let sql = format!(
@@ -42,17 +55,28 @@ impl Extent {
                 };
                 let planned = table.bytes.checked_div(table.rows).unwrap_or_default();
                 let row_bytes = last_rows(connection, table, last)?.max(planned);
-                Ok(Some(Self { first, last, row_bytes, most: file_bytes(connection)? }))
+                let rowids = Some(Rowids { first, last, row_bytes });
+                Ok(Some(Self { rowids, most: file_bytes(connection)? }))
             })
             .at(|| format!("table {}", table.source))
     }
 
-    /// Bytes of the rows from a rowid on, about: as many as there are without a gap between their rowids.
+    /// Bytes of the rows from a rowid on, about: as many as there are without a gap between their rowids. Without rowids
+    /// nothing is known but that they are no more than the file has.
     pub fn bytes_from(&self, first: i64) -> u64 {
-        let rows = i128::from(self.last) - i128::from(first.max(self.first)) + 1;
+        let Some(rowids) = self.rowids else { return self.most };
+        let rows = i128::from(rowids.last) - i128::from(first.max(rowids.first)) + 1;
         let rows = u64::try_from(rows.max(0)).unwrap_or(u64::MAX);
-        rows.saturating_mul(self.row_bytes).min(self.most)
+        rows.saturating_mul(rowids.row_bytes).min(self.most)
     }
+}
+
+/// Whether the rows of a table without rowids can be searched in the order in which they lie.
+fn has_order(connection: &Connection, table: &TableSchema) -> Result<bool> {
+    let columns: Vec<_> = table.columns.iter().map(|column| column.source.as_str()).collect();
+    let encoding = TextEncoding::of(connection).map_err(refused)?;
+    let order = Order::of(connection, (&table.source, &columns, None), encoding)?;
+    Ok(matches!(order, Order::Key(_)))
 }
 
 /// The last rows that are looked at, by their rowids and their bytes.

@@ -1,6 +1,7 @@
 //! The SQLite side: the only room that knows rusqlite.
 
 mod batch;
+mod behind;
 pub mod capture;
 mod cell;
 pub mod census;

@@ -4,12 +4,14 @@
 //! sees what there is when it reads, or the one state that it holds.
 
 use super::batch::{BatchBuilder, ReadBatch, row_name};
+use super::behind::Order;
 use super::connection::{Refused, refused};
-use super::wide::Rows;
+use super::wide::{Rows, Seen, ends};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
-use crate::model::{RowRange, TableSchema, TextEncoding};
+use crate::model::{RowName, RowRange, TableSchema, TextEncoding};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use std::cell::Cell;
 
 /// One connection that reads.
@@ -119,25 +121,25 @@ impl Reader {
         self.read_rows(table, range, &mut Wanted::default(), emit)
     }
 
-    /// Reads them until so many bytes have come: gives the rowid of the last row where that was before the range's end.
+    /// Reads those of them that lie behind a row, until so many bytes have come: gives the last row where that was before
+    /// the range's end, and where rows behind it can be asked for.
     ///
     /// # Errors
     ///
     /// As [`Self::read`].
-    pub fn read_up_to<E: From<Error>>(
+    pub fn read_piece<E: From<Error>>(
         &self,
         table: &TableSchema,
         range: RowRange,
-        bytes: u64,
+        (behind, bytes): (Option<&RowName>, u64),
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
-    ) -> Result<Option<i64>, E> {
-        let RowRange::Rowids { last: end, .. } = range else {
-            return self.read(table, range, emit).map(|()| None);
-        };
-        let piece = Some(Piece { left: bytes, last: None });
+    ) -> Result<Option<RowName>, E> {
+        let Some(range) = range.behind(behind) else { return Ok(None) };
+        let piece = Some(Piece { behind, left: bytes, order: None, last: None });
         let mut wanted = Wanted { piece, ..Wanted::default() };
         self.read_rows(table, range, &mut wanted, emit)?;
-        Ok(wanted.piece.and_then(|piece| piece.last).filter(|last| *last < end))
+        let last = wanted.piece.and_then(|piece| piece.last);
+        Ok(last.filter(|last| range.behind(Some(last)).is_some()))
     }
 
     /// Reads a table whose last columns are none of the source's: these expressions stand there, in SQLite's words.
@@ -244,26 +246,46 @@ pub(super) struct Wanted<'a> {
     /// Which rows.
     names: Option<Names<'a>>,
     /// How much of them.
-    piece: Option<Piece>,
+    piece: Option<Piece<'a>>,
 }
 
 /// A piece of a range.
-struct Piece {
+struct Piece<'a> {
+    /// The row behind which it begins.
+    behind: Option<&'a RowName>,
     /// Bytes that it can still have.
     left: u64,
-    /// The rowid at which it ended.
-    last: Option<i64>,
+    /// In which order rows come, once that is known.
+    order: Option<Order>,
+    /// The row at which it ended.
+    last: Option<RowName>,
 }
 
-impl Piece {
+impl<'a> Piece<'a> {
+    /// The statements that give its rows.
+    fn statements(
+        &mut self,
+        connection: &Connection,
+        table: &TableSchema,
+        encoding: TextEncoding,
+        whole: (String, Vec<ValueRef<'a>>),
+    ) -> Result<Vec<(String, Vec<ValueRef<'a>>)>> {
+        let names: Vec<_> = table.columns.iter().map(|column| column.source.as_str()).collect();
+        let read = (table.source.as_str(), names.as_slice(), table.rowid_name.as_deref());
+        let order = self.order.insert(Order::of(connection, read, encoding)?);
+        let columns = encoding.select(&columns(table, &[]), table.rowid_name.as_deref());
+        order.statements(whole, (&columns, &table.source), self.behind)
+    }
+
     /// Takes a row; whether that was the last one.
-    fn ends_with(&mut self, bytes: usize, rowid: impl FnOnce() -> Result<i64>) -> Result<bool> {
+    fn ends_with(&mut self, row: &Seen<'_>, bytes: usize) -> Result<bool> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.left = self.left.saturating_sub(bytes.max(1));
-        if self.left == 0 {
-            self.last = Some(rowid()?);
+        if self.left > 0 {
+            return Ok(false);
         }
-        Ok(self.left == 0)
+        self.last = self.order.as_ref().map_or(Ok(None), |order| order.name(row))?;
+        Ok(self.last.is_some())
     }
 }
 
@@ -301,10 +323,14 @@ fn read_range(
     emit: &mut dyn FnMut(ReadBatch) -> bool,
 ) -> Result<()> {
     let encoding = TextEncoding::of(connection).refused(|| range.to_string())?;
-    let sql = select(table, range, wanted.expressions, encoding);
     let shape = (encoding, table.columns.len(), table.rowid_name.as_deref());
-    let mut rows = Rows::query(connection, &sql, range, shape).refused(|| range.to_string())?;
-    batches(&mut rows, table, wanted, emit).at(|| range.to_string())
+    let select = (select(table, range, wanted.expressions, encoding), ends(range));
+    let statements = match &mut wanted.piece {
+        Some(piece) => piece.statements(connection, table, encoding, select)?,
+        None => vec![select],
+    };
+    let rows = Rows::query_all(connection, &statements, shape);
+    batches(&mut rows.refused(|| range.to_string())?, table, wanted, emit).at(|| range.to_string())
 }
 
 /// Gathers rows of a table's columns into batches, until they or the caller's interest end.
@@ -326,8 +352,7 @@ pub(super) fn batches(
         let before = batch.bytes();
         batch.append(&row)?;
         if let Some(piece) = &mut wanted.piece {
-            let rowid = || row.rowid(table.columns.len()).map_err(refused);
-            is_last |= piece.ends_with(batch.bytes() - before, rowid)?;
+            is_last |= piece.ends_with(&row, batch.bytes() - before)?;
         }
         if is_last {
             break;
@@ -370,10 +395,7 @@ pub(super) fn select(
     expressions: &[String],
     encoding: TextEncoding,
 ) -> String {
-    let names = table.columns.iter().map(|column| quoted(&column.source));
-    let own = table.columns.len().saturating_sub(expressions.len());
-    let columns: Vec<_> = names.take(own).chain(expressions.iter().cloned()).collect();
-    let columns = encoding.select(&columns, table.rowid_name.as_deref());
+    let columns = encoding.select(&columns(table, expressions), table.rowid_name.as_deref());
     let select = format!("SELECT {columns} FROM {} NOT INDEXED", quoted(&table.source));
     match (range, &table.rowid_name) {
         // One row is looked up: a range is read one row beyond its end, where the file may be damaged.
@@ -385,4 +407,11 @@ pub(super) fn select(
         }
         _ => select,
     }
+}
+
+/// The columns as they are asked for, the last of them by these expressions.
+fn columns(table: &TableSchema, expressions: &[String]) -> Vec<String> {
+    let names = table.columns.iter().map(|column| quoted(&column.source));
+    let own = table.columns.len().saturating_sub(expressions.len());
+    names.take(own).chain(expressions.iter().cloned()).collect()
 }

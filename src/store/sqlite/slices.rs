@@ -131,7 +131,10 @@ impl Sampler<'_> {
     }
 
     fn scan(&mut self, range: RowRange, limits: Limits) -> Result<(TableEvidence, Option<i64>)> {
-        scan(self.connection, self.table, self.probes, range, limits, self.tick)
+        let all = (range, None);
+        let (evidence, ended_after) =
+            scan(self.connection, self.table, self.probes, all, limits, self.tick)?;
+        Ok((evidence, ended_after.and_then(|row| row.rowid())))
     }
 
     /// The first rowid behind another one.

@@ -35,6 +35,16 @@ pub(super) struct OutOfMemory;
 impl<'c> Statement<'c> {
     /// Prepares a SELECT and binds `?1`, `?2` and so on.
     pub(super) fn prepare(connection: &'c Connection, sql: &str, values: &[i64]) -> Result<Self> {
+        let values: Vec<_> = values.iter().copied().map(ValueRef::Integer).collect();
+        Self::prepare_with(connection, sql, &values)
+    }
+
+    /// The same with values of any class; a text is what its bytes are in UTF-8.
+    pub(super) fn prepare_with(
+        connection: &'c Connection,
+        sql: &str,
+        values: &[ValueRef<'_>],
+    ) -> Result<Self> {
         let too_big = |_| Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None);
         let bytes = c_int::try_from(sql.len()).map_err(too_big)?;
         let mut raw = ptr::null_mut();
@@ -55,9 +65,33 @@ impl<'c> Statement<'c> {
         Ok(statement)
     }
 
-    fn bind(&self, number: c_int, value: i64) -> Result<()> {
-        // SAFETY: The statement is not finalized, and was not stepped yet.
-        match unsafe { ffi::sqlite3_bind_int64(self.raw.as_ptr(), number, value) } {
+    fn bind(&self, number: c_int, value: ValueRef<'_>) -> Result<()> {
+        let statement = self.raw.as_ptr();
+        // SAFETY: The statement is not finalized, and was not stepped yet. SQLite copies the bytes before it comes back.
+        let code = unsafe {
+            match value {
+                ValueRef::Null => ffi::sqlite3_bind_null(statement, number),
+                ValueRef::Integer(value) => ffi::sqlite3_bind_int64(statement, number, value),
+                ValueRef::Real(value) => ffi::sqlite3_bind_double(statement, number, value),
+                ValueRef::Text(bytes) => {
+                    let (start, length, copied) = parameter(bytes);
+                    let encoding = UTF_8;
+                    ffi::sqlite3_bind_text64(
+                        statement,
+                        number,
+                        start.cast(),
+                        length,
+                        copied,
+                        encoding,
+                    )
+                }
+                ValueRef::Blob(bytes) => {
+                    let (start, length, copied) = parameter(bytes);
+                    ffi::sqlite3_bind_blob64(statement, number, start.cast(), length, copied)
+                }
+            }
+        };
+        match code {
             ffi::SQLITE_OK => Ok(()),
             code => Err(failure(self.connection, code)),
         }
@@ -73,12 +107,24 @@ impl<'c> Statement<'c> {
     /// The next row; none behind the last one.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Row<'_>>> {
+        Ok(if self.step()? { Some(self.row()) } else { None })
+    }
+
+    /// Goes to the next row; false behind the last one.
+    #[inline]
+    pub(super) fn step(&mut self) -> Result<bool> {
         // SAFETY: The statement is not finalized, and no row of it is borrowed.
         match unsafe { ffi::sqlite3_step(self.raw.as_ptr()) } {
-            ffi::SQLITE_ROW => Ok(Some(Row { raw: self.raw, statement: PhantomData })),
-            ffi::SQLITE_DONE => Ok(None),
+            ffi::SQLITE_ROW => Ok(true),
+            ffi::SQLITE_DONE => Ok(false),
             code => Err(failure(self.connection, code)),
         }
+    }
+
+    /// The row on which it stands: one of no columns before the first and behind the last one.
+    #[inline]
+    pub(super) fn row(&self) -> Row<'_> {
+        Row { raw: self.raw, statement: PhantomData }
     }
 }
 
@@ -121,6 +167,14 @@ impl<'s> Row<'s> {
             })
         }
     }
+}
+
+/// `SQLITE_UTF8`, as the functions want it that bind texts.
+const UTF_8: u8 = 1;
+
+/// Bytes as SQLite takes a parameter, of which it makes a copy.
+fn parameter(bytes: &[u8]) -> (*const u8, u64, ffi::sqlite3_destructor_type) {
+    (bytes.as_ptr(), bytes.len() as u64, ffi::SQLITE_TRANSIENT())
 }
 
 /// What a pointer of SQLite's points to; null is nothing where there are no bytes, and else a lack of memory.

@@ -47,10 +47,12 @@ const FLAGS: usize = 32;
 /// Bytes for the texts of a row that are kept for the next one.
 const KEPT_BYTES: usize = 1024 * 1024;
 
-/// The rows that a statement gives, one after the other.
+/// The rows that a statement gives, one after the other, or several statements in turn.
 #[derive(Debug)]
 pub(super) struct Rows<'c> {
     statement: Statement<'c>,
+    /// Those to come; the next one is the last.
+    later: Vec<Statement<'c>>,
     stored: Stored,
 }
 
@@ -80,27 +82,55 @@ impl<'c> Rows<'c> {
         range: RowRange,
         (encoding, columns, rowid): (TextEncoding, usize, Option<&str>),
     ) -> Result<Self> {
-        let statement = match range {
-            RowRange::Rowids { first, last } => Statement::prepare(connection, sql, &[first, last]),
-            RowRange::All => Statement::prepare(connection, sql, &[]),
-        }?;
+        Self::query_all(connection, &[(sql, ends(range))], (encoding, columns, rowid))
+    }
+
+    /// The rows of several such statements, each with the values that are bound to it.
+    pub(super) fn query_all(
+        connection: &'c Connection,
+        statements: &[(impl AsRef<str>, Vec<ValueRef<'_>>)],
+        (encoding, columns, rowid): (TextEncoding, usize, Option<&str>),
+    ) -> Result<Self> {
+        let prepare = |(sql, values): &(_, Vec<_>)| prepare(connection, sql, values);
+        let mut later = statements.iter().rev().map(prepare).collect::<Result<Vec<_>>>()?;
+        let statement = later.pop().ok_or(Error::InvalidQuery)?;
         let flags = columns + usize::from(rowid.is_some());
         let places = if encoding == TextEncoding::Utf8 { 0 } else { columns };
         if statement.columns() != flags + places.div_ceil(FLAGS) {
             return Err(Error::InvalidColumnIndex(statement.columns()));
         }
         let stored = Stored { encoding, flags, texts: Vec::new(), places: vec![None; places] };
-        Ok(Self { statement, stored })
+        Ok(Self { statement, later, stored })
     }
 
     /// The next one; none behind the last one.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Seen<'_>>> {
-        let Some(row) = self.statement.next()? else { return Ok(None) };
+        while !self.statement.step()? {
+            let Some(next) = self.later.pop() else { return Ok(None) };
+            self.statement = next;
+        }
+        let row = self.statement.row();
         if !self.stored.places.is_empty() {
             self.stored.take(row)?;
         }
         Ok(Some(Seen { row, stored: &self.stored }))
+    }
+}
+
+fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &impl AsRef<str>,
+    values: &[ValueRef<'_>],
+) -> Result<Statement<'c>> {
+    Statement::prepare_with(connection, sql.as_ref(), values)
+}
+
+/// What is bound to a statement for a range.
+pub(super) fn ends(range: RowRange) -> Vec<ValueRef<'static>> {
+    match range {
+        RowRange::Rowids { first, last } => [first, last].map(ValueRef::Integer).to_vec(),
+        RowRange::All => Vec::new(),
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) const OF_ODD_TABLES: [Step; 12] = [
 ];
 
 /// What it comes to only where the source is followed.
-const OF_FOLLOWED_SOURCES: [Step; 10] = [
+const OF_FOLLOWED_SOURCES: [Step; 11] = [
+    Step::PieceRead,
     Step::GuardRaised,
     Step::RemovalNoted,
     Step::ChangelogInstalled,

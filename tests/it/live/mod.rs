@@ -17,6 +17,8 @@ mod legal;
 #[cfg(debug_assertions)]
 mod lost;
 mod outgrown;
+#[cfg(debug_assertions)]
+mod pieces;
 mod planned;
 mod proved;
 mod retaken;

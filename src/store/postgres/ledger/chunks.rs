@@ -20,6 +20,8 @@ pub struct LoadedChunk {
     pub rejected: u64,
     /// The highest touch of the changelog in the state from which it was read; none for a source at rest.
     pub low_mark: Option<i64>,
+    /// The same of the last state, where it was read from several, piece by piece.
+    pub last_mark: Option<i64>,
 }
 
 /// Claims a chunk in the caller's transaction; false if it is loaded already.
@@ -47,7 +49,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
         .map_err(|error| Error::internal("too many rows").because(error))?;
     let completed = session.execute(
         "note a chunk as loaded",
-        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6, rejected = $7, low_mark = $8
+        "UPDATE liteferry.chunk SET rows = $4, digest = $5, groups = $6, rejected = $7, low_mark = $8, last_mark = $9
          WHERE migration = $1 AND table_name = $2 AND chunk = $3",
         &[
             &lease.migration,
@@ -58,6 +60,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
             &loaded.groups,
             &i64::try_from(loaded.rejected).unwrap_or(i64::MAX),
             &loaded.low_mark,
+            &loaded.last_mark,
         ],
     )?;
     if completed == 1 {
@@ -74,7 +77,7 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
 /// What the server says.
 pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChunk>> {
     let sql =
-        "SELECT table_name, chunk, rows, digest, groups, rejected, low_mark FROM liteferry.chunk
+        "SELECT table_name, chunk, rows, digest, groups, rejected, low_mark, last_mark FROM liteferry.chunk
                WHERE migration = $1 ORDER BY table_name, chunk";
     let rows = session.query("read the ledger", sql, &[&migration])?;
     rows.iter()
@@ -94,6 +97,7 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
                 groups: column(row, 4)?,
                 rejected: column::<i64>(row, 5)?.unsigned_abs(),
                 low_mark: column(row, 6)?,
+                last_mark: column(row, 7)?,
             })
         })
         .collect()

@@ -38,7 +38,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 12;
+const FORMAT: i32 = 13;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
@@ -84,6 +84,7 @@ CREATE TABLE IF NOT EXISTS liteferry.chunk (
     groups bytea,
     rejected bigint,
     low_mark bigint,
+    last_mark bigint,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (migration, table_name, chunk)
 );

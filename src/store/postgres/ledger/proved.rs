@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS liteferry.proving (
     migration integer NOT NULL REFERENCES liteferry.migration ON DELETE CASCADE,
     table_name text NOT NULL,
     part integer NOT NULL,
-    last_rowid bigint NOT NULL,
+    last_row bytea NOT NULL,
     groups bytea NOT NULL,
     rejected bigint NOT NULL,
     proved_at timestamptz NOT NULL,
@@ -44,8 +44,8 @@ pub struct Proved {
     pub table: String,
     /// The part's number.
     pub part: usize,
-    /// Where the part goes on after its last row that was found equal; none where all of it was.
-    pub last_rowid: Option<i64>,
+    /// Behind which row, by its name as bytes, the part goes on, where not all of it was found equal yet.
+    pub last_row: Option<Vec<u8>>,
     /// The sums of its groups, on both sides.
     pub groups: Vec<u8>,
     /// Its rows that were set aside.
@@ -84,7 +84,7 @@ pub fn end_round(session: &Session, lease: Lease) -> Result<()> {
 pub fn note_proved(
     session: &Session,
     lease: Lease,
-    (table, part, last_rowid): (&str, usize, Option<i64>),
+    (table, part, last_row): (&str, usize, Option<&[u8]>),
     groups: &[u8],
     rejected: u64,
     age: Duration,
@@ -93,16 +93,16 @@ pub fn note_proved(
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     let rejected = i64::try_from(rejected).unwrap_or(i64::MAX);
     let what = "note what is proved";
-    if let Some(last_rowid) = last_rowid {
-        let sql = "INSERT INTO liteferry.proving (migration, table_name, part, groups, rejected, proved_at, last_rowid)
+    if let Some(last_row) = last_row {
+        let sql = "INSERT INTO liteferry.proving (migration, table_name, part, groups, rejected, proved_at, last_row)
                    VALUES ($1, $2, $3, $4, $5, clock_timestamp() - $6::bigint * interval '1 ms', $7)
                    ON CONFLICT (migration, table_name, part) DO UPDATE SET groups = excluded.groups,
-                   rejected = excluded.rejected, proved_at = excluded.proved_at, last_rowid = excluded.last_rowid";
+                   rejected = excluded.rejected, proved_at = excluded.proved_at, last_row = excluded.last_row";
         return session
             .execute(
                 what,
                 sql,
-                &[&lease.migration, &table, &part, &groups, &rejected, &millis, &last_rowid],
+                &[&lease.migration, &table, &part, &groups, &rejected, &millis, &last_row],
             )
             .map(drop);
     }
@@ -172,10 +172,10 @@ pub fn proved(session: &Session, migration: i32) -> Result<Vec<Proved>> {
         "read the ledger",
         "SELECT p.table_name, p.part, p.groups, p.rejected,
                 greatest(0, extract(epoch FROM clock_timestamp() - p.proved_at) * 1000)::bigint,
-                coalesce(p.proved_at >= s.note::timestamptz, false), p.last_rowid
-         FROM (SELECT migration, table_name, part, groups, rejected, proved_at, NULL::bigint AS last_rowid
+                coalesce(p.proved_at >= s.note::timestamptz, false), p.last_row
+         FROM (SELECT migration, table_name, part, groups, rejected, proved_at, NULL::bytea AS last_row
                FROM liteferry.proved
-               UNION ALL SELECT migration, table_name, part, groups, rejected, proved_at, last_rowid
+               UNION ALL SELECT migration, table_name, part, groups, rejected, proved_at, last_row
                FROM liteferry.proving) p
          LEFT JOIN liteferry.step s ON s.migration = p.migration AND s.name = $2
          WHERE p.migration = $1 ORDER BY p.table_name, p.part",
@@ -191,7 +191,7 @@ pub fn proved(session: &Session, migration: i32) -> Result<Vec<Proved>> {
                 rejected: column::<i64>(row, 3)?.unsigned_abs(),
                 age: Duration::from_millis(column::<i64>(row, 4)?.unsigned_abs()),
                 is_of_round: column(row, 5)?,
-                last_rowid: column(row, 6)?,
+                last_row: column(row, 6)?,
             })
         })
         .collect()

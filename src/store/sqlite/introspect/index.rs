@@ -15,6 +15,39 @@ pub(super) struct ListedIndex {
     partial: bool,
 }
 
+/// A column of the key in whose order the rows of a table without rowids lie.
+#[derive(Debug)]
+pub(in crate::store::sqlite) struct KeyColumn {
+    pub(in crate::store::sqlite) name: String,
+    pub(in crate::store::sqlite) collation: String,
+    pub(in crate::store::sqlite) descending: bool,
+}
+
+/// That key, and the name of its index; none where a table has rowids.
+pub(in crate::store::sqlite) fn stored_key(
+    connection: &Connection,
+    table: &str,
+) -> Result<Option<(String, Vec<KeyColumn>)>> {
+    let sql = "SELECT i.name FROM pragma_table_list(?1) AS t, pragma_index_list(?1, 'main') AS i
+               WHERE t.schema = 'main' AND t.wr AND i.origin = 'pk'";
+    let Some(index) = rows(connection, sql, [table], |row| row.get(0))?.pop() else {
+        return Ok(None);
+    };
+    let columns = rows(
+        connection,
+        "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key = 1 ORDER BY seqno",
+        [&index],
+        |row| {
+            Ok(KeyColumn {
+                name: row.get(0)?,
+                descending: row.get(1)?,
+                collation: row.get::<_, String>(2)?.to_ascii_uppercase(),
+            })
+        },
+    )?;
+    Ok(Some((index, columns)))
+}
+
 /// The indexes of a table, by name.
 pub(super) fn list(connection: &Connection, table: &str) -> Result<Vec<ListedIndex>> {
     rows(

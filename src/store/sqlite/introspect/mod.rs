@@ -14,6 +14,7 @@ mod table;
 mod tests;
 mod unreadable;
 
+pub(super) use index::{KeyColumn, stored_key};
 pub use objects::fingerprint;
 
 use super::capture::OURS;

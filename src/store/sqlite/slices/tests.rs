@@ -56,7 +56,10 @@ impl Made {
     fn census(&self) -> TableEvidence {
         let probes = self.probes();
         let range = whole(&self.table);
-        census::take(&self.reader, &self.table, &probes, range, 65536, &mut |_, _| Ok(())).unwrap()
+        census::take(&self.reader, &self.table, &probes, range, (65536, u64::MAX), &mut |_, _| {
+            Ok(())
+        })
+        .unwrap()
     }
 
     /// The rows that stand in a stretch.
