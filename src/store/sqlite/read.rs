@@ -58,9 +58,12 @@ impl Reader {
     pub fn hold(&mut self) -> Result<()> {
         self.let_go()?;
         // A transaction sees nothing before its first read.
-        self.connection
-            .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema WHERE rowid < 0")
-            .refused(|| "source".into())?;
+        let begin = "BEGIN; SELECT count(*) FROM sqlite_schema WHERE rowid < 0";
+        let begun = self.connection.execute_batch(begin).refused(|| "source".into());
+        if begun.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK").refused(|| "source".into())?;
+        }
+        begun?;
         self.view.set(View::Held);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What has no rowids, or has grown, is read piece by piece: the application commits in between, and nothing is lost.
 
-use crate::environment::{Done, Environment};
+use crate::environment::{Done, Environment, wait_until};
 use liteferry::pipeline::failpoint::VARIABLE;
 use rusqlite::Connection;
 use rustix::process::Signal;
@@ -108,6 +108,25 @@ fn a_run_that_is_killed_between_pieces_is_finished_by_the_same_command() {
 }
 
 #[test]
+fn an_application_that_keeps_the_lock_between_pieces_is_waited_for() {
+    let environment = Environment::moving("DELETE", &format!("{TABLE}; {}", fill(4000, 100)), 4096);
+    let mut process = environment.command();
+    process.args(["run", "--workers", "1", PIPELINE]).env(VARIABLE, "piece-read:3=stop");
+    let process = environment.spawn(process);
+    process.wait_stopped();
+    let application = Connection::open(environment.source()).unwrap();
+    application.execute_batch("BEGIN EXCLUSIVE; UPDATE t SET a = -1 WHERE at > 3000").unwrap();
+    process.signal(Signal::CONT);
+    wait_until("patience", || process.said("is waited for"));
+    application.execute_batch("COMMIT").unwrap();
+    let done = process.wait().expect(0);
+    // What was copied before is not copied again.
+    assert!(!done.says("trying again"), "{done}");
+    environment.liteferry(&["follow", "--until-caught-up", PIPELINE]).expect(0);
+    environment.assert_followed();
+}
+
+#[test]
 fn a_large_table_without_rowids_is_compared_piece_by_piece() {
     let environment =
         Environment::moving("DELETE", &format!("{TABLE}; {}", fill(20_000, 500)), 262_144);
@@ -139,6 +158,7 @@ fn a_large_table_without_rowids_is_compared_piece_by_piece() {
         spoil(&format!("CREATE TABLE kept AS SELECT * FROM t; {sql}"));
         let done = environment.liteferry(&["verify", "--json", PIPELINE]).expect(67);
         assert_eq!(done.json()["differences"][0][kind], 1, "{sql}: {done}");
+        assert_eq!(done.json()["tables"][0]["source_rows"], 20_001, "{sql}: {done}");
         spoil("TRUNCATE t; INSERT INTO t SELECT * FROM kept; DROP TABLE kept");
         environment.liteferry(&["verify", PIPELINE]).expect(0);
     }
