@@ -107,6 +107,8 @@
 //!   again.
 //! - Between the slices of a purge the source is left alone for longer than a slice takes: an application that waits for the
 //!   lock asks for it now and then only, and hardly ever finds it free otherwise.
+//! - A table WITHOUT ROWID is one chunk that is read piece by piece, each behind the last key of the one before and in a state
+//!   of its own, in place of ranges of keys: those would have to be known before, and a table grows.
 //! - With a rollback journal a pass lets its state go as soon as all is read and sent, before the server merges it.
 //! - Temp tables for deltas are emptied by the pass that uses them next: `ON COMMIT DELETE ROWS` costs each COMMIT a
 //!   millisecond for each of a session's tables, used or not.

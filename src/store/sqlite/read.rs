@@ -137,6 +137,9 @@ impl Reader {
         (behind, bytes): (Option<&RowName>, u64),
         emit: impl FnMut(ReadBatch) -> Result<(), E>,
     ) -> Result<Option<RowName>, E> {
+        if behind.is_none() && bytes == u64::MAX {
+            return self.read(table, range, emit).map(|()| None);
+        }
         let Some(range) = range.behind(behind) else { return Ok(None) };
         let piece = Some(Piece { behind, left: bytes, order: None, last: None });
         let mut wanted = Wanted { piece, ..Wanted::default() };
