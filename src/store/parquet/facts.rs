@@ -1,12 +1,13 @@
 //! What a file says of itself in its footer, under [`KEY`]: one JSON object.
 //!
-//! `{"format":1,"kind":"chunk","source":…,"chunk":…,"range":…,"position":…,"rows":…,"sum":…,"groups":…,"table":{…}}` for
-//! the rows of a chunk, and for what is kept beside them `{"format":1,"kind":"beside","of":…,"rows":…}`, with the hash of
-//! the file whose rows they belong to. Digests are hexadecimal. `table` is the [`TableSchema`] with no chunks.
+//! `{"format":1,"kind":"chunk","source":…,"chunk":…,"range":…,"low":…,"last":…,"rejected":…,"rows":…,"sum":…,"groups":…,
+//! "table":{…}}` for the rows of a chunk, and for what is kept beside them `{"format":1,"kind":"beside","of":…,"rows":…}`,
+//! with the hash of the file whose rows they belong to. Digests are hexadecimal. `table` is the [`TableSchema`] with no
+//! chunks: a file knows its own, and gets it when it is read.
 
 use super::hash::ContentHash;
 use crate::error::{Class, Error, Result};
-use crate::model::{DigestSum, RowRange, TableSchema};
+use crate::model::{DigestSum, Partition, PgType, RowRange, TableSchema};
 use serde::{Deserialize, Serialize};
 
 /// The key of the footer's metadata.
@@ -14,6 +15,11 @@ pub const KEY: &str = "liteferry";
 
 /// What this program writes, and the only one that it reads.
 const FORMAT: u32 = 1;
+
+/// Columns of a table, at most: as many as SQLite has unless it is built otherwise, and more than PostgreSQL.
+pub(super) const COLUMNS_MAX: usize = 2000;
+/// Groups of a table, at most: as many as the planner makes.
+const GROUPS_MAX: usize = 1024;
 
 /// What is known of a chunk beside its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +30,14 @@ pub struct ChunkFacts {
     pub chunk: usize,
     /// Its rows, those that are set aside included.
     pub range: RowRange,
-    /// The highest touch of the state that was read; none where the source is at rest.
-    pub position: Option<i64>,
+    /// The highest touch of the oldest state that was read: what changed behind it may be in these rows or not. None where
+    /// the source is at rest.
+    pub low: Option<i64>,
+    /// The highest touch of the youngest state, the same one where all was read at once: what changed behind it is in none
+    /// of these rows.
+    pub last: Option<i64>,
+    /// How many of its rows were set aside, and are not here.
+    pub rejected: u64,
     /// The sum of the rows' digests.
     pub sum: DigestSum,
     /// The sums of groups, as the proof packs them.
@@ -47,7 +59,9 @@ enum Kind {
         source: String,
         chunk: usize,
         range: RowRange,
-        position: Option<i64>,
+        low: Option<i64>,
+        last: Option<i64>,
+        rejected: u64,
         rows: u64,
         sum: String,
         groups: String,
@@ -66,7 +80,9 @@ pub(super) fn of_chunk(facts: &ChunkFacts, table: &TableSchema) -> Result<String
         source: facts.source.clone(),
         chunk: facts.chunk,
         range: facts.range,
-        position: facts.position,
+        low: facts.low,
+        last: facts.last,
+        rejected: facts.rejected,
         rows: facts.sum.rows,
         sum: facts.sum.to_string(),
         groups: hexadecimal(&facts.groups),
@@ -84,19 +100,37 @@ fn to_text(of: Kind) -> Result<String> {
         .map_err(|error| Error::internal("cannot write what a file says of itself").because(error))
 }
 
-/// Reads what [`of_chunk`] wrote.
+/// Reads what [`of_chunk`] wrote; the table has this chunk and no other.
 pub(super) fn read_chunk(text: &str) -> Result<(ChunkFacts, TableSchema)> {
-    let Kind::Chunk { source, chunk, range, position, rows, sum, groups, table } = of_text(text)?
+    let Kind::Chunk { source, chunk, range, low, last, rejected, rows, sum, groups, mut table } =
+        of_text(text)?
     else {
         return Err(another("it holds no rows of a table"));
     };
+    table.chunks = vec![range];
+    if !is_sound(&table) {
+        return Err(another("its table is none that is planned"));
+    }
     let sum = bytes_of(&sum).and_then(|bytes| bytes.try_into().ok());
     let (Some(sum), Some(groups)) = (sum, bytes_of(&groups)) else {
         return Err(another("it has no digest"));
     };
     let sum = DigestSum::from_parts(rows, sum);
-    let facts = ChunkFacts { source, chunk, range, position, sum, groups };
+    let facts = ChunkFacts { source, chunk, range, low, last, rejected, sum, groups };
     Ok((facts, *table))
+}
+
+/// Whether a table is within the bounds of those that are planned: its groups cost memory, and positions name columns.
+fn is_sound(table: &TableSchema) -> bool {
+    let columns = table.columns.len();
+    let is_grouped = match table.partition {
+        Partition::Chunks { key } => {
+            table.key == [key] && table.columns.get(key).is_some_and(|it| it.pg == PgType::Int8)
+        }
+        Partition::Buckets { count } => (1..=GROUPS_MAX).contains(&count),
+    };
+    let has_key = table.key.len() <= columns && table.key.iter().all(|&at| at < columns);
+    (1..=COLUMNS_MAX).contains(&columns) && is_grouped && has_key
 }
 
 /// Reads what [`of_beside`] wrote: the hash of the file that it belongs to, and the number of rows.
@@ -145,9 +179,9 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::{ChunkFacts, bytes_of, hexadecimal, of_beside, of_chunk, read_beside, read_chunk};
     use crate::error::Class;
-    use crate::model::{DigestSum, RowRange};
+    use crate::model::{DigestSum, Partition, RowRange, TableSchema};
     use crate::store::parquet::hash::Hashing;
-    use crate::store::parquet::tests::every_type;
+    use crate::store::parquet::tests::{every_type, facts};
 
     #[test]
     fn what_a_file_says_of_itself_is_read_as_it_was_written() {
@@ -157,12 +191,14 @@ mod tests {
             source: "a\"b".into(),
             chunk: 2,
             range: RowRange::Rowids { first: i64::MIN, last: -1 },
-            position: Some(i64::MAX),
+            low: Some(i64::MIN),
+            last: Some(i64::MAX),
+            rejected: 6,
             sum: DigestSum::from_parts(u64::MAX, [0xa7; 32]),
             groups: vec![0, 1, 0xff],
         };
         let text = of_chunk(&facts, &table).unwrap();
-        table.chunks.clear();
+        table.chunks = vec![facts.range];
         assert_eq!(read_chunk(&text).unwrap(), (facts, table));
         let hash = Hashing::new(Vec::<u8>::new()).finish().unwrap().1;
         let beside = of_beside(hash, 7).unwrap();
@@ -181,6 +217,40 @@ mod tests {
         }
         assert!(read_beside(&text).is_err());
         assert!(read_beside(&beside.replace(&hash.to_string(), "../x")).is_err());
+    }
+
+    #[test]
+    fn a_table_that_nobody_plans_is_refused() {
+        let table = every_type();
+        let facts = facts(&table, &[]);
+        let read = |change: &dyn Fn(&mut TableSchema)| {
+            let mut changed = table.clone();
+            change(&mut changed);
+            read_chunk(&of_chunk(&facts, &changed).unwrap()).map(|(_, table)| table)
+        };
+        let of_chunks = |table: &mut TableSchema| table.partition = Partition::Chunks { key: 0 };
+        assert_eq!(read(&of_chunks).unwrap().groups(), 1);
+        assert_eq!(
+            read(&|table| table.partition = Partition::Buckets { count: 1024 }).unwrap().groups(),
+            1024
+        );
+        let count = table.columns.len();
+        let wrong: [&dyn Fn(&mut TableSchema); 9] = [
+            &|table| table.partition = Partition::Buckets { count: 1_000_000_000_000_000 },
+            &|table| table.partition = Partition::Buckets { count: 1025 },
+            &|table| table.partition = Partition::Buckets { count: 0 },
+            &|table| table.partition = Partition::Chunks { key: count },
+            &|table| (table.key, table.partition) = (vec![1], Partition::Chunks { key: 1 }),
+            &|table| (table.key, table.partition) = (vec![0, 1], Partition::Chunks { key: 0 }),
+            &|table| table.key = vec![0, count],
+            &|table| table.columns.clear(),
+            &|table| table.columns = vec![table.columns[0].clone(); 2001],
+        ];
+        for (number, change) in wrong.into_iter().enumerate() {
+            let error = read(change).unwrap_err();
+            assert_eq!(error.class(), Class::Damaged, "{number}");
+            assert!(error.to_string().contains("none that is planned"), "{number}: {error}");
+        }
     }
 
     #[test]

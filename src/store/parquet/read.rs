@@ -66,7 +66,7 @@ impl ChunkReader {
         &self.facts
     }
 
-    /// The table, without its chunks.
+    /// The table, with this chunk and no other: a file is proved by itself.
     pub fn table(&self) -> &TableSchema {
         &self.table
     }

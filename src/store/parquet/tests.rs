@@ -99,7 +99,9 @@ pub(super) fn facts(table: &TableSchema, batches: &[RecordBatch]) -> ChunkFacts 
         source: "a source".into(),
         chunk: 3,
         range: RowRange::Rowids { first: 1, last: 9 },
-        position: Some(17),
+        low: Some(15),
+        last: Some(17),
+        rejected: 2,
         sum: sums.total(),
         groups: sums.to_bytes(),
     }

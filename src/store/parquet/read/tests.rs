@@ -3,12 +3,13 @@
 use super::super::verified::Verified;
 use super::{ChunkReader, KEY};
 use crate::error::{Class, Result};
-use crate::model::{CellShape, Column, PgType, TableSchema};
+use crate::model::{CellShape, Column, Partition, PgType, RowRange, TableSchema};
+use crate::proof::GroupSums;
 use crate::store::parquet::facts::of_chunk;
 use crate::store::parquet::tests::{
     assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
 };
-use crate::store::parquet::{Shape, Stored};
+use crate::store::parquet::{ChunkWriter, Shape, Stored};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -39,8 +40,9 @@ proptest! {
         batches in proptest::collection::vec(batch(30), 0..4),
         largest in prop_oneof![Just(0), Just(1 << 30)],
     ) {
-        let table = TableSchema { largest_row_bytes: largest, ..every_type() };
+        let mut table = TableSchema { largest_row_bytes: largest, ..every_type() };
         let (bytes, stored) = written(&table, &batches);
+        table.chunks = vec![facts(&table, &[]).range];
         let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
         prop_assert_eq!(reader.facts(), &facts(&table, &batches));
         prop_assert_eq!(reader.table(), &table);
@@ -74,6 +76,26 @@ fn an_empty_chunk_is_a_file_without_rows() {
     let (bytes, stored) = written(&table, &[]);
     let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
     assert_eq!((rows_of(&reader).unwrap().len(), reader.facts().sum.rows), (0, 0));
+}
+
+#[test]
+fn a_file_of_a_table_that_is_grouped_by_chunks_is_proved_by_itself() {
+    let mut table = one_column(PgType::Int8);
+    (table.key, table.partition) = (vec![0], Partition::Chunks { key: 0 });
+    let range = |number: i64| RowRange::Rowids { first: number * 10, last: number * 10 + 9 };
+    table.chunks = (0..5).map(range).collect();
+    let batch = one_array(&table, Arc::new(Int64Array::from_iter_values(30..40)));
+    let mut about = facts(&table, std::slice::from_ref(&batch));
+    about.range = range(3);
+    let mut writer = ChunkWriter::new(Vec::new(), &table);
+    writer.write(&batch).unwrap();
+    let (bytes, stored) = writer.finish(&about).unwrap();
+    let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
+    let found = sums(reader.table(), &rows_of(&reader).unwrap()).unwrap();
+    assert_eq!((found.groups().len(), found.total()), (1, about.sum));
+    let mut whole = GroupSums::new(&table);
+    whole.merge_bytes(&reader.facts().groups).unwrap();
+    assert_eq!(whole.groups()[3], about.sum);
 }
 
 #[test]

@@ -81,7 +81,8 @@ fn every_column_has_its_logical_type_and_the_file_says_what_it_is() {
     let said = said(opened.metadata());
     assert_eq!(said["format"], 1);
     assert_eq!((&said["source"], &said["chunk"]), (&"a source".into(), &3.into()));
-    assert_eq!((&said["position"], &said["rows"]), (&17.into(), &0.into()));
+    assert_eq!((&said["low"], &said["last"]), (&15.into(), &17.into()));
+    assert_eq!((&said["rejected"], &said["rows"]), (&2.into(), &0.into()));
     assert_eq!(said["range"]["rowids"]["last"], 9);
     assert_eq!(said["table"]["source"], "every \"type\"");
 }
