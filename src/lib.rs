@@ -41,10 +41,10 @@
 //! # The rooms, and who may know whom
 //!
 //! `main → cli → journey → {plan, pipeline, store, transform, proof} → row → model`. [`config`] is seen by `cli`,
-//! `journey` and `plan`. The stores never import one another. rusqlite lives in `store::sqlite`; tokio and
-//! tokio-postgres in `store::postgres`; parquet in `store::parquet`; threads and channels in `pipeline`; clap, indicatif
-//! and comfy-table in `cli`. A test keeps it so. `sql` is the one door to the SQL parser, for the schema's reader and for
-//! the printer of expressions.
+//! `journey` and `plan`. The stores never import one another. rusqlite lives in `store::sqlite`; tokio-postgres in
+//! `store::postgres`; parquet and object_store in `store::parquet`; tokio in these two; threads and channels in
+//! `pipeline`; clap, indicatif and comfy-table in `cli`. A test keeps it so. `sql` is the one door to the SQL parser, for
+//! the schema's reader and for the printer of expressions.
 //!
 //! # What always holds
 //!

@@ -11,6 +11,16 @@ use std::io::{self, Write};
 pub struct ContentHash(blake3::Hash);
 
 impl ContentHash {
+    /// The hash of bytes that are in memory.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes))
+    }
+
+    /// The bytes of the hash itself.
+    pub(super) fn bytes(&self) -> [u8; 32] {
+        *self.0.as_bytes()
+    }
+
     /// Reads the text of a hash.
     pub fn parse(text: &str) -> Option<Self> {
         let hash = Self(blake3::Hash::from_hex(text).ok()?);

@@ -2,15 +2,21 @@
 //!
 //! A chunk of a table is one file of data, named by the hash of its bytes, and where some of its cells are kept with
 //! their exact bytes, a file beside it. The batches are those that go to PostgreSQL: an archive is written while they
-//! pass, and never reads the source. The format of the files: <https://parquet.apache.org/docs/file-format/>.
+//! pass, and never reads the source. Around the files there are the [generations](generation): each a [manifest] of files
+//! that are together one state of the source, in a [place] that is a folder or a bucket, until they are [pruned](prune).
+//! The format of the files: <https://parquet.apache.org/docs/file-format/>.
 
 mod beside;
 mod facts;
 mod file;
+pub mod generation;
 mod guard;
 mod hash;
 mod layout;
+pub mod manifest;
 mod pages;
+pub mod place;
+pub mod prune;
 mod read;
 mod types;
 mod verified;

@@ -1,0 +1,124 @@
+//! Retention: which generations an archive keeps, and taking away what no kept one names.
+//!
+//! Manifests go first, from the oldest on, and then the files: wherever it is killed, every manifest that is there has
+//! all its files, and the next run takes the rest away.
+
+use super::generation::{list, numbers, open, point, pointer};
+use super::manifest::seal::Key;
+use super::manifest::{ArchiveFile, FileKind, Generation};
+use super::place::{Entry, Name, Place};
+use crate::error::{Class, Error, Result};
+use std::collections::HashSet;
+use std::num::NonZeroU64;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A file that no manifest names is left for so long: a run that is not over may be about to name it.
+pub const GRACE: Duration = Duration::from_hours(24);
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// What an archive keeps; the newest generation always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// So many generations.
+    Generations(NonZeroU64),
+    /// Those that were made in the last so many days.
+    Days(NonZeroU64),
+}
+
+/// What was taken away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Generations.
+    pub generations: u64,
+    /// Files that no other generation names, drafts included.
+    pub files: u64,
+    /// Bytes of those files, drafts not included.
+    pub bytes: u64,
+}
+
+/// Takes away what is not kept. Files that liteferry does not name so are left alone. `now` is the time by the place's
+/// clock, nearly; `grace` is [`GRACE`], or less where nobody else can be publishing.
+///
+/// # Errors
+///
+/// [`Class::Damaged`]: a generation is damaged, so that nobody knows what it names; nothing is taken away then. Else as
+/// [`Place`] says; the same command goes on from there.
+pub fn prune(
+    place: &dyn Place,
+    key: Option<&Key>,
+    keep: Keep,
+    now: SystemTime,
+    grace: Duration,
+) -> Result<Pruned> {
+    // The pointer first: whoever publishes meanwhile makes the manifest before it.
+    let pointed = match pointer(place, key) {
+        Err(error) if error.class() == Class::Damaged => None,
+        pointed => pointed?,
+    };
+    let mut generations = Vec::new();
+    for (_, read) in list(place, key)? {
+        generations.push(read.map_err(|error| {
+            error.todo("nobody knows which files it names: put it back, or remove it")
+        })?);
+    }
+    // From the newest on, as they are listed.
+    let Some(newest) = generations.first() else { return Ok(Pruned::default()) };
+    repoint(place, key, pointed, newest.generation())?;
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let goes = |at: usize, written: u64| match keep {
+        Keep::Generations(count) => u64::try_from(at).is_ok_and(|at| at >= count.get()),
+        Keep::Days(days) => {
+            at > 0 && written < since.saturating_sub(days.get().saturating_mul(DAY_SECONDS))
+        }
+    };
+    let mut pruned = Pruned::default();
+    let mut named = HashSet::new();
+    for (at, opened) in generations.iter().enumerate().rev() {
+        if goes(at, opened.manifest.written) {
+            place.delete(&Name::generation(opened.manifest.generation))?;
+            pruned.generations += 1;
+        } else {
+            named.extend(opened.manifest.files.iter().map(ArchiveFile::name));
+        }
+    }
+    // What was published since the list was read.
+    for number in numbers(place)?.into_iter().filter(|&it| it > newest.manifest.generation) {
+        named.extend(open(place, key, number)?.manifest.files.iter().map(ArchiveFile::name));
+    }
+    let before = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
+    for entry in place.list(&Name::tables())? {
+        if is_lost(&entry, &named, before) {
+            place.delete(&entry.name)?;
+            pruned.files += 1;
+            pruned.bytes = pruned.bytes.saturating_add(entry.bytes);
+        }
+    }
+    pruned.files += place.sweep(before)?;
+    Ok(pruned)
+}
+
+/// Whether no manifest names a file of ours, and nobody is about to.
+fn is_lost(entry: &Entry, named: &HashSet<Name>, before: SystemTime) -> bool {
+    FileKind::is_named(&entry.name) && !named.contains(&entry.name) && entry.modified <= before
+}
+
+/// Points to the newest generation, where a publisher died before it did: what is pointed to must not be pruned.
+fn repoint(
+    place: &dyn Place,
+    key: Option<&Key>,
+    pointed: Option<Generation>,
+    newest: Generation,
+) -> Result<()> {
+    match pointed {
+        Some(latest) if latest == newest => Ok(()),
+        Some(latest) if latest.generation >= newest.generation => {
+            let number = latest.generation;
+            let what = format!("generation {number} was the newest, and is missing or another one");
+            Err(Error::new(Class::Damaged, what).at("archive"))
+        }
+        _ => point(place, key, newest),
+    }
+}
+
+#[cfg(test)]
+mod tests;
