@@ -9,6 +9,7 @@
 mod beside;
 mod facts;
 mod file;
+mod footer;
 pub mod generation;
 mod guard;
 mod hash;

@@ -1,9 +1,11 @@
-//! The headers of a column's pages, read before anybody decodes a page: how large each becomes, and how it is encoded.
+//! The headers of a column's pages, and Thrift's compact protocol in which they are; read before anybody decodes a page: how large each becomes, and how it is encoded.
 //!
 //! A header is a Thrift struct in the compact protocol, and stands before the page that it tells of. What liteferry never
 //! writes is refused: pages of the second version, indexes among pages, other encodings. Layouts:
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift> and
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
+
+use super::facts::COLUMNS_MAX;
 
 /// What a header says of its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +38,22 @@ pub(super) enum PageKind {
 /// Bytes of the longest header that is read: liteferry's have some thirty.
 pub(super) const HEADER_MAX: usize = 512;
 
-/// Structs within structs, at most.
+/// Structs and lists within each other, at most.
 const DEPTH_MAX: u8 = 4;
+/// Entries of a list that is skipped, at most: those that there are for each column have the most.
+const ENTRIES_MAX: usize = COLUMNS_MAX;
 
 // Types of fields in the compact protocol.
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
+pub(super) const I32: u8 = 5;
+pub(super) const I64: u8 = 6;
 const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const STRUCT: u8 = 12;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
+pub(super) const STRUCT: u8 = 12;
 
 // `PageType` and `Encoding` of the format.
 const DATA_PAGE: u64 = 0;
@@ -62,7 +67,7 @@ const RLE_DICTIONARY: u64 = 8;
 impl PageHead {
     /// Reads the header at the start of `bytes`; none for what liteferry does not write.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor { rest: bytes };
+        let mut cursor = Cursor::new(bytes);
         let (mut page_type, mut uncompressed, mut compressed) = (None, None, None);
         let (mut data, mut dictionary) = (None, None);
         cursor.fields(|id, kind, cursor| {
@@ -100,11 +105,15 @@ impl PageHead {
 }
 
 /// What is left of a struct's bytes.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -124,13 +133,16 @@ impl Cursor<'_> {
     }
 
     /// A number that is not negative; its lowest bit is the sign.
-    fn natural(&mut self) -> Option<u64> {
+    pub(super) fn natural(&mut self) -> Option<u64> {
         let value = self.varint()?;
         (value & 1 == 0).then_some(value >> 1).filter(|&value| i32::try_from(value).is_ok())
     }
 
     /// Visits the fields of a struct up to its end; their numbers ascend.
-    fn fields(&mut self, mut visit: impl FnMut(u64, u8, &mut Self) -> Option<()>) -> Option<()> {
+    pub(super) fn fields(
+        &mut self,
+        mut visit: impl FnMut(u64, u8, &mut Self) -> Option<()>,
+    ) -> Option<()> {
         let mut last = 0;
         loop {
             let head = self.byte()?;
@@ -141,12 +153,36 @@ impl Cursor<'_> {
                 0 => self.natural()?,
                 delta => last + u64::from(delta),
             };
-            if id <= last {
+            // A higher one has more bits than others look at.
+            if id <= last || i16::try_from(id).is_err() {
                 return None;
             }
             last = id;
             visit(id, head & 15, self)?;
         }
+    }
+
+    /// Bytes behind their number.
+    pub(super) fn binary(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.varint()?).ok()?;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    /// The type of a list's entries, and how many there are.
+    fn list(&mut self) -> Option<(u8, usize)> {
+        let head = self.byte()?;
+        let count = match head >> 4 {
+            15 => usize::try_from(self.varint()?).ok()?,
+            count => usize::from(count),
+        };
+        Some((head & 15, count))
+    }
+
+    /// How many entries a list of this type has.
+    pub(super) fn list_of(&mut self, kind: u8) -> Option<usize> {
+        self.list().filter(|(found, _)| *found == kind).map(|(_, count)| count)
     }
 
     /// The fields 1 to 4 of a struct where they are numbers.
@@ -163,7 +199,7 @@ impl Cursor<'_> {
         Some(numbers)
     }
 
-    fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
+    pub(super) fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
         let bytes = match kind {
             TRUE | FALSE => 0,
             BYTE => 1,
@@ -172,9 +208,18 @@ impl Cursor<'_> {
                 0
             }
             DOUBLE => 8,
-            BINARY => usize::try_from(self.varint()?).ok()?,
+            BINARY => {
+                self.binary()?;
+                0
+            }
             STRUCT if depth < DEPTH_MAX => {
                 return self.fields(|_, kind, cursor| cursor.skip(kind, depth + 1));
+            }
+            LIST if depth < DEPTH_MAX => {
+                let (kind, count) = self.list().filter(|(_, count)| *count <= ENTRIES_MAX)?;
+                // Only a field has a truth in its type.
+                let kind = if matches!(kind, TRUE | FALSE) { BYTE } else { kind };
+                return (0..count).try_for_each(|_| self.skip(kind, depth + 1));
             }
             _ => return None,
         };

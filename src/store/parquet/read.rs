@@ -1,7 +1,8 @@
 //! Reading files back: the bytes hashed first, the footer and the pages looked at, then batch after batch.
 
-use super::facts::{self, ChunkFacts, KEY, another};
+use super::facts::{self, ChunkFacts, another};
 use super::file::Stored;
+use super::footer::{FOOTER_MAX, FooterHead};
 use super::guard::{self, GroupPlan};
 use super::types::Shape;
 use super::verified::Verified;
@@ -21,8 +22,6 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Bytes of a footer that is parsed, at most.
-const FOOTER_MAX: u64 = 64 * 1024 * 1024;
 /// What stands at a file's end: the length of the footer and `PAR1`.
 const TAIL_BYTES: usize = 8;
 
@@ -86,45 +85,48 @@ impl ChunkReader {
     }
 }
 
-/// The end of a file: its columns, its row groups, and what it says of itself.
+/// The end of a file: its columns, and what it says of itself.
 pub(super) struct Footer {
     file: Arc<Verified>,
-    metadata: ArrowReaderMetadata,
+    head: FooterHead,
     pub(super) said: String,
 }
 
 impl Footer {
     pub(super) fn read(file: Verified) -> Result<Self> {
-        let no_footer = || another("it has no footer of Parquet");
+        let no_footer = || another("it has no footer of Parquet that liteferry writes");
         let tail_at = file.len().checked_sub(TAIL_BYTES as u64).ok_or_else(no_footer)?;
         let tail = file.get_bytes(tail_at, TAIL_BYTES).map_err(undecodable)?;
         let [a, b, c, d, b'P', b'A', b'R', b'1'] = *tail else { return Err(no_footer()) };
-        let bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
-        if bytes > FOOTER_MAX || bytes > tail_at {
+        let bytes = u32::from_le_bytes([a, b, c, d]);
+        let begin = tail_at.checked_sub(bytes.into()).ok_or_else(no_footer)?;
+        let length = usize::try_from(bytes).map_err(|_too_long| no_footer())?;
+        if u64::from(bytes) > FOOTER_MAX {
             return Err(no_footer());
         }
-        // The shape of the rows is that of the table, not what the file says in Arrow's own words.
-        let options = ArrowReaderOptions::new()
-            .with_skip_arrow_metadata(true)
-            .with_page_index_policy(PageIndexPolicy::Skip)
-            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
-            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(undecodable)?;
-        let pairs = metadata.metadata().file_metadata().key_value_metadata();
-        let of_ours = pairs.into_iter().flatten().find(|pair| pair.key == KEY);
-        let said = of_ours.and_then(|pair| pair.value.clone());
-        let said = said.ok_or_else(|| another("it does not say what it is"))?;
-        Ok(Self { file: Arc::new(file), metadata, said })
+        let footer = file.get_bytes(begin, length).map_err(undecodable)?;
+        let mut head = FooterHead::read(&footer).ok_or_else(no_footer)?;
+        let said = head.said.take().ok_or_else(|| another("it does not say what it is"))?;
+        Ok(Self { file: Arc::new(file), head, said })
     }
 
     /// Looks at all of a file that shall have these columns and so many rows.
     pub(super) fn open(self, schema: &SchemaRef, rows: u64) -> Result<FileReader> {
         let expected = ArrowSchemaConverter::new().convert(schema).map_err(undecodable)?;
-        if expected.root_schema() != self.metadata.parquet_schema().root_schema() {
+        if !self.head.has_columns_of(expected.root_schema()) {
             return Err(another("it has other columns than its table"));
         }
-        let plans = guard::check(&self.file, self.metadata.metadata(), rows)?;
-        Ok(FileReader { file: self.file, metadata: self.metadata, plans })
+        // The columns are those of the table, not what the file says in Parquet's words or in Arrow's.
+        let options = ArrowReaderOptions::new()
+            .with_parquet_schema(Arc::new(expected))
+            .with_skip_arrow_metadata(true)
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        let metadata =
+            ArrowReaderMetadata::load(self.file.as_ref(), options).map_err(undecodable)?;
+        let plans = guard::check(&self.file, metadata.metadata(), rows)?;
+        Ok(FileReader { file: self.file, metadata, plans })
     }
 }
 

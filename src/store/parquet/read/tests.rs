@@ -1,7 +1,7 @@
 //! Files that are read back as they were, and files that are not what they should be.
 
 use super::super::verified::Verified;
-use super::{ChunkReader, KEY};
+use super::ChunkReader;
 use crate::error::{Class, Result};
 use crate::model::{CellShape, Column, Partition, PgType, RowRange, TableSchema};
 use crate::proof::GroupSums;
@@ -9,7 +9,7 @@ use crate::store::parquet::facts::of_chunk;
 use crate::store::parquet::tests::{
     assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
 };
-use crate::store::parquet::{ChunkWriter, Shape, Stored};
+use crate::store::parquet::{ChunkWriter, KEY, Shape, Stored};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
