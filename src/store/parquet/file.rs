@@ -1,15 +1,23 @@
 //! Writing one Parquet file: row groups of bounded size, with a page index, hashed while it is written.
+//!
+//! The same rows make the same file, however they are split into batches: they are put together again into pieces that the
+//! rows alone decide.
 
+use super::footer::PLACES_MAX;
 use super::hash::{ContentHash, Hashing};
 use super::layout::{self, Width};
 use crate::error::{Class, Error, Result};
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
+use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use std::io::{self, Write};
+use std::mem::take;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows of a row group, at most: as many as other writers put into one, so that readers find work for each processor.
@@ -17,6 +25,11 @@ pub(super) const GROUP_ROWS: usize = 122_880;
 /// Bytes of values of a row group, at most, but for a single row that is larger: a group is in memory while it is
 /// written.
 pub(super) const GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// Rows of a piece, at most; the first one decides the layout. A row group has a whole number of them.
+const PIECE_ROWS: usize = 8 * 1024;
+/// Bytes of values of a piece, at most, but for a single row that is larger.
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
+
 /// A file that was written, by which it is found and checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
@@ -36,13 +49,27 @@ pub(super) struct FileWriter<W: Write + Send> {
     waiting: Option<W>,
     begun: Option<ArrowWriter<Hashing<W>>>,
     rows: u64,
-    /// Rows and bytes of the row group being written.
+    /// The piece that is put together, and its rows and bytes.
+    piece: Vec<RecordBatch>,
+    filled: (usize, usize),
+    /// Rows and bytes of the row group being written, and how many there were before.
     group: (usize, usize),
+    groups: usize,
 }
 
 impl<W: Write + Send> FileWriter<W> {
     pub(super) fn new(out: W, schema: SchemaRef, width: Width) -> Self {
-        Self { schema, width, waiting: Some(out), begun: None, rows: 0, group: (0, 0) }
+        Self {
+            schema,
+            width,
+            waiting: Some(out),
+            begun: None,
+            rows: 0,
+            piece: Vec::new(),
+            filled: (0, 0),
+            group: (0, 0),
+            groups: 0,
+        }
     }
 
     /// The file, begun by the layout of its first rows.
@@ -60,30 +87,60 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(self.begun.insert(writer))
     }
 
-    /// Appends rows of the file's schema; one row group holds as many as its bounds allow.
+    /// Appends rows of the file's schema.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut waiting = vec![batch.clone()];
-        while let Some(batch) = waiting.pop() {
-            let (rows, bytes) = (batch.num_rows(), bytes_of(&batch)?);
-            if rows > 1 && (rows > GROUP_ROWS || bytes > GROUP_BYTES) {
-                let half = rows / 2;
-                waiting.push(batch.slice(half, rows - half));
-                waiting.push(batch.slice(0, half));
-                continue;
+        let mut begin = 0;
+        for (row, bytes) in row_bytes(batch)?.into_iter().enumerate() {
+            let (rows_before, bytes_before) = self.filled;
+            let is_full = rows_before == PIECE_ROWS
+                || (rows_before > 0 && bytes_before.saturating_add(bytes) > PIECE_BYTES);
+            if is_full {
+                self.add(batch, begin..row);
+                self.end_piece()?;
+                begin = row;
             }
-            let (rows_before, bytes_before) = self.group;
-            if rows_before + rows > GROUP_ROWS || bytes_before.saturating_add(bytes) > GROUP_BYTES {
-                self.end_group()?;
-            }
-            self.begin(&batch)?.write(&batch).map_err(unwritten)?;
-            self.group = (self.group.0 + rows, self.group.1.saturating_add(bytes));
-            self.rows += u64::try_from(rows).unwrap_or(u64::MAX);
+            self.filled = (self.filled.0 + 1, self.filled.1.saturating_add(bytes));
         }
+        self.add(batch, begin..batch.num_rows());
+        self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    fn add(&mut self, batch: &RecordBatch, rows: Range<usize>) {
+        if !rows.is_empty() {
+            self.piece.push(batch.slice(rows.start, rows.len()));
+        }
+    }
+
+    /// Writes the piece; one row group holds as many as its bounds allow.
+    fn end_piece(&mut self) -> Result<()> {
+        let (parts, (rows, bytes)) = (take(&mut self.piece), take(&mut self.filled));
+        let piece = match parts.as_slice() {
+            [] => return Ok(()),
+            // A large row is not copied.
+            [whole] => whole.clone(),
+            parts => concat_batches(&self.schema, parts).map_err(|error| {
+                Error::internal("batches of one file cannot be joined").because(error)
+            })?,
+        };
+        let (rows_before, bytes_before) = self.group;
+        if rows_before + rows > GROUP_ROWS || bytes_before.saturating_add(bytes) > GROUP_BYTES {
+            self.end_group()?;
+        }
+        self.begin(&piece)?.write(&piece).map_err(unwritten)?;
+        self.group = (self.group.0 + rows, self.group.1.saturating_add(bytes));
         Ok(())
     }
 
     fn end_group(&mut self) -> Result<()> {
+        if self.group.0 > 0 {
+            self.groups += 1;
+        }
         self.group = (0, 0);
+        if self.groups.saturating_mul(self.schema.fields().len()) > PLACES_MAX {
+            let what = "a chunk is larger than a file of the archive can be";
+            return Err(Error::new(Class::Data, what).todo("let chunks be smaller"));
+        }
         self.begun.as_mut().map_or(Ok(()), ArrowWriter::flush).map_err(unwritten)
     }
 
@@ -94,6 +151,7 @@ impl<W: Write + Send> FileWriter<W> {
 
     /// Ends the file with what it says of itself, and gives back where it was written to.
     pub(super) fn finish(mut self, key: &str, said: String) -> Result<(W, Stored)> {
+        self.end_piece()?;
         self.end_group()?;
         let (rows, none) = (self.rows, RecordBatch::new_empty(Arc::clone(&self.schema)));
         let writer = self.begin(&none)?;
@@ -112,14 +170,36 @@ impl<W: Write + Send> std::fmt::Debug for FileWriter<W> {
     }
 }
 
-/// Bytes of the values of a batch, which may be a slice of another one.
-fn bytes_of(batch: &RecordBatch) -> Result<usize> {
-    batch.columns().iter().try_fold(0, |sum: usize, array| {
-        let bytes = array.to_data().get_slice_memory_size().map_err(|error| {
-            Error::internal("an array of an unknown size was to be written").because(error)
-        })?;
-        Ok(sum.saturating_add(bytes))
-    })
+/// Bytes of the values of each row, the same however the rows came.
+fn row_bytes(batch: &RecordBatch) -> Result<Vec<usize>> {
+    /// Of a number as Parquet has it, or of a value's length.
+    const WORD: usize = 4;
+    let mut all = vec![0_usize; batch.num_rows()];
+    for array in batch.columns() {
+        let offsets = match array.data_type() {
+            DataType::Utf8 => array.as_string::<i32>().value_offsets(),
+            DataType::Binary => array.as_binary::<i32>().value_offsets(),
+            kind => {
+                let width = match kind {
+                    DataType::Boolean => Some(1),
+                    DataType::FixedSizeBinary(bytes) => usize::try_from(*bytes).ok(),
+                    kind => kind.primitive_width().map(|width| width.max(WORD)),
+                };
+                let unknown = || Error::internal(format!("{kind} was to be written as Parquet"));
+                let width = width.ok_or_else(unknown)?;
+                all.iter_mut().for_each(|bytes| *bytes = bytes.saturating_add(width));
+                continue;
+            }
+        };
+        for (row, (bytes, pair)) in all.iter_mut().zip(offsets.windows(2)).enumerate() {
+            let &[from, to] = pair else { continue };
+            // What stands in place of a NULL is not written.
+            let length = if array.is_valid(row) { to - from } else { 0 };
+            let length = usize::try_from(length).unwrap_or_default();
+            *bytes = bytes.saturating_add(length).saturating_add(WORD);
+        }
+    }
+    Ok(all)
 }
 
 /// A disk that takes no more, or rows that Parquet does not take.

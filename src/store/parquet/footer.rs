@@ -167,10 +167,10 @@ mod tests {
 
     fn varint(mut value: u64, bytes: &mut Vec<u8>) {
         while value >= 0x80 {
-            bytes.push(value as u8 | 0x80);
+            bytes.push(value.to_le_bytes()[0] | 0x80);
             value >>= 7;
         }
-        bytes.push(value as u8);
+        bytes.push(value.to_le_bytes()[0]);
     }
 
     /// A schema's entry with so many within it.

@@ -7,7 +7,8 @@ use super::guard::{self, GroupPlan};
 use super::types::Shape;
 use super::verified::Verified;
 use crate::error::{Class, Error, Place, Result};
-use crate::model::TableSchema;
+use crate::model::{DigestSum, TableSchema};
+use crate::row::{Body, ManyDigests, Row, RowVisitor, TupleEncoder};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowSchemaConverter;
@@ -70,18 +71,78 @@ impl ChunkReader {
         &self.table
     }
 
-    /// The rows, in the order in which they were written, and in [`TableSchema::write_schema`]'s shape.
+    /// Hands all rows to `emit`, in the order in which they were written, and in [`TableSchema::write_schema`]'s shape; says
+    /// what is known of them once it is certain that they are those that were written.
     ///
-    /// An item is an error of [`Class::Damaged`] where the rows are none of this table, or [`Class::Temporary`] where the
-    /// file cannot be read; it is the last one then. Batches are small: some megabytes, or one row where that is larger.
-    /// Whether they are the rows that were written says their sum, which is not taken here.
-    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+    /// Batches are small: some megabytes, or one row where that is larger. What `emit` made of them is worth nothing where
+    /// this fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Damaged`]: rows of another number or another sum than were written, or none of this table;
+    /// [`Class::Temporary`]: the file cannot be read; and whatever `emit` says.
+    pub fn read(self, mut emit: impl FnMut(RecordBatch) -> Result<()>) -> Result<ChunkFacts> {
+        let of_table = || format!("archive of table {}", self.table.source);
+        let none_of_it = |error| another("its rows are none of its table").because(error);
+        let mut encoder = TupleEncoder::new(&self.table)?;
+        let mut summing = Summing::default();
+        for batch in self.batches() {
+            let batch = batch?;
+            encoder.encode(&batch, &mut summing).map_err(none_of_it).at(of_table)?;
+            emit(batch)?;
+        }
+        encoder.finish(&mut summing)?;
+        let (found, expected) = (summing.finish()?, self.facts.sum);
+        if found != expected {
+            let what = format!(
+                "it has {} rows of the digest {found} instead of {} rows of the digest {expected}",
+                found.rows, expected.rows
+            );
+            return Err(another(&what)).at(of_table);
+        }
+        Ok(self.facts)
+    }
+
+    /// The rows as they come, whatever their sum is; the last item may be an error.
+    fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
         let shape = Shape::new(&self.table);
         self.file.batches().map(move |batch| {
             batch
                 .and_then(|batch| shape.restore(&batch))
                 .at(|| format!("archive of table {}", self.table.source))
         })
+    }
+}
+
+/// The sum of all rows that pass.
+#[derive(Debug, Default)]
+struct Summing {
+    sum: DigestSum,
+    digests: ManyDigests<()>,
+}
+
+impl Summing {
+    fn finish(self) -> Result<DigestSum> {
+        let Self { mut sum, digests } = self;
+        digests.finish(|(), digest| {
+            sum.add_row(digest);
+            Ok(())
+        })?;
+        Ok(sum)
+    }
+}
+
+impl RowVisitor for Summing {
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let Self { sum, digests } = self;
+        let mut add = |(), digest| {
+            sum.add_row(digest);
+            Ok(())
+        };
+        match row.body {
+            Body::Tuple(tuple) => digests.add((), tuple, add),
+            Body::Digest(digest) => add((), digest),
+        }
     }
 }
 

@@ -15,7 +15,8 @@ const WIDE_ROW_BYTES: u64 = 1024 * 1024;
 
 /// The file of one chunk, being written; one that is dropped before its end is no file.
 ///
-/// Memory is bounded: beside the batch there are 32 MiB of encoded values, or one row where that is larger.
+/// Memory is bounded: beside the batch there are what of the one before fills no piece yet, and 32 MiB of encoded values,
+/// or one row where that is larger.
 #[derive(Debug)]
 pub struct ChunkWriter<'t, W: Write + Send> {
     table: &'t TableSchema,

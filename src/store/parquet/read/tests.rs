@@ -2,14 +2,14 @@
 
 use super::super::verified::Verified;
 use super::ChunkReader;
-use crate::error::{Class, Result};
-use crate::model::{CellShape, Column, Partition, PgType, RowRange, TableSchema};
+use crate::error::{Class, Error, Result};
+use crate::model::{CellShape, Column, DigestSum, Partition, PgType, RowRange, TableSchema};
 use crate::proof::GroupSums;
 use crate::store::parquet::facts::of_chunk;
 use crate::store::parquet::tests::{
     assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
 };
-use crate::store::parquet::{ChunkWriter, KEY, Shape, Stored};
+use crate::store::parquet::{ChunkFacts, ChunkWriter, KEY, Shape, Stored};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -96,6 +96,40 @@ fn a_file_of_a_table_that_is_grouped_by_chunks_is_proved_by_itself() {
     let mut whole = GroupSums::new(&table);
     whole.merge_bytes(&reader.facts().groups).unwrap();
     assert_eq!(whole.groups()[3], about.sum);
+}
+
+#[test]
+fn rows_that_are_not_those_that_were_written_end_as_damage() {
+    let table = one_column(PgType::Bytea);
+    let large = vec![7; 3_000_000];
+    let array = BinaryArray::from_iter([None, Some(&b"a"[..]), Some(&large)]);
+    let batch = one_array(&table, Arc::new(array));
+    let (_, stored) = written(&table, std::slice::from_ref(&batch));
+    let about = facts(&table, std::slice::from_ref(&batch));
+    let read = |sum: DigestSum| {
+        let mut writer = ChunkWriter::new(Vec::new(), &table);
+        writer.write(&batch).unwrap();
+        let (bytes, stored) = writer.finish(&ChunkFacts { sum, ..about.clone() }).unwrap();
+        let mut rows = 0;
+        ChunkReader::open(file(&bytes), &stored)
+            .unwrap()
+            .read(|batch| {
+                rows += batch.num_rows();
+                Ok(())
+            })
+            .map(|facts| (facts, rows))
+    };
+    assert_eq!(read(about.sum).unwrap(), (about.clone(), 3));
+    let mut other = about.sum.bytes();
+    other[31] ^= 1;
+    let error = read(DigestSum::from_parts(stored.rows, other)).unwrap_err();
+    assert_eq!(error.class(), Class::Damaged);
+    assert!(error.to_string().contains("instead of 3 rows of the digest"), "{error}");
+    let (bytes, stored) = written(&table, std::slice::from_ref(&batch));
+    let stopped = ChunkReader::open(file(&bytes), &stored)
+        .unwrap()
+        .read(|_| Err(Error::new(Class::Data, "no more")));
+    assert_eq!(stopped.unwrap_err().class(), Class::Data);
 }
 
 #[test]

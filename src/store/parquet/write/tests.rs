@@ -112,6 +112,46 @@ fn pages_have_statistics_and_the_same_rows_make_the_same_file() {
 }
 
 #[test]
+fn the_same_rows_make_the_same_file_however_they_are_split() {
+    let mut table = one_column(PgType::Int8);
+    table.columns.push(Column::new("text", CellShape::Text, PgType::Text));
+    let rows = 20_000;
+    let numbers: Int64Array = (0..rows).map(|row| (row > 9).then_some(row)).collect();
+    // Some are larger than a piece, and most come again and again.
+    let text = |row: i64| match row {
+        8_900 | 9_001 => "y".repeat(5_000_000),
+        row => format!("{}", row % 50),
+    };
+    let texts: StringArray = (0..rows).map(|row| (row % 3 > 0).then(|| text(row))).collect();
+    let arrays: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(texts)];
+    let whole = RecordBatch::try_new(table.write_schema(), arrays).unwrap();
+    let split = |sizes: &[usize]| {
+        let (mut at, mut batches) = (0, Vec::new());
+        for &size in sizes.iter().cycle().take(40_000) {
+            let size = size.min(whole.num_rows() - at);
+            batches.push(whole.slice(at, size));
+            at += size;
+        }
+        let mut writer = ChunkWriter::new(Vec::new(), &table);
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.finish(&facts(&table, std::slice::from_ref(&whole))).unwrap()
+    };
+    let (bytes, stored) = split(&[20_000]);
+    assert_eq!(stored.rows, 20_000);
+    for sizes in [&[0, 20_000][..], &[1, 19_999], &[1, 0], &[8192], &[8191, 7], &[9_000, 1]] {
+        assert_eq!(split(sizes).1, stored, "{sizes:?}");
+    }
+    let opened = opened(bytes);
+    assert!(opened.metadata().row_group(0).column(1).dictionary_page_offset().is_some());
+    // Rows whose batches say of no value that it is NULL, and such as say so of each.
+    let plain = one_array(&one_column(PgType::Int8), Arc::new(Int64Array::from(vec![1, 2])));
+    let said = Int64Array::from_iter(vec![Some(1), Some(2), None]).slice(0, 2);
+    let said = one_array(&one_column(PgType::Int8), Arc::new(said));
+    let table = one_column(PgType::Int8);
+    assert_eq!(written(&table, &[plain]).1, written(&table, &[said]).1);
+}
+
+#[test]
 fn row_groups_are_bounded_however_wide_rows_are_and_batches_come() {
     let mut table = one_column(PgType::Bytea);
     table.columns.push(Column::new("text", CellShape::Text, PgType::Text));
