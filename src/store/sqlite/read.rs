@@ -163,7 +163,7 @@ impl Reader {
         self.read_rows(table, range, &mut Wanted { expressions, ..Wanted::default() }, emit)
     }
 
-    /// Reads those rows of a range that `names` has, in this order, by their [`RowName`](crate::model::RowName) as bytes.
+    /// Reads those rows of a range that `names` has, in this order, by their [`RowName`] as bytes.
     /// A name that does not come ends it: those behind it are not found either.
     ///
     /// # Errors
