@@ -292,7 +292,7 @@ impl Records {
         let rowid = self.rowid.as_primitive_opt::<Int64Type>()?;
         let row = match (rowid.is_valid(at), self.row.is_valid(at)) {
             (true, false) => RowName::Rowid(rowid.value(at)),
-            (false, true) => RowName::Cells(unpacked(self.row.value(at))?),
+            (false, true) => named(self.row.value(at))?,
             _ => return None,
         };
         let column = self.column.as_primitive_opt::<Int32Type>().filter(|it| it.is_valid(at))?;
@@ -315,32 +315,30 @@ impl Records {
     }
 }
 
-/// The cells that [`RowName::to_bytes`] packed; none for other bytes.
-fn unpacked(packed: &[u8]) -> Option<Vec<RawCell>> {
-    let (mut rest, mut cells) = (packed, Vec::new());
-    while let Some((code, behind)) = rest.split_first() {
-        let (length, behind) = behind.split_first_chunk::<8>()?;
-        let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
-        let (bytes, behind) = behind.split_at_checked(length)?;
-        cells.push(cell_of(StorageClass::of_code(*code)?, bytes.to_vec())?);
-        rest = behind;
-    }
-    Some(cells)
-}
-
 /// The storage class that has this name.
 fn class_of(name: &str) -> Option<StorageClass> {
     (0..=u8::MAX).map_while(StorageClass::of_code).find(|class| class.name() == name)
 }
 
+/// The row that cells name, each with as many bytes as its class has.
+fn named(packed: &[u8]) -> Option<RowName> {
+    RowName::from_bytes(packed, false).filter(|name| match name {
+        RowName::Cells(cells) => cells.iter().all(|cell| fits(cell.class, &cell.bytes)),
+        RowName::Rowid(_) => false,
+    })
+}
+
 /// A cell whose bytes are as many as its class has.
 fn cell_of(class: StorageClass, bytes: Vec<u8>) -> Option<RawCell> {
-    let fits = match class {
+    fits(class, &bytes).then_some(RawCell { class, bytes })
+}
+
+fn fits(class: StorageClass, bytes: &[u8]) -> bool {
+    match class {
         StorageClass::Null => bytes.is_empty(),
         StorageClass::Integer | StorageClass::Real => bytes.len() == 8,
         StorageClass::Text | StorageClass::Blob => true,
-    };
-    fits.then_some(RawCell { class, bytes })
+    }
 }
 
 #[cfg(test)]

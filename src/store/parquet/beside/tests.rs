@@ -1,7 +1,7 @@
 //! Cells that are kept beside their rows, and come back with every byte.
 
 use super::super::verified::Verified;
-use super::{BesideReader, BesideWriter, Kept, unpacked};
+use super::{BesideReader, BesideWriter, Kept, named};
 use crate::error::{Class, Result};
 use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, TextEncoding};
 use crate::store::parquet::tests::{every_type, file, written};
@@ -126,12 +126,15 @@ fn the_two_kinds_of_files_are_not_taken_for_one_another() {
 
 #[test]
 fn a_packed_name_of_wrong_lengths_is_none() {
-    let packed = RowName::Cells(vec![RawCell::integer(5), RawCell::text(b"ab")]).to_bytes();
-    assert_eq!(unpacked(&packed), Some(vec![RawCell::integer(5), RawCell::text(b"ab")]));
+    let name = RowName::Cells(vec![RawCell::integer(5), RawCell::text(b"ab")]);
+    let packed = name.to_bytes();
+    assert_eq!(named(&packed), Some(name));
+    let short = RawCell { bytes: vec![5], ..RawCell::integer(5) };
+    assert_eq!(named(&RowName::Cells(vec![short]).to_bytes()), None);
     for length in (1..packed.len()).filter(|&length| length != 17) {
-        assert_eq!(unpacked(&packed[..length]), None, "{length} bytes");
+        assert_eq!(named(&packed[..length]), None, "{length} bytes");
     }
-    assert_eq!(unpacked(&[9, 0, 0, 0, 0, 0, 0, 0, 0]), None);
-    assert_eq!(unpacked(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 7]), None);
-    assert_eq!(unpacked(&[3, 255, 255, 255, 255, 255, 255, 255, 255, 7]), None);
+    assert_eq!(named(&[9, 0, 0, 0, 0, 0, 0, 0, 0]), None);
+    assert_eq!(named(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 7]), None);
+    assert_eq!(named(&[3, 255, 255, 255, 255, 255, 255, 255, 255, 7]), None);
 }
