@@ -106,9 +106,8 @@ impl<'c> Rows<'c> {
     /// The next one; none behind the last one.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Seen<'_>>> {
-        while !self.statement.step()? {
-            let Some(next) = self.later.pop() else { return Ok(None) };
-            self.statement = next;
+        if !self.statement.step()? && !self.step_later()? {
+            return Ok(None);
         }
         let row = self.statement.row();
         if !self.stored.places.is_empty() {
@@ -131,6 +130,20 @@ pub(super) fn ends(range: RowRange) -> Vec<ValueRef<'static>> {
     match range {
         RowRange::Rowids { first, last } => [first, last].map(ValueRef::Integer).to_vec(),
         RowRange::All => Vec::new(),
+    }
+}
+
+impl Rows<'_> {
+    /// Goes to the first row of the statements to come. Apart, so that going from row to row stays small.
+    #[cold]
+    fn step_later(&mut self) -> Result<bool> {
+        while let Some(next) = self.later.pop() {
+            self.statement = next;
+            if self.statement.step()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
