@@ -8,6 +8,7 @@ mod evidence;
 mod form;
 pub mod identifier;
 mod misfit;
+mod original;
 mod schema;
 mod source;
 mod target;
@@ -28,6 +29,7 @@ pub use form::{
     Separator, UtcName, UuidForm, UuidShape,
 };
 pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName, TextEncoding};
+pub use original::{OriginalFile, SchemaObject, Statistic};
 pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{

@@ -1,7 +1,7 @@
 //! The manifest of a generation: which files it is made of, and what they hold.
 //!
 //! One line of JSON, [sealed](seal) by a hash of its own: `{"format":1,"generation":…,"parent":…,"source":…,
-//! "position":…,"written":…,"schema":{"tables":[…],"sql":[…]},"files":[…],"root":…,"hash":…}`. It is read strictly: what
+//! "position":…,"written":…,"schema":{"tables":[…],"plan":"…","file":{…}},"files":[…],"root":…,"hash":…}`. It is read strictly: what
 //! this program would not have written is refused, and nothing of it is looked at before its hash is that of its bytes.
 
 pub mod seal;
@@ -10,7 +10,7 @@ use super::file::Stored;
 use super::hash::ContentHash;
 use super::place::Name;
 use crate::error::{Class, Error, Result};
-use crate::model::{DigestSum, TableSchema};
+use crate::model::{DigestSum, OriginalFile, TableSchema};
 use seal::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -138,8 +138,11 @@ impl ArchiveFile {
 pub struct ArchiveSchema {
     /// The tables, without their chunks.
     pub tables: Vec<TableSchema>,
-    /// The statements that made the source's schema, as it keeps them, in an order that makes it again.
-    pub sql: Vec<String>,
+    /// The whole plan by which they were loaded, as its own JSON: what a restore makes, keys, indexes and sequences
+    /// included.
+    pub plan: String,
+    /// The source's file but for its rows.
+    pub file: OriginalFile,
 }
 
 /// What a generation holds.

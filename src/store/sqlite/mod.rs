@@ -19,6 +19,7 @@ pub mod introspect;
 mod kin;
 mod lock_out;
 mod looks;
+pub mod original;
 pub mod read;
 pub mod references;
 pub mod salvage;

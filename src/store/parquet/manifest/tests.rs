@@ -3,7 +3,7 @@
 use super::seal::{Key, seal};
 use super::{ArchiveFile, ArchiveSchema, Contents, FileKind, Generation, Manifest};
 use crate::error::Class;
-use crate::model::{DigestSum, RowRange, TableSchema};
+use crate::model::{DigestSum, OriginalFile, RowRange, SchemaObject, TableSchema};
 use crate::store::parquet::hash::ContentHash;
 use crate::store::parquet::place::Name;
 use crate::store::parquet::tests::every_type;
@@ -28,12 +28,21 @@ pub(in crate::store::parquet) fn table(name: &str) -> TableSchema {
 
 pub(in crate::store::parquet) fn contents(files: Vec<ArchiveFile>) -> Contents {
     let tables = vec![table("trades"), table("odd \"/../é")];
-    let sql = vec!["CREATE TABLE trades (a, b)".into(), "CREATE VIEW v AS SELECT 1".into()];
+    let plan = "{}".into();
+    let made = |kind: &str, name: &str, sql: &str| SchemaObject {
+        kind: kind.into(),
+        name: name.into(),
+        table: name.into(),
+        sql: sql.into(),
+    };
+    let trades = made("table", "trades", "CREATE TABLE trades (a, b)");
+    let objects = vec![trades, made("view", "v", "CREATE VIEW v AS SELECT 1")];
+    let file = OriginalFile { objects, ..OriginalFile::default() };
     Contents {
         source: "a source".into(),
         position: Some(i64::MAX),
         written: 1_700_000_000,
-        schema: ArchiveSchema { tables, sql },
+        schema: ArchiveSchema { tables, plan, file },
         files,
     }
 }
@@ -136,7 +145,9 @@ fn what_liteferry_would_not_have_written_is_refused() {
     assert_refused("no size", |it| it["files"][0]["bytes"] = 0.into());
     assert_refused("root", |it| it["source"] = "another".into());
     assert_refused("root", |it| it["position"] = Value::Null);
-    assert_refused("root", |it| it["schema"]["sql"][0] = "CREATE TABLE trades (b, a)".into());
+    assert_refused("root", |it| {
+        it["schema"]["file"]["objects"][0]["sql"] = "CREATE TABLE trades (b, a)".into()
+    });
     assert_refused("table trades is there twice", |it| {
         it["schema"]["tables"][1]["source"] = "trades".into();
     });
