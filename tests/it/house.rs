@@ -14,6 +14,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("reqwest", &["src/store/parquet/place"]),
     ("rustls", &["src/store/parquet/place", "src/store/postgres"]),
     ("parquet", &["src/store/parquet", "src/store/mod.rs"]),
+    ("ring", &["src/store/parquet", "src/store/postgres"]),
     ("crossbeam_channel", &["src/pipeline"]),
     ("thread::spawn", &["src/pipeline"]),
     ("thread::scope", &["src/pipeline"]),

@@ -18,6 +18,7 @@
 use super::facts::{self, KEY, another};
 use super::file::{FileWriter, Stored};
 use super::hash::ContentHash;
+use super::key::Key;
 use super::layout::Width;
 use super::read::{FileReader, Footer, guarded};
 use super::verified::Verified;
@@ -77,6 +78,12 @@ impl<W: Write + Send> BesideWriter<W> {
         // Any of the cells may be a large one.
         let file = FileWriter::new(out, Arc::clone(&SCHEMA), Width::Wide);
         Self { file, batch: BatchBuilder::default() }
+    }
+
+    /// Hides the file with the archive's key, if it has one.
+    pub fn with_key(mut self, key: Option<&Key>) -> Self {
+        self.file.set_key(key);
+        self
     }
 
     /// Adds a cell that is written otherwise than its column's form says.
@@ -201,21 +208,23 @@ pub struct BesideReader {
 
 impl BesideReader {
     /// Opens a file that [`BesideWriter`] wrote, once all its bytes are hashed.
+    /// It is encrypted just where the archive has a key.
     ///
     /// # Errors
     ///
     /// [`Class::Damaged`](crate::Class::Damaged): it is not the file that `stored` tells of, or not one beside a chunk;
-    /// [`Class::Temporary`](crate::Class::Temporary): it cannot be read.
-    pub fn open(file: File, stored: &Stored) -> Result<Self> {
+    /// [`Class::Temporary`](crate::Class::Temporary): it cannot be read; [`Class::Access`](crate::Class::Access): it is
+    /// encrypted, and not with this key.
+    pub fn open(file: File, stored: &Stored, key: Option<&Key>) -> Result<Self> {
         Verified::check(file, stored)
-            .and_then(|file| Self::of_verified(file, stored.rows))
+            .and_then(|file| Self::of_verified(file, stored.rows, key))
             .at(|| format!("file {}", stored.hash.file_name()))
     }
 
     /// Reads a file whose hash is right.
-    pub(super) fn of_verified(file: Verified, rows: u64) -> Result<Self> {
+    pub(super) fn of_verified(file: Verified, rows: u64, key: Option<&Key>) -> Result<Self> {
         guarded(|| {
-            let footer = Footer::read(file)?;
+            let footer = Footer::read(file, key)?;
             let (chunk, said) = facts::read_beside(&footer.said)?;
             if said != rows {
                 return Err(another(&format!("it has {said} records instead of {rows}")));

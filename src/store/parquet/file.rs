@@ -1,11 +1,13 @@
 //! Writing one Parquet file: row groups of bounded size, with a page index, hashed while it is written.
 //!
 //! The same rows make the same file, however they are split into batches: they are put together again into pieces that the
-//! rows alone decide.
+//! rows alone decide. With a key they never do: what hides a file has random numbers in it.
 
 use super::footer::PLACES_MAX;
 use super::hash::{ContentHash, Hashing};
+use super::key::Key;
 use super::layout::{self, Width};
+use super::modules;
 use crate::error::{Class, Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
@@ -45,6 +47,7 @@ pub struct Stored {
 pub(super) struct FileWriter<W: Write + Send> {
     schema: SchemaRef,
     width: Width,
+    key: Option<Key>,
     /// Where to, until there are rows.
     waiting: Option<W>,
     begun: Option<ArrowWriter<Hashing<W>>>,
@@ -62,6 +65,7 @@ impl<W: Write + Send> FileWriter<W> {
         Self {
             schema,
             width,
+            key: None,
             waiting: Some(out),
             begun: None,
             rows: 0,
@@ -72,12 +76,22 @@ impl<W: Write + Send> FileWriter<W> {
         }
     }
 
+    /// Hides the file with a key, if there is one; nothing may have been written yet.
+    pub(super) fn set_key(&mut self, key: Option<&Key>) {
+        self.key = key.cloned();
+    }
+
     /// The file, begun by the layout of its first rows.
     fn begin(&mut self, first: &RecordBatch) -> Result<&mut ArrowWriter<Hashing<W>>> {
         let writer = match (self.begun.take(), self.waiting.take()) {
             (Some(writer), _) => writer,
             (None, Some(out)) => {
-                let properties = layout::properties(&self.schema, self.width, first)?;
+                let mut properties = layout::properties(&self.schema, self.width, first)?;
+                if let Some(key) = &self.key {
+                    let hiding = modules::hiding(key).map_err(unwritten)?;
+                    let builder = properties.into_builder();
+                    properties = builder.with_file_encryption_properties(hiding).build();
+                }
                 let options = ArrowWriterOptions::new().with_properties(properties);
                 let (out, schema) = (Hashing::new(out), Arc::clone(&self.schema));
                 ArrowWriter::try_new_with_options(out, schema, options).map_err(unwritten)?

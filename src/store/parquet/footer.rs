@@ -234,10 +234,11 @@ mod tests {
             assert!(FooterHead::read(&wrong).is_none(), "{number}");
             let length = u32::try_from(wrong.len()).unwrap().to_le_bytes();
             let bytes = [b"PAR1", &wrong[..], &length, b"PAR1"].concat();
-            let chunk = ChunkReader::of_verified(Verified::unchecked(file(&bytes)), 0).unwrap_err();
+            let chunk =
+                ChunkReader::of_verified(Verified::unchecked(file(&bytes)), 0, None).unwrap_err();
             assert_eq!(chunk.class(), Class::Damaged, "{number}: {chunk}");
             assert!(chunk.to_string().contains("no footer"), "{number}: {chunk}");
-            assert!(BesideReader::of_verified(Verified::unchecked(file(&bytes)), 0).is_err());
+            assert!(BesideReader::of_verified(Verified::unchecked(file(&bytes)), 0, None).is_err());
         }
     }
 

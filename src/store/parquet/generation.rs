@@ -5,7 +5,8 @@
 //! so that nobody can take it away unnoticed.
 
 use super::hash::ContentHash;
-use super::manifest::seal::{self, Key};
+use super::key::Key;
+use super::manifest::seal::{self, Sealed};
 use super::manifest::{ArchiveFile, Contents, FORMAT, Generation, MANIFEST_MAX, Manifest};
 use super::place::{Created, Name, Place};
 use crate::error::{Class, Error, Place as _, Result};
@@ -92,7 +93,7 @@ pub fn publish(
     let number = above.checked_add(1).ok_or_else(|| {
         Error::new(Class::Damaged, "an archive has a generation of the highest number")
     })?;
-    let manifest = Manifest::new(number, parent.map(Opened::generation), contents)?;
+    let manifest = Manifest::new(number, parent.map(Opened::generation), contents, key)?;
     let (bytes, hash) = manifest.to_bytes(key)?;
     match place.create(&Name::generation(number), &bytes)? {
         Created::New => {}
@@ -114,11 +115,11 @@ fn check_new_files(
     parent: Option<&Opened>,
     files: &[ArchiveFile],
 ) -> Result<()> {
-    let before: HashSet<Name> =
+    let before: HashSet<&Name> =
         parent.iter().flat_map(|it| &it.manifest.files).map(ArchiveFile::name).collect();
     files
         .iter()
-        .filter(|file| !before.contains(&file.name()))
+        .filter(|file| !before.contains(file.name()))
         .try_for_each(|file| check(place, file))
 }
 
@@ -129,7 +130,7 @@ fn check_new_files(
 /// [`Class::Damaged`], which names it.
 pub fn check(place: &dyn Place, file: &ArchiveFile) -> Result<()> {
     let name = file.name();
-    let what = match place.size(&name)? {
+    let what = match place.size(name)? {
         Some(bytes) if bytes == file.bytes => return Ok(()),
         Some(bytes) => format!("it has {bytes} bytes instead of {}", file.bytes),
         None => "it is missing".into(),
@@ -139,7 +140,7 @@ pub fn check(place: &dyn Place, file: &ArchiveFile) -> Result<()> {
 
 /// Points to a generation.
 pub(super) fn point(place: &dyn Place, key: Option<&Key>, latest: Generation) -> Result<()> {
-    let (bytes, _) = seal::seal(&Pointer { format: FORMAT, latest }, key)?;
+    let (bytes, _) = seal::seal(&Pointer { format: FORMAT, latest }, Sealed::Pointer, key)?;
     place.replace(&Name::latest(), &bytes)
 }
 
@@ -148,7 +149,7 @@ pub(super) fn pointer(place: &dyn Place, key: Option<&Key>) -> Result<Option<Gen
     let name = Name::latest();
     let read = || {
         let Some(bytes) = place.get(&name, POINTER_MAX)? else { return Ok(None) };
-        let (text, _) = seal::unseal(&bytes, key)?;
+        let (text, _) = seal::unseal(&bytes, Sealed::Pointer, key)?;
         let unread = |error| Error::new(Class::Damaged, "it cannot be read").because(error);
         let pointer: Pointer = serde_json::from_slice(&text).map_err(unread)?;
         if pointer.format != FORMAT {

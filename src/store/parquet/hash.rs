@@ -16,6 +16,11 @@ impl ContentHash {
         Self(blake3::hash(bytes))
     }
 
+    /// A hash that only who has the key can make.
+    pub(super) fn keyed(key: &[u8; 32], bytes: &[u8]) -> Self {
+        Self(blake3::keyed_hash(key, bytes))
+    }
+
     /// The bytes of the hash itself.
     pub(super) fn bytes(&self) -> [u8; 32] {
         *self.0.as_bytes()

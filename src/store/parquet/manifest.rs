@@ -8,10 +8,11 @@ pub mod seal;
 
 use super::file::Stored;
 use super::hash::ContentHash;
+use super::key::Key;
 use super::place::Name;
 use crate::error::{Class, Error, Result};
 use crate::model::{DigestSum, OriginalFile, TableSchema};
-use seal::Key;
+use seal::Sealed;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -72,7 +73,7 @@ struct Sum(ContentHash);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveFile {
-    path: String,
+    path: Name,
     /// What it holds.
     pub kind: FileKind,
     /// The source's name of the table.
@@ -91,7 +92,7 @@ pub struct ArchiveFile {
 
 impl ArchiveFile {
     /// A file that was written for a table. `digest` is the sum of its rows' digests, where it holds rows as they are
-    /// loaded.
+    /// loaded; `key` is the archive's, and hides the table's name.
     ///
     /// # Errors
     ///
@@ -102,6 +103,7 @@ impl ArchiveFile {
         chunk: u64,
         stored: Stored,
         digest: Option<DigestSum>,
+        key: Option<&Key>,
     ) -> Result<Self> {
         let fits = digest.is_some() == kind.has_digest()
             && digest.is_none_or(|digest| digest.rows == stored.rows);
@@ -109,15 +111,15 @@ impl ArchiveFile {
             return Err(Error::internal(format!("table {table}: a file has another's digest")));
         }
         let digest = digest.and_then(|sum| ContentHash::parse(&sum.to_string())).map(Sum);
-        let path = Name::of_file(table, kind.folder(), stored.hash).as_str().to_owned();
+        let path = Name::of_file(table, kind.folder(), stored.hash, key);
         let Stored { hash: blake3, bytes, rows } = stored;
         let table = table.to_owned();
         Ok(Self { path, kind, table, chunk, bytes, rows, blake3, digest })
     }
 
     /// Where it is in the archive.
-    pub fn name(&self) -> Name {
-        Name::of_file(&self.table, self.kind.folder(), self.blake3)
+    pub fn name(&self) -> &Name {
+        &self.path
     }
 
     /// By what it is found and checked.
@@ -199,7 +201,12 @@ impl Manifest {
     /// # Errors
     ///
     /// [`Class::Internal`]: contents that could not be read again, such as a file that is named twice.
-    pub fn new(generation: u64, parent: Option<Generation>, contents: Contents) -> Result<Self> {
+    pub fn new(
+        generation: u64,
+        parent: Option<Generation>,
+        contents: Contents,
+        key: Option<&Key>,
+    ) -> Result<Self> {
         let Contents { source, position, written, mut schema, mut files } = contents;
         schema.tables.iter_mut().for_each(|table| table.chunks.clear());
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -207,7 +214,7 @@ impl Manifest {
         let format = FORMAT;
         let manifest =
             Self { format, generation, parent, source, position, written, schema, files, root };
-        match manifest.check() {
+        match manifest.check(key) {
             Ok(()) => Ok(manifest),
             Err(why) => Err(Error::internal(format!("a manifest cannot be: {why}"))),
         }
@@ -219,7 +226,7 @@ impl Manifest {
     ///
     /// [`Class::Usage`]: it has more than [`MANIFEST_MAX`] bytes.
     pub fn to_bytes(&self, key: Option<&Key>) -> Result<(Vec<u8>, ContentHash)> {
-        let (bytes, hash) = seal::seal(self, key)?;
+        let (bytes, hash) = seal::seal(self, Sealed::Manifest, key)?;
         if u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= MANIFEST_MAX) {
             return Ok((bytes, hash));
         }
@@ -233,7 +240,7 @@ impl Manifest {
     ///
     /// [`Class::Damaged`]: anything else; [`Class::Access`]: it is sealed with a key, and none is given.
     pub fn parse(bytes: &[u8], key: Option<&Key>) -> Result<(Self, ContentHash)> {
-        let (text, hash) = seal::unseal(bytes, key)?;
+        let (text, hash) = seal::unseal(bytes, Sealed::Manifest, key)?;
         let unread = |error| refused("it cannot be read").because(error);
         let value: Value = serde_json::from_slice(&text).map_err(unread)?;
         match value.get("format").and_then(Value::as_u64) {
@@ -250,12 +257,12 @@ impl Manifest {
         if let Some(stray) = stray(&value, &again) {
             return Err(refused(&format!("nobody knows its {stray:?}")));
         }
-        manifest.check().map_err(|why| refused(&why))?;
+        manifest.check(key).map_err(|why| refused(&why))?;
         Ok((manifest, hash))
     }
 
     /// Why this cannot be a manifest.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, key: Option<&Key>) -> Result<(), String> {
         if self.generation == 0 {
             return Err("generations begin with 1".into());
         }
@@ -268,7 +275,7 @@ impl Manifest {
                 return Err(format!("table {} is there twice", table.source));
             }
         }
-        self.check_files(&tables)?;
+        self.check_files(&tables, key)?;
         let root = root(&self.source, self.position, &self.schema, &self.files);
         if root.map_err(|error| error.to_string())? != self.root {
             return Err("its root is not that of what it names".into());
@@ -276,17 +283,17 @@ impl Manifest {
         Ok(())
     }
 
-    fn check_files(&self, tables: &HashSet<&str>) -> Result<(), String> {
+    fn check_files(&self, tables: &HashSet<&str>, key: Option<&Key>) -> Result<(), String> {
         let (mut bytes, mut rows) = (0_u64, 0_u64);
         let mut chunks = HashSet::new();
-        let mut last = "";
+        let mut last = None;
         for file in &self.files {
             let path = &file.path;
             // Only what the path must be: so it cannot lead anywhere else.
-            if file.name().as_str() != path {
-                return Err(format!("{path:?} is not where such a file can be"));
+            if Name::of_file(&file.table, file.kind.folder(), file.blake3, key) != *path {
+                return Err(format!("{path} is not where such a file can be"));
             }
-            if last >= path.as_str() {
+            if last >= Some(path) {
                 return Err(format!("{path} is there twice, or not in its place"));
             }
             if !tables.contains(file.table.as_str()) {
@@ -300,7 +307,7 @@ impl Manifest {
             }
             let sums = bytes.checked_add(file.bytes).zip(rows.checked_add(file.rows));
             (bytes, rows) = sums.ok_or_else(|| format!("{path} is too large"))?;
-            last = path;
+            last = Some(path);
         }
         Ok(())
     }

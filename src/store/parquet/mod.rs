@@ -4,17 +4,21 @@
 //! their exact bytes, a file beside it. The batches are those that go to PostgreSQL: an archive is written while they
 //! pass, and never reads the source. Around the files there are the [generations](generation): each a [manifest] of files
 //! that are together one state of the source, in a [place] that is a folder or a bucket, until they are [pruned](prune).
+//! With a [`Key`] nothing of it can be read without that, nor written: not a value, nor a name.
 //! The format of the files: <https://parquet.apache.org/docs/file-format/>.
 
 mod beside;
+mod cipher;
 mod facts;
 mod file;
 mod footer;
 pub mod generation;
 mod guard;
 mod hash;
+mod key;
 mod layout;
 pub mod manifest;
+mod modules;
 mod pages;
 pub mod place;
 pub mod prune;
@@ -27,6 +31,7 @@ pub use beside::{BesideReader, BesideWriter, Kept};
 pub use facts::{ChunkFacts, KEY};
 pub use file::Stored;
 pub use hash::ContentHash;
+pub use key::Key;
 pub use read::ChunkReader;
 pub use types::{PG_TYPE, Shape};
 pub use write::ChunkWriter;

@@ -45,7 +45,7 @@ const ENTRIES_MAX: usize = COLUMNS_MAX;
 
 // Types of fields in the compact protocol.
 const TRUE: u8 = 1;
-const FALSE: u8 = 2;
+pub(super) const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const I16: u8 = 4;
 pub(super) const I32: u8 = 5;
@@ -112,6 +112,11 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn byte(&mut self) -> Option<u8> {

@@ -4,8 +4,8 @@
 //! all its files, and the next run takes the rest away.
 
 use super::generation::{list, numbers, open, point, pointer};
-use super::manifest::seal::Key;
-use super::manifest::{ArchiveFile, FileKind, Generation};
+use super::key::Key;
+use super::manifest::{FileKind, Generation};
 use super::place::{Entry, Name, Place};
 use crate::error::{Class, Error, Result};
 use std::collections::HashSet;
@@ -78,12 +78,14 @@ pub fn prune(
             place.delete(&Name::generation(opened.manifest.generation))?;
             pruned.generations += 1;
         } else {
-            named.extend(opened.manifest.files.iter().map(ArchiveFile::name));
+            named.extend(opened.manifest.files.iter().map(|file| file.name().clone()));
         }
     }
     // What was published since the list was read.
     for number in numbers(place)?.into_iter().filter(|&it| it > newest.manifest.generation) {
-        named.extend(open(place, key, number)?.manifest.files.iter().map(ArchiveFile::name));
+        named.extend(
+            open(place, key, number)?.manifest.files.iter().map(|file| file.name().clone()),
+        );
     }
     let before = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
     for entry in place.list(&Name::tables())? {

@@ -4,6 +4,8 @@ use super::facts::{self, ChunkFacts, another};
 use super::file::Stored;
 use super::footer::{FOOTER_MAX, FooterHead};
 use super::guard::{self, GroupPlan};
+use super::key::Key;
+use super::modules::Opener;
 use super::types::Shape;
 use super::verified::Verified;
 use crate::error::{Class, Error, Place, Result};
@@ -36,21 +38,22 @@ pub struct ChunkReader {
 
 impl ChunkReader {
     /// Opens a file that [`ChunkWriter`](super::ChunkWriter) wrote, once all its bytes are hashed.
+    /// It is encrypted just where the archive has a key.
     ///
     /// # Errors
     ///
     /// [`Class::Damaged`]: it is not the file that `stored` tells of, or not one of a chunk; [`Class::Temporary`]: it cannot
-    /// be read.
-    pub fn open(file: File, stored: &Stored) -> Result<Self> {
+    /// be read; [`Class::Access`]: it is encrypted, and not with this key.
+    pub fn open(file: File, stored: &Stored, key: Option<&Key>) -> Result<Self> {
         Verified::check(file, stored)
-            .and_then(|file| Self::of_verified(file, stored.rows))
+            .and_then(|file| Self::of_verified(file, stored.rows, key))
             .at(|| format!("file {}", stored.hash.file_name()))
     }
 
     /// Reads a file whose hash is right.
-    pub(super) fn of_verified(file: Verified, rows: u64) -> Result<Self> {
+    pub(super) fn of_verified(file: Verified, rows: u64, key: Option<&Key>) -> Result<Self> {
         guarded(|| {
-            let footer = Footer::read(file)?;
+            let footer = Footer::read(file, key)?;
             let (facts, table) = facts::read_chunk(&footer.said)?;
             if facts.sum.rows != rows {
                 let what = format!("it has {} rows instead of {rows}", facts.sum.rows);
@@ -149,26 +152,45 @@ impl RowVisitor for Summing {
 /// The end of a file: its columns, and what it says of itself.
 pub(super) struct Footer {
     file: Arc<Verified>,
+    /// Where the file is encrypted.
+    opener: Option<Opener>,
     head: FooterHead,
     pub(super) said: String,
 }
 
 impl Footer {
-    pub(super) fn read(file: Verified) -> Result<Self> {
+    /// Reads it, and opens it with a key where there is one: either all files of an archive are encrypted or none.
+    pub(super) fn read(file: Verified, key: Option<&Key>) -> Result<Self> {
         let no_footer = || another("it has no footer of Parquet that liteferry writes");
         let tail_at = file.len().checked_sub(TAIL_BYTES as u64).ok_or_else(no_footer)?;
         let tail = file.get_bytes(tail_at, TAIL_BYTES).map_err(undecodable)?;
-        let [a, b, c, d, b'P', b'A', b'R', b'1'] = *tail else { return Err(no_footer()) };
+        let [a, b, c, d, b'P', b'A', b'R', magic] = *tail else { return Err(no_footer()) };
+        let key = match (magic, key) {
+            (b'1', None) => None,
+            (b'E', Some(key)) => Some(key),
+            (b'1', Some(_)) => {
+                return Err(another("it is not encrypted, and the archive has a key"));
+            }
+            (b'E', None) => {
+                return Err(Error::new(Class::Access, "it is encrypted")
+                    .todo("give the file of the key that the archive was written with"));
+            }
+            _ => return Err(no_footer()),
+        };
         let bytes = u32::from_le_bytes([a, b, c, d]);
         let begin = tail_at.checked_sub(bytes.into()).ok_or_else(no_footer)?;
         let length = usize::try_from(bytes).map_err(|_too_long| no_footer())?;
         if u64::from(bytes) > FOOTER_MAX {
             return Err(no_footer());
         }
-        let footer = file.get_bytes(begin, length).map_err(undecodable)?;
+        let stored = file.get_bytes(begin, length).map_err(undecodable)?;
+        let (opener, footer) = match key.map(|key| Opener::footer(key, &stored)).transpose()? {
+            Some((opener, footer)) => (Some(opener), footer.into()),
+            None => (None, stored),
+        };
         let mut head = FooterHead::read(&footer).ok_or_else(no_footer)?;
         let said = head.said.take().ok_or_else(|| another("it does not say what it is"))?;
-        Ok(Self { file: Arc::new(file), head, said })
+        Ok(Self { file: Arc::new(file), opener, head, said })
     }
 
     /// Looks at all of a file that shall have these columns and so many rows.
@@ -178,15 +200,20 @@ impl Footer {
             return Err(another("it has other columns than its table"));
         }
         // The columns are those of the table, not what the file says in Parquet's words or in Arrow's.
-        let options = ArrowReaderOptions::new()
+        let mut options = ArrowReaderOptions::new()
             .with_parquet_schema(Arc::new(expected))
             .with_skip_arrow_metadata(true)
             .with_page_index_policy(PageIndexPolicy::Skip)
             .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
             .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        if let Some(opener) = &self.opener {
+            let properties = opener.properties().map_err(undecodable)?;
+            options = options.with_file_decryption_properties(properties);
+        }
         let metadata =
             ArrowReaderMetadata::load(self.file.as_ref(), options).map_err(undecodable)?;
-        let plans = guard::check(&self.file, metadata.metadata(), rows)?;
+        let source = guard::Source { file: &self.file, opener: self.opener.as_ref() };
+        let plans = guard::check(source, metadata.metadata(), rows)?;
         Ok(FileReader { file: self.file, metadata, plans })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::facts::{self, ChunkFacts, KEY};
 use super::file::{FileWriter, Stored};
+use super::key::Key;
 use super::layout::Width;
 use super::types::Shape;
 use crate::error::{Error, Place, Result};
@@ -32,6 +33,12 @@ impl<'t, W: Write + Send> ChunkWriter<'t, W> {
         let width = if is_wide { Width::Wide } else { Width::Usual };
         let file = FileWriter::new(out, Arc::clone(shape.stored()), width);
         Self { table, shape, file }
+    }
+
+    /// Hides the file with the archive's key, if it has one.
+    pub fn with_key(mut self, key: Option<&Key>) -> Self {
+        self.file.set_key(key);
+        self
     }
 
     /// Appends a batch in [`TableSchema::write_schema`]'s shape: one that is loaded, as it is.

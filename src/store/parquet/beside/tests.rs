@@ -56,7 +56,7 @@ fn stored(all: &[Kept]) -> Option<(Vec<u8>, Stored)> {
 }
 
 fn forged(bytes: &[u8], rows: u64) -> Result<Vec<Kept>> {
-    BesideReader::of_verified(Verified::unchecked(file(bytes)), rows)
+    BesideReader::of_verified(Verified::unchecked(file(bytes)), rows, None)
         .and_then(|reader| reader.kept().collect())
 }
 
@@ -67,7 +67,7 @@ proptest! {
     fn what_is_kept_comes_back_in_its_order(all in vec(kept(), 1..40)) {
         let (bytes, stored) = stored(&all).unwrap();
         prop_assert_eq!(stored.rows, all.len() as u64);
-        let reader = BesideReader::open(file(&bytes), &stored).unwrap();
+        let reader = BesideReader::open(file(&bytes), &stored, None).unwrap();
         prop_assert_eq!(reader.chunk(), chunk());
         prop_assert_eq!(reader.kept().collect::<Result<Vec<_>>>().unwrap(), all);
     }
@@ -103,7 +103,7 @@ fn many_and_large_cells_are_kept_in_bounded_batches() {
     all.extend((0..5).map(|rowid| exception(rowid, &large)));
     let (bytes, stored) = stored(&all).unwrap();
     assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
-    let reader = BesideReader::open(file(&bytes), &stored).unwrap();
+    let reader = BesideReader::open(file(&bytes), &stored, None).unwrap();
     let back: Vec<_> = reader.kept().collect::<Result<_>>().unwrap();
     assert!(back == all);
 }
@@ -115,10 +115,10 @@ fn the_two_kinds_of_files_are_not_taken_for_one_another() {
     let (beside, of_beside) = stored(&one).unwrap();
     let (rows, of_rows) = written(&every_type(), &[]);
     for error in [
-        ChunkReader::open(file(&beside), &of_beside).unwrap_err(),
-        BesideReader::open(file(&rows), &of_rows).unwrap_err(),
-        BesideReader::open(file(&rows), &of_beside).unwrap_err(),
-        BesideReader::open(file(&beside), &Stored { rows: 2, ..of_beside }).unwrap_err(),
+        ChunkReader::open(file(&beside), &of_beside, None).unwrap_err(),
+        BesideReader::open(file(&rows), &of_rows, None).unwrap_err(),
+        BesideReader::open(file(&rows), &of_beside, None).unwrap_err(),
+        BesideReader::open(file(&beside), &Stored { rows: 2, ..of_beside }, None).unwrap_err(),
     ] {
         assert_eq!(error.class(), Class::Damaged, "{error}");
     }

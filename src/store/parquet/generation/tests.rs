@@ -2,8 +2,8 @@
 
 use super::{Newest, Notice, Opened, check, list, newest, open, publish};
 use crate::error::{Class, Error, Result};
+use crate::store::parquet::Key;
 use crate::store::parquet::file::Stored;
-use crate::store::parquet::manifest::seal::Key;
 use crate::store::parquet::manifest::tests::{contents, file};
 use crate::store::parquet::manifest::{Contents, FileKind};
 use crate::store::parquet::place::tests::draft;
@@ -85,13 +85,17 @@ pub(in crate::store::parquet) fn archive() -> (TempDir, Folder) {
 }
 
 /// Puts chunks, and says what a generation of them holds.
-pub(in crate::store::parquet) fn put(place: &dyn Place, chunks: &[u64]) -> Result<Contents> {
+pub(in crate::store::parquet) fn put(
+    place: &dyn Place,
+    key: Option<&Key>,
+    chunks: &[u64],
+) -> Result<Contents> {
     let mut files = Vec::new();
     for &chunk in chunks {
-        let (file, bytes) = file(FileKind::Rows, "trades", chunk);
+        let (file, bytes) = file(FileKind::Rows, "trades", chunk, key);
         let mut draft = place.draft()?;
         std::io::Write::write_all(&mut draft, &bytes).unwrap();
-        place.put(draft, &file.name(), &file.stored())?;
+        place.put(draft, file.name(), &file.stored())?;
         files.push(file);
     }
     Ok(contents(files))
@@ -104,7 +108,7 @@ pub(in crate::store::parquet) fn next(
     chunks: &[u64],
 ) -> Result<Opened> {
     let parent = newest(place, key)?.map(|newest| newest.opened);
-    let contents = put(place, chunks)?;
+    let contents = put(place, key, chunks)?;
     publish(place, key, parent.as_ref(), contents)
 }
 
@@ -174,7 +178,7 @@ fn of_those_who_publish_at_once_one_wins_and_the_others_are_told() {
         let parent = newest(&place, None).unwrap().map(|newest| newest.opened);
         let start = Barrier::new(3);
         let publish = |writer: u64| {
-            let contents = put(&place, &[round, 100 + writer]).unwrap();
+            let contents = put(&place, None, &[round, 100 + writer]).unwrap();
             start.wait();
             publish(&place, None, parent.as_ref(), contents)
         };
@@ -197,8 +201,8 @@ fn of_those_who_publish_at_once_one_wins_and_the_others_are_told() {
 fn no_generation_names_a_file_that_is_not_there() {
     let (_folder, place) = archive();
     let one = next(&place, None, &[1]).unwrap();
-    let contents = put(&place, &[1, 2]).unwrap();
-    let name = contents.files[1].name();
+    let contents = put(&place, None, &[1, 2]).unwrap();
+    let name = contents.files[1].name().clone();
     place.delete(&name).unwrap();
     let error = publish(&place, None, Some(&one), contents.clone()).unwrap_err();
     assert_eq!(error.class(), Class::Damaged);
@@ -240,7 +244,7 @@ fn an_archive_that_is_set_back_is_noticed() {
     assert_eq!(error.class(), Class::Damaged);
     assert!(error.to_string().contains("generation 2 was the newest, and is missing"), "{error}");
     let one = open(&place, None, 1).unwrap();
-    let other = put(&place, &[7]).unwrap();
+    let other = put(&place, None, &[7]).unwrap();
     // What is taken away is not made again: its number had a meaning.
     assert_eq!(publish(&place, None, Some(&one), other.clone()).unwrap().manifest.generation, 3);
     place.delete(&Name::generation(3)).unwrap();

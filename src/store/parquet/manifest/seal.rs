@@ -1,34 +1,44 @@
-//! The seal of a manifest and of the pointer to it: a hash of their bytes and, with a key, one that only who has the key
-//! can make. Both are the last fields of the JSON, of known lengths, so that they are checked before anything is parsed.
+//! The seal of a manifest and of the pointer to it: a hash of their bytes, which is the last field of the JSON and of a
+//! known length, so that it is checked before anything is parsed.
+//!
+//! With a key the whole is hidden, by AES-256-GCM: `liteferry sealed 1`, the end of the line, 16 bytes that tell which key
+//! it was, 12 random bytes, what is hidden, 16 bytes that only who has the key can make, and the blake3 hash of all that.
+//! The hash tells damage from a forgery, and from another key.
 
 use crate::error::{Class, Error, Result};
+use crate::store::parquet::cipher;
 use crate::store::parquet::hash::ContentHash;
+use crate::store::parquet::key::{Key, KeyId};
 use serde::Serialize;
-use std::fmt;
 
 /// Bytes of a hash in hexadecimal digits.
 const DIGITS: usize = 64;
 
-/// The key of an archive: blake3's keyed mode, <https://github.com/BLAKE3-team/BLAKE3-specs>, section 2.3.
-#[derive(Clone)]
-pub struct Key([u8; 32]);
+/// What a hidden one begins with.
+const MAGIC: &[u8] = b"liteferry sealed 1\n";
 
-impl Key {
-    /// A key of 32 random bytes.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+/// What is sealed: none is taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::parquet) enum Sealed {
+    Manifest,
+    Pointer,
+}
+
+impl Sealed {
+    /// The context in which it is hidden.
+    fn context(self) -> &'static [u8] {
+        match self {
+            Self::Manifest => b"liteferry manifest 1",
+            Self::Pointer => b"liteferry pointer 1",
+        }
     }
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
-
-/// A JSON object with its seal as its last fields, and its hash: that of all its bytes before the seal.
+/// A JSON object with its seal as its last field, hidden where there is a key, and its hash: that of all the object's
+/// bytes before the seal.
 pub(in crate::store::parquet) fn seal(
     of: &impl Serialize,
+    what: Sealed,
     key: Option<&Key>,
 ) -> Result<(Vec<u8>, ContentHash)> {
     let mut bytes = serde_json::to_vec(of)
@@ -37,12 +47,11 @@ pub(in crate::store::parquet) fn seal(
         return Err(Error::internal("a manifest is no object"));
     }
     let hash = ContentHash::of(&bytes);
-    let keyed = key.map(|Key(key)| blake3::keyed_hash(key, &bytes).to_hex());
-    bytes.extend_from_slice(format!(",\"hash\":\"{hash}\"").as_bytes());
-    if let Some(keyed) = keyed {
-        bytes.extend_from_slice(format!(",\"keyed\":\"{keyed}\"").as_bytes());
-    }
-    bytes.extend_from_slice(b"}\n");
+    bytes.extend_from_slice(format!(",\"hash\":\"{hash}\"}}\n").as_bytes());
+    let bytes = match key {
+        Some(key) => hide(bytes, what, key)?,
+        None => bytes,
+    };
     Ok((bytes, hash))
 }
 
@@ -50,42 +59,55 @@ pub(in crate::store::parquet) fn seal(
 ///
 /// # Errors
 ///
-/// [`Class::Damaged`]: its bytes are not those that were sealed, or not with this key; [`Class::Access`]: it is sealed
-/// with a key, and none is given.
+/// [`Class::Damaged`]: its bytes are not those that were sealed, or not as this; [`Class::Access`]: it is sealed with a
+/// key, and none is given, or another one.
 pub(in crate::store::parquet) fn unseal(
     bytes: &[u8],
+    what: Sealed,
     key: Option<&Key>,
 ) -> Result<(Vec<u8>, ContentHash)> {
-    let rest = bytes.strip_suffix(b"}\n").ok_or_else(|| refused("its end is missing"))?;
-    let (rest, keyed) = match field(rest, "keyed") {
-        Some((rest, keyed)) => (rest, Some(keyed)),
-        None => (rest, None),
+    let revealed;
+    let bytes = match (key, bytes.starts_with(MAGIC)) {
+        (None, false) => bytes,
+        (Some(_), false) => return Err(refused("it was written without the key")),
+        (key, true) => {
+            revealed = reveal(bytes, what, key)?;
+            &revealed
+        }
     };
+    let rest = bytes.strip_suffix(b"}\n").ok_or_else(|| refused("its end is missing"))?;
     let (body, stated) = field(rest, "hash").ok_or_else(|| refused("it has no hash"))?;
     let hash = ContentHash::of(body);
     if ContentHash::parse(stated) != Some(hash) {
         return Err(refused("its bytes do not have its hash"));
     }
-    match (key, keyed) {
-        (None, None) => {}
-        (None, Some(_)) => {
-            return Err(Error::new(Class::Access, "this archive has a key")
-                .todo("give the file of the key that it was written with"));
-        }
-        (Some(_), None) => return Err(refused("it was written without the key")),
-        (Some(Key(key)), Some(keyed)) => {
-            // Compared in a time that does not depend on where they differ.
-            let is_ours = ContentHash::parse(keyed).is_some_and(|keyed| {
-                blake3::Hash::from_bytes(keyed.bytes()) == blake3::keyed_hash(key, body)
-            });
-            if !is_ours {
-                return Err(refused("it was written with another key, or is forged"));
-            }
-        }
-    }
     let mut object = body.to_vec();
     object.push(b'}');
     Ok((object, hash))
+}
+
+fn hide(bytes: Vec<u8>, what: Sealed, key: &Key) -> Result<Vec<u8>> {
+    let KeyId(id) = key.id();
+    let hidden = cipher::hide(key.manifests(), what.context(), bytes)?;
+    let mut bytes = [MAGIC, &id, &hidden].concat();
+    bytes.extend(ContentHash::of(&bytes).bytes());
+    Ok(bytes)
+}
+
+fn reveal(bytes: &[u8], what: Sealed, key: Option<&Key>) -> Result<Vec<u8>> {
+    let is_whole = |(rest, hash): &(&[u8], &[u8; 32])| ContentHash::of(rest).bytes() == **hash;
+    let parts = bytes.split_last_chunk().filter(is_whole);
+    let rest = parts.and_then(|(rest, _)| rest.strip_prefix(MAGIC));
+    let (id, hidden) = rest
+        .and_then(<[u8]>::split_first_chunk)
+        .ok_or_else(|| refused("its bytes do not have its hash"))?;
+    let key = key.ok_or_else(|| {
+        Error::new(Class::Access, "this archive has a key")
+            .todo("give the file of the key that it was written with")
+    })?;
+    key.check_id(KeyId(*id))?;
+    cipher::reveal(key.manifests(), what.context(), hidden)
+        .ok_or_else(|| refused("it was not written with the key"))
 }
 
 /// Takes `,"NAME":"64 digits"` off the end.

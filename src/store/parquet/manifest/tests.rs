@@ -1,11 +1,11 @@
 //! Manifests are read as they were written, and nothing else is.
 
-use super::seal::{Key, seal};
+use super::seal::{Sealed, seal};
 use super::{ArchiveFile, ArchiveSchema, Contents, FileKind, Generation, Manifest};
 use crate::error::Class;
 use crate::model::{DigestSum, OriginalFile, RowRange, SchemaObject, TableSchema};
+use crate::store::parquet::Key;
 use crate::store::parquet::hash::ContentHash;
-use crate::store::parquet::place::Name;
 use crate::store::parquet::tests::every_type;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,11 +15,12 @@ pub(in crate::store::parquet) fn file(
     kind: FileKind,
     table: &str,
     chunk: u64,
+    key: Option<&Key>,
 ) -> (ArchiveFile, Vec<u8>) {
     let bytes = format!("{kind:?} {chunk} of {table}").into_bytes();
     let stored = crate::store::parquet::place::tests::stored(&bytes);
     let digest = kind.has_digest().then(|| DigestSum::from_parts(1, [0xab; 32]));
-    (ArchiveFile::new(kind, table, chunk, stored, digest).unwrap(), bytes)
+    (ArchiveFile::new(kind, table, chunk, stored, digest, key).unwrap(), bytes)
 }
 
 pub(in crate::store::parquet) fn table(name: &str) -> TableSchema {
@@ -47,7 +48,7 @@ pub(in crate::store::parquet) fn contents(files: Vec<ArchiveFile>) -> Contents {
     }
 }
 
-fn sample() -> Manifest {
+fn sample(key: Option<&Key>) -> Manifest {
     let files = [
         (FileKind::Rows, "trades", 0),
         (FileKind::Rows, "trades", 1),
@@ -56,36 +57,58 @@ fn sample() -> Manifest {
         (FileKind::Forms, "odd \"/../é", 7),
         (FileKind::Rejected, "odd \"/../é", u64::MAX),
     ];
-    let files = files.map(|(kind, table, chunk)| file(kind, table, chunk).0);
+    let files = files.map(|(kind, table, chunk)| file(kind, table, chunk, key).0);
     let parent = Some(Generation { generation: 3, hash: ContentHash::of(b"3") });
-    Manifest::new(7, parent, contents(files.into())).unwrap()
+    Manifest::new(7, parent, contents(files.into()), key).unwrap()
 }
 
 #[test]
 fn a_manifest_is_read_as_it_was_written() {
     let key = Key::new([7; 32]);
-    let manifest = sample();
-    assert!(manifest.schema.tables.iter().all(|table| table.chunks.is_empty()));
     for key in [None, Some(&key)] {
+        let manifest = sample(key);
+        assert!(manifest.schema.tables.iter().all(|table| table.chunks.is_empty()));
         let (bytes, hash) = manifest.to_bytes(key).unwrap();
         assert_eq!(Manifest::parse(&bytes, key).unwrap(), (manifest.clone(), hash));
-        let json: Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(json["hash"], hash.to_string());
-        assert_eq!(json["files"].as_array().unwrap().len(), 6);
+        let rows = manifest.files.iter().find(|file| file.kind == FileKind::Rows).unwrap();
+        assert_eq!(rows.digest(), Some(DigestSum::from_parts(1, [0xab; 32])));
+        assert_eq!(manifest.files.len(), 6);
+        assert!(manifest.files.iter().all(|file| FileKind::is_named(file.name())));
     }
-    let rows = manifest.files.iter().find(|file| file.kind == FileKind::Rows).unwrap();
-    assert_eq!(rows.digest(), Some(DigestSum::from_parts(1, [0xab; 32])));
+    let (bytes, hash) = sample(None).to_bytes(None).unwrap();
+    let json: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(json["hash"], hash.to_string());
+    assert_eq!(json["files"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn with_a_key_a_manifest_says_nothing_in_the_open() {
+    let key = Key::new([7; 32]);
+    let manifest = sample(Some(&key));
+    let (hidden, _) = manifest.to_bytes(Some(&key)).unwrap();
+    let (again, _) = manifest.to_bytes(Some(&key)).unwrap();
+    assert_ne!(hidden, again);
+    let (shown, _) = manifest.to_bytes(None).unwrap();
+    let has = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|it| it == word.as_bytes());
+    for word in ["trades", "CREATE", "a source", "rows", "hash"] {
+        assert!(has(&shown, word) && !has(&hidden, word), "{word}");
+    }
     for file in &manifest.files {
-        assert_eq!(Name::parse(&file.path), Some(file.name()));
-        assert!(FileKind::is_named(&file.name()));
+        assert!(!file.name().as_str().contains("trades"), "{}", file.name());
     }
+    // Files that lie elsewhere than this key says are another archive's.
+    assert_eq!(Manifest::parse(&shown, None).unwrap_err().class(), Class::Damaged);
+    let other = Key::new([8; 32]);
+    let (moved, _) = sample(Some(&other)).to_bytes(Some(&key)).unwrap();
+    let error = Manifest::parse(&moved, Some(&key)).unwrap_err();
+    assert!(error.to_string().contains("not where such a file can be"), "{error}");
 }
 
 #[test]
 fn no_bit_of_a_manifest_can_be_turned_and_no_byte_be_lost() {
     let key = Key::new([7; 32]);
     for key in [None, Some(&key)] {
-        let (bytes, _) = sample().to_bytes(key).unwrap();
+        let (bytes, _) = sample(key).to_bytes(key).unwrap();
         for at in 0..bytes.len() {
             let mut turned = bytes.clone();
             turned[at] ^= 1 << (at % 8);
@@ -102,21 +125,32 @@ fn no_bit_of_a_manifest_can_be_turned_and_no_byte_be_lost() {
 #[test]
 fn nothing_is_accepted_without_the_key() {
     let (key, other) = (Key::new([7; 32]), Key::new([8; 32]));
-    let (keyed, _) = sample().to_bytes(Some(&key)).unwrap();
-    let (plain, _) = sample().to_bytes(None).unwrap();
-    let class = |bytes: &[u8], key| Manifest::parse(bytes, key).unwrap_err().class();
-    assert_eq!(class(&plain, Some(&key)), Class::Damaged);
-    assert_eq!(class(&keyed, Some(&other)), Class::Damaged);
-    assert_eq!(class(&keyed, None), Class::Access);
-    assert!(!format!("{key:?}").contains('7'));
+    let (keyed, _) = sample(Some(&key)).to_bytes(Some(&key)).unwrap();
+    let (plain, _) = sample(None).to_bytes(None).unwrap();
+    let refused = |bytes: &[u8], key, class, why: &str| {
+        let error = Manifest::parse(bytes, key).unwrap_err();
+        assert_eq!(error.class(), class);
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    refused(&plain, Some(&key), Class::Damaged, "written without the key");
+    refused(&keyed, Some(&other), Class::Access, "written with another key");
+    refused(&keyed, None, Class::Access, "this archive has a key");
+    // Who has not the key can make the hash, and no more; and what is hidden as a pointer is no manifest.
+    let mut forged = keyed.clone();
+    forged.truncate(keyed.len() - 32);
+    forged[60] ^= 1;
+    forged.extend(ContentHash::of(&forged).bytes());
+    refused(&forged, Some(&key), Class::Damaged, "it was not written with the key");
+    let (pointer, _) = seal(&json!({"latest": 1}), Sealed::Pointer, Some(&key)).unwrap();
+    refused(&pointer, Some(&key), Class::Damaged, "it was not written with the key");
 }
 
 /// A manifest that has a seal, and is not what liteferry writes.
 #[track_caller]
 fn assert_refused(why: &str, forge: impl Fn(&mut Value)) {
-    let mut value = serde_json::to_value(sample()).unwrap();
+    let mut value = serde_json::to_value(sample(None)).unwrap();
     forge(&mut value);
-    let (bytes, _) = seal(&value, None).unwrap();
+    let (bytes, _) = seal(&value, Sealed::Manifest, None).unwrap();
     let error = Manifest::parse(&bytes, None).unwrap_err();
     assert_eq!(error.class(), Class::Damaged);
     let chain = format!("{error}: {:?}", std::error::Error::source(&error));
@@ -175,8 +209,8 @@ fn files_cannot_lie_elsewhere_nor_be_there_twice() {
         let rows = files.iter_mut().filter(|file| file["kind"] == "rows");
         rows.for_each(|file| file["chunk"] = 0.into());
     });
-    let a = file(FileKind::Rows, "trades", 0).0;
-    let twice = Manifest::new(1, None, contents(vec![a.clone(), a]));
+    let a = file(FileKind::Rows, "trades", 0, None).0;
+    let twice = Manifest::new(1, None, contents(vec![a.clone(), a]), None);
     assert_eq!(twice.unwrap_err().class(), Class::Internal);
 }
 
@@ -184,7 +218,7 @@ fn files_cannot_lie_elsewhere_nor_be_there_twice() {
 fn a_digest_is_of_the_rows_that_are_loaded() {
     let stored = crate::store::parquet::place::tests::stored(b"x");
     let sum = |rows| Some(DigestSum::from_parts(rows, [1; 32]));
-    let new = |kind, digest| ArchiveFile::new(kind, "trades", 0, stored, digest);
+    let new = |kind, digest| ArchiveFile::new(kind, "trades", 0, stored, digest, None);
     assert!(new(FileKind::Rows, sum(1)).is_ok() && new(FileKind::Forms, None).is_ok());
     for (kind, digest) in
         [(FileKind::Rows, sum(2)), (FileKind::Rows, None), (FileKind::Rejected, sum(1))]
@@ -203,9 +237,9 @@ proptest! {
     ) {
         let extra = 1000;
         let made = |chunks: Vec<u64>, generation, written| {
-            let files = chunks.into_iter().map(|chunk| file(FileKind::Rows, "trades", chunk).0);
+            let files = chunks.into_iter().map(|chunk| file(FileKind::Rows, "trades", chunk, None).0);
             let contents = Contents { source: source.clone(), position, written, ..contents(files.collect()) };
-            Manifest::new(generation, None, contents).unwrap()
+            Manifest::new(generation, None, contents, None).unwrap()
         };
         let there: Vec<u64> = chunks.iter().copied().collect();
         let manifest = made(there.clone(), 1, written);

@@ -1,6 +1,8 @@
 //! What things in an archive are called: paths of few letters that cannot lead out of it.
 
 use crate::store::parquet::hash::ContentHash;
+use crate::store::parquet::key::Key;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Bytes of a whole name, as S3 has it, and of the part between two slashes, as file systems have it.
@@ -17,7 +19,8 @@ const GENERATIONS: &str = "generations";
 
 /// What something in an archive is called: parts of ASCII letters, digits and `-_.~` between slashes, none of which
 /// begins with a dot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
@@ -54,9 +57,15 @@ impl Name {
     }
 
     /// A file of a table: `tables/TABLE/FOLDER/HASH.parquet`, so that `tables/TABLE/FOLDER/*.parquet` are those of one
-    /// kind.
-    pub(in crate::store::parquet) fn of_file(table: &str, folder: &str, hash: ContentHash) -> Self {
-        Self(format!("tables/{}/{folder}/{}", table_part(table), hash.file_name()))
+    /// kind. With a key `TABLE` says nothing of the table's name.
+    pub(in crate::store::parquet) fn of_file(
+        table: &str,
+        folder: &str,
+        hash: ContentHash,
+        key: Option<&Key>,
+    ) -> Self {
+        let table = key.map_or_else(|| table_part(table), |key| key.table_part(table));
+        Self(format!("tables/{table}/{folder}/{}", hash.file_name()))
     }
 
     /// Whether it is built as [`Self::of_file`] does, for some table.
@@ -84,6 +93,20 @@ impl Name {
         let mut parts: Vec<&str> = self.0.split('/').collect();
         let last = parts.pop().unwrap_or_default();
         (parts, last)
+    }
+}
+
+impl From<Name> for String {
+    fn from(Name(name): Name) -> Self {
+        name
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not where such a file can be")
     }
 }
 
@@ -176,7 +199,7 @@ mod tests {
     #[test]
     fn a_file_is_known_by_its_name() {
         let hash = ContentHash::of(b"x");
-        let name = Name::of_file("my table", "rows", hash);
+        let name = Name::of_file("my table", "rows", hash, None);
         assert_eq!(name.as_str(), format!("tables/my~20table/rows/{hash}.parquet"));
         assert!(name.is_of_file(&["rows"]) && !name.is_of_file(&["deltas"]));
         let foreign = Name::parse("tables/a/rows/notes.parquet").unwrap();
@@ -187,7 +210,7 @@ mod tests {
         #[test]
         fn tables_have_names_of_their_own(a in "\\PC{0,90}", b in "[a~.é/%0-9]{0,90}") {
             for table in [&a, &b] {
-                let name = Name::of_file(table, "rows", ContentHash::of(b"x"));
+                let name = Name::of_file(table, "rows", ContentHash::of(b"x"), None);
                 prop_assert_eq!(Name::parse(name.as_str()), Some(name));
             }
             prop_assert_eq!(a == b, table_part(&a) == table_part(&b));

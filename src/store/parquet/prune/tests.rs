@@ -4,7 +4,7 @@ use super::{GRACE, Keep, Pruned, prune};
 use crate::error::Class;
 use crate::store::parquet::generation::tests::{Dying, archive, assert_whole, next, put};
 use crate::store::parquet::generation::{list, newest, numbers, publish};
-use crate::store::parquet::manifest::{ArchiveFile, Contents};
+use crate::store::parquet::manifest::Contents;
 use crate::store::parquet::place::tests::draft;
 use crate::store::parquet::place::{Name, Place};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn named(place: &dyn Place) -> BTreeSet<Name> {
     for (_, read) in list(place, None).unwrap() {
         let opened = read.unwrap();
         assert_whole(place, &opened);
-        named.extend(opened.manifest.files.iter().map(ArchiveFile::name));
+        named.extend(opened.manifest.files.iter().map(|file| file.name().clone()));
     }
     named
 }
@@ -61,7 +61,7 @@ fn generations_of_some_days_are_kept_and_the_newest_whatever_its_age() {
     let (_folder, place) = archive();
     for written in [10 * day, 12 * day, 14 * day] {
         let parent = newest(&place, None).unwrap().map(|newest| newest.opened);
-        let contents = Contents { written, ..put(&place, &[written]).unwrap() };
+        let contents = Contents { written, ..put(&place, None, &[written]).unwrap() };
         publish(&place, None, parent.as_ref(), contents).unwrap();
     }
     let keep = Keep::Days(NonZeroU64::new(3).unwrap());
@@ -80,7 +80,7 @@ fn generations_of_some_days_are_kept_and_the_newest_whatever_its_age() {
 fn what_another_run_is_about_to_name_and_what_is_not_ours_is_left() {
     let (folder, place) = archive();
     next(&place, None, &[1]).unwrap();
-    put(&place, &[2]).unwrap();
+    put(&place, None, &[2]).unwrap();
     let draft = draft(&place, b"being written");
     for foreign in ["tables/trades/rows/notes.txt", "tables/readme", "README"] {
         std::fs::write(folder.path().join(foreign), "mine").unwrap();
@@ -101,11 +101,11 @@ fn what_another_run_is_about_to_name_and_what_is_not_ours_is_left() {
 fn a_file_that_is_put_once_more_is_new() {
     let (folder, place) = archive();
     next(&place, None, &[1]).unwrap();
-    let name = put(&place, &[2]).unwrap().files[0].name();
+    let name = put(&place, None, &[2]).unwrap().files[0].name().clone();
     let long_ago = SystemTime::now() - 2 * GRACE;
     let file = std::fs::File::options().write(true).open(folder.path().join(name.as_str()));
     file.unwrap().set_modified(long_ago).unwrap();
-    put(&place, &[2]).unwrap();
+    put(&place, None, &[2]).unwrap();
     let pruned = prune(&place, None, generations(1), SystemTime::now(), GRACE).unwrap();
     assert_eq!(pruned, Pruned::default());
     assert_eq!(there(&place).len(), 2);

@@ -28,7 +28,7 @@ fn rows_of(reader: &ChunkReader) -> Result<Vec<RecordBatch>> {
 
 /// All of a file of which only the hash is not looked at.
 fn forged(bytes: &[u8], rows: u64) -> Result<Vec<RecordBatch>> {
-    ChunkReader::of_verified(Verified::unchecked(file(bytes)), rows)
+    ChunkReader::of_verified(Verified::unchecked(file(bytes)), rows, None)
         .and_then(|reader| rows_of(&reader))
 }
 
@@ -43,7 +43,7 @@ proptest! {
         let mut table = TableSchema { largest_row_bytes: largest, ..every_type() };
         let (bytes, stored) = written(&table, &batches);
         table.chunks = vec![facts(&table, &[]).range];
-        let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
+        let reader = ChunkReader::open(file(&bytes), &stored, None).unwrap();
         prop_assert_eq!(reader.facts(), &facts(&table, &batches));
         prop_assert_eq!(reader.table(), &table);
         assert_same(&table, &batches, &rows_of(&reader).unwrap());
@@ -74,7 +74,7 @@ proptest! {
 fn an_empty_chunk_is_a_file_without_rows() {
     let table = every_type();
     let (bytes, stored) = written(&table, &[]);
-    let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
+    let reader = ChunkReader::open(file(&bytes), &stored, None).unwrap();
     assert_eq!((rows_of(&reader).unwrap().len(), reader.facts().sum.rows), (0, 0));
 }
 
@@ -90,7 +90,7 @@ fn a_file_of_a_table_that_is_grouped_by_chunks_is_proved_by_itself() {
     let mut writer = ChunkWriter::new(Vec::new(), &table);
     writer.write(&batch).unwrap();
     let (bytes, stored) = writer.finish(&about).unwrap();
-    let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
+    let reader = ChunkReader::open(file(&bytes), &stored, None).unwrap();
     let found = sums(reader.table(), &rows_of(&reader).unwrap()).unwrap();
     assert_eq!((found.groups().len(), found.total()), (1, about.sum));
     let mut whole = GroupSums::new(&table);
@@ -111,7 +111,7 @@ fn rows_that_are_not_those_that_were_written_end_as_damage() {
         writer.write(&batch).unwrap();
         let (bytes, stored) = writer.finish(&ChunkFacts { sum, ..about.clone() }).unwrap();
         let mut rows = 0;
-        ChunkReader::open(file(&bytes), &stored)
+        ChunkReader::open(file(&bytes), &stored, None)
             .unwrap()
             .read(|batch| {
                 rows += batch.num_rows();
@@ -126,7 +126,7 @@ fn rows_that_are_not_those_that_were_written_end_as_damage() {
     assert_eq!(error.class(), Class::Damaged);
     assert!(error.to_string().contains("instead of 3 rows of the digest"), "{error}");
     let (bytes, stored) = written(&table, std::slice::from_ref(&batch));
-    let stopped = ChunkReader::open(file(&bytes), &stored)
+    let stopped = ChunkReader::open(file(&bytes), &stored, None)
         .unwrap()
         .read(|_| Err(Error::new(Class::Data, "no more")));
     assert_eq!(stopped.unwrap_err().class(), Class::Data);
@@ -152,7 +152,7 @@ fn batches_are_small_where_rows_are_wide() {
     for largest_row_bytes in [0, 40_000_000] {
         let table = TableSchema { largest_row_bytes, ..table.clone() };
         let (bytes, stored) = written(&table, &batches);
-        let reader = ChunkReader::open(file(&bytes), &stored).unwrap();
+        let reader = ChunkReader::open(file(&bytes), &stored, None).unwrap();
         let back = rows_of(&reader).unwrap();
         for batch in &back {
             let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
@@ -178,7 +178,7 @@ fn other_bytes_than_were_written_are_refused_before_any_is_parsed() {
         damaged.push(flipped);
     }
     for wrong in damaged {
-        let error = ChunkReader::open(file(&wrong), &stored).unwrap_err();
+        let error = ChunkReader::open(file(&wrong), &stored, None).unwrap_err();
         assert_eq!((error.class(), error.class().exit_code()), (Class::Damaged, 76));
         let said = error.to_string();
         assert!(said.contains(&stored.hash.file_name()), "{said}");
@@ -188,7 +188,7 @@ fn other_bytes_than_were_written_are_refused_before_any_is_parsed() {
         );
     }
     let more = Stored { rows: 1001, ..stored };
-    assert_eq!(ChunkReader::open(file(&bytes), &more).unwrap_err().class(), Class::Damaged);
+    assert_eq!(ChunkReader::open(file(&bytes), &more, None).unwrap_err().class(), Class::Damaged);
 }
 
 #[test]
@@ -204,7 +204,8 @@ fn a_dictionary_cannot_make_a_batch_of_more_than_a_few_large_values() {
     let schema = Arc::new(Schema::new(vec![field]));
     let bytes = by_hand(&table, schema, Arc::new(bomb), zstd());
     assert!(bytes.len() < 100_000, "{} bytes", bytes.len());
-    let reader = ChunkReader::of_verified(Verified::unchecked(file(&bytes)), rows as u64).unwrap();
+    let reader =
+        ChunkReader::of_verified(Verified::unchecked(file(&bytes)), rows as u64, None).unwrap();
     let first = reader.batches().take(10).map(|batch| batch.unwrap().num_rows());
     assert_eq!(first.collect::<Vec<_>>(), [16; 10]);
 }
