@@ -180,7 +180,7 @@ fn what_liteferry_would_not_have_written_is_refused() {
     assert_refused("root", |it| it["source"] = "another".into());
     assert_refused("root", |it| it["position"] = Value::Null);
     assert_refused("root", |it| {
-        it["schema"]["file"]["objects"][0]["sql"] = "CREATE TABLE trades (b, a)".into()
+        it["schema"]["file"]["objects"][0]["sql"] = "CREATE TABLE trades (b, a)".into();
     });
     assert_refused("table trades is there twice", |it| {
         it["schema"]["tables"][1]["source"] = "trades".into();
