@@ -1,7 +1,7 @@
 //! Source and target as the command line gives them: a pipeline file, or the two of them.
 
 use super::screen::Screen;
-use crate::config::Pipeline;
+use crate::config::{ArchiveSection, Pipeline};
 use crate::error::{Class, Error, Result};
 use crate::journey::target::Target;
 use crate::store::postgres::conninfo::Origin;
@@ -19,6 +19,9 @@ pub(super) struct Ends {
     /// Where to: a connection string without password, `local`, or `local:DIR`
     #[arg(long, value_name = "URL", requires = "source")]
     target: Option<String>,
+    /// Keep Parquet files of it here: a folder, file:///folder, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE")]
+    archive: Option<String>,
     /// Move a damaged source as far as it can be read; names what cannot be, and ends with 65
     #[arg(long)]
     accept_corrupt: bool,
@@ -41,6 +44,9 @@ impl Ends {
             }
         };
         pipeline.source.accept_corrupt |= self.accept_corrupt;
+        if let Some(url) = &self.archive {
+            pipeline.archive = Some(ArchiveSection::at(url));
+        }
         Ok((pipeline, origin))
     }
 

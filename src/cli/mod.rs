@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; everything else goes to stderr.
 
+mod archive;
 mod capture;
 mod census;
 mod demo;
@@ -49,6 +50,7 @@ enum Command {
     Verify(verify::Verify),
     Status(status::Status),
     Uninstall(uninstall::Uninstall),
+    Archive(archive::ArchiveCommand),
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -167,6 +169,7 @@ impl Command {
             Self::Verify(verify) => verify.run(screen, stop, output),
             Self::Status(status) => status.run(screen, stop, output),
             Self::Uninstall(uninstall) => uninstall.run(screen, stop, output),
+            Self::Archive(archive) => archive.run(screen, stop, output),
         }
     }
 
@@ -182,6 +185,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Status(_) => "status",
             Self::Uninstall(_) => "uninstall",
+            Self::Archive(_) => "archive",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Results on stdout: tables for people, one JSON object for programs.
 
+pub(super) mod archive;
 mod init;
 mod lag;
 mod plan;

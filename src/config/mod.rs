@@ -2,6 +2,7 @@
 //!
 //! An unknown setting is an error, so that a misspelt one is never ignored in silence.
 
+mod archive;
 mod cutover;
 pub mod percent;
 mod quantity;
@@ -9,6 +10,7 @@ mod snapshot;
 mod times;
 pub mod variables;
 
+pub use archive::ArchiveSection;
 pub use cutover::CutoverSection;
 pub use snapshot::SnapshotSection;
 pub use times::{Equals, TimeSource};
@@ -38,6 +40,8 @@ pub struct Pipeline {
     /// What the cutover needs.
     #[serde(default)]
     pub cutover: CutoverSection,
+    /// Where Parquet files of it are kept.
+    pub archive: Option<ArchiveSection>,
     /// What is said of single tables.
     #[serde(default)]
     pub tables: BTreeMap<String, TableSection>,
@@ -256,6 +260,9 @@ impl Pipeline {
         let mut pipeline = Self::parse(&text).map_err(|error| error.at(at()))?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         pipeline.source.path = folder.join(&pipeline.source.path);
+        if let Some(archive) = &mut pipeline.archive {
+            archive.begin_in(folder);
+        }
         Ok(pipeline)
     }
 
@@ -271,6 +278,7 @@ impl Pipeline {
         columns.filter_map(|column| column.equals.as_mut()).for_each(|said| said.find_line(text));
         pipeline.cutover.check()?;
         pipeline.snapshot.check()?;
+        pipeline.archive.as_ref().map_or(Ok(()), ArchiveSection::check)?;
         Ok(pipeline)
     }
 
@@ -292,6 +300,7 @@ impl Pipeline {
             snapshot: SnapshotSection::default(),
             follow: FollowSection::default(),
             cutover: CutoverSection::default(),
+            archive: None,
             tables: BTreeMap::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! The phases of a migration, over the stores: each file is one way that a user can go.
 
 mod anew;
+pub mod archive;
 mod aside;
 mod begin;
 pub mod check;

@@ -59,6 +59,8 @@ pub enum Phase {
     Index,
     /// Rows are read back and compared.
     Proof,
+    /// A generation of the archive is published.
+    Archive,
 }
 
 impl Phase {
@@ -71,6 +73,7 @@ impl Phase {
             Self::Snapshot => "snapshot",
             Self::Index => "index",
             Self::Proof => "proof",
+            Self::Archive => "archive",
         }
     }
 }

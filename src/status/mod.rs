@@ -4,7 +4,7 @@ mod report;
 mod time;
 
 pub use report::{
-    Differences, FOLLOWING, Heads, Losses, Misfits, NOT_EQUAL, Report, ShownDifference,
-    TableReport, Unread,
+    ArchiveReport, Differences, FOLLOWING, Heads, Losses, Misfits, NOT_EQUAL, Report,
+    ShownDifference, TableReport, Unread,
 };
 pub use time::about;

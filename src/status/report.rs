@@ -34,6 +34,25 @@ pub struct Report {
     pub losses: Losses,
     /// How far a followed source is applied.
     pub position: Option<Heads>,
+    /// The newest generation of the archive, where there is one.
+    pub archive: Option<ArchiveReport>,
+}
+
+/// A generation of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArchiveReport {
+    /// Where the archive is.
+    pub url: String,
+    /// The generation's number.
+    pub generation: u64,
+    /// What tells it from any other: the hash of its manifest.
+    pub hash: String,
+    /// The hash of what it holds, the same for the same rows.
+    pub root: String,
+    /// Its files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// How far a followed source is applied.
@@ -275,6 +294,7 @@ impl Report {
                     object.insert(name.into(), value);
                 }
             };
+            insert("archive", self.archive.is_none(), json!(self.archive));
             insert("misfits", self.misfits.is_empty(), json!(self.misfits));
             insert("differences", self.differences.is_empty(), json!(self.differences));
             let Losses { unreadable, damage } = &self.losses;

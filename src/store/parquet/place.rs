@@ -85,6 +85,10 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// [`Class::Damaged`]: the file ends before the range does.
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Option<Vec<u8>>>;
 
+    /// The file itself, or a copy of it that is gone when it is closed; none where nothing has the name. A copy ends where
+    /// the file has more than `bytes`.
+    fn fetch(&self, name: &Name, bytes: u64) -> Result<Option<File>>;
+
     /// The size in bytes; none where nothing has the name.
     fn size(&self, name: &Name) -> Result<Option<u64>>;
 

@@ -8,6 +8,7 @@ use crate::store::parquet::manifest::tests::{contents, file};
 use crate::store::parquet::manifest::{Contents, FileKind};
 use crate::store::parquet::place::tests::draft;
 use crate::store::parquet::place::{Access, Created, Draft, Entry, Folder, Name, Place};
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +64,9 @@ impl Place for Dying<'_> {
     }
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Option<Vec<u8>>> {
         self.step(|| self.place.get_range(name, range))
+    }
+    fn fetch(&self, name: &Name, bytes: u64) -> Result<Option<File>> {
+        self.step(|| self.place.fetch(name, bytes))
     }
     fn size(&self, name: &Name) -> Result<Option<u64>> {
         self.step(|| self.place.size(name))

@@ -17,7 +17,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use std::fs::File;
 use std::future::Future;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -244,6 +244,25 @@ impl Place for Bucket {
             }
         };
         get().at(|| self.at(name))
+    }
+
+    fn fetch(&self, name: &Name, bytes: u64) -> Result<Option<File>> {
+        let key = self.key(name);
+        let fetch = || {
+            let Some(found) = self.ask("read it", self.store.get(&key))? else { return Ok(None) };
+            let mut file = tempfile::tempfile().map_err(|error| failed("make a copy", error))?;
+            let mut pieces = found.into_stream();
+            let mut copied = 0_u64;
+            while let Some(piece) = self.must("read it", pieces.try_next())? {
+                file.write_all(&piece).map_err(|error| failed("make a copy", error))?;
+                copied = copied.saturating_add(piece.len().try_into().unwrap_or(u64::MAX));
+                if copied > bytes {
+                    break;
+                }
+            }
+            Ok(Some(file))
+        };
+        fetch().at(|| self.at(name))
     }
 
     fn size(&self, name: &Name) -> Result<Option<u64>> {

@@ -5,7 +5,7 @@ use crate::error::{Class, Result};
 use crate::store::parquet::file::Stored;
 use crate::store::parquet::hash::ContentHash;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Barrier;
@@ -77,6 +77,16 @@ fn what_is_put_is_read_as_a_whole_and_in_parts() {
         assert_eq!(place.get(&a, 9).unwrap_err().class(), Class::Damaged);
         assert_eq!(place.get_range(&a, 5..10).unwrap().unwrap(), b"bytes");
         assert_eq!(place.get_range(&a, 4..4).unwrap().unwrap(), b"");
+        let fetched = |name: &Name, bytes| {
+            let mut all = Vec::new();
+            place.fetch(name, bytes).unwrap().map(|mut file| {
+                file.seek(SeekFrom::Start(0)).unwrap();
+                file.read_to_end(&mut all).unwrap();
+                all
+            })
+        };
+        assert_eq!(fetched(&a, 10).unwrap(), place.get(&a, 100).unwrap().unwrap());
+        assert_eq!(fetched(&Name::parse("tables/none").unwrap(), 10), None);
         let short = place.get_range(&a, 5..11).unwrap_err();
         assert_eq!(short.class(), Class::Damaged);
         assert!(short.to_string().contains("tables/a/rows/x: it ends after 10 bytes"), "{short}");

@@ -1,0 +1,127 @@
+//! `liteferry archive`
+
+use super::screen::Screen;
+use super::{Failed, Hands, Output, show};
+use crate::config::ArchiveSection;
+use crate::error::{Class, Error};
+use crate::journey::archive::Archive;
+use crate::journey::archive::check::{Depth, check};
+use crate::pipeline::Stop;
+use crate::store::parquet::place::Access;
+use crate::store::parquet::prune::Keep;
+use clap::{Args, Subcommand};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+/// Look after an archive: its generations, whether they are whole, and how many are kept
+#[derive(Debug, Args)]
+pub(super) struct ArchiveCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List its generations
+    List(At),
+    /// Make sure that every file of every generation is there, of its size
+    Check {
+        #[command(flatten)]
+        at: At,
+        /// Read every file: hash its bytes, and sum its rows
+        #[arg(long)]
+        read_data: bool,
+        /// This generation and no other
+        #[arg(long, value_name = "N")]
+        generation: Option<u64>,
+        #[command(flatten)]
+        hands: Hands,
+    },
+    /// Take away old generations, and the files that no other one names; the newest stays
+    Prune {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        keep: KeepArgument,
+        /// Take away files that no generation names at once, not only those of yesterday: while nobody publishes
+        #[arg(long)]
+        now: bool,
+    },
+}
+
+/// Which archive.
+#[derive(Debug, Clone, Args)]
+pub(super) struct At {
+    /// A folder, file:///folder, or s3://bucket/prefix
+    #[arg(value_name = "ARCHIVE")]
+    url: String,
+    /// The file with its key, where it has one
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+struct KeepArgument {
+    /// Keep so many generations
+    #[arg(long, value_name = "N")]
+    keep: Option<NonZeroU64>,
+    /// Keep the generations of so many days
+    #[arg(long, value_name = "DAYS")]
+    keep_days: Option<NonZeroU64>,
+}
+
+impl At {
+    pub(super) fn open(&self, access: Access) -> crate::Result<Archive> {
+        let Self { url, key_file } = self;
+        let section = ArchiveSection { key_file: key_file.clone(), ..ArchiveSection::at(url) };
+        Archive::open(&section, access)
+    }
+}
+
+impl ArchiveCommand {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
+        match &self.what {
+            What::List(at) => {
+                let listed = at.open(Access::Read)?.list()?;
+                show::archive::listed(&listed, output);
+                Ok(())
+            }
+            What::Check { at, read_data, generation, hands } => {
+                let budget = hands.budget();
+                let depth = if *read_data { Depth::Data } else { Depth::Sizes };
+                let archive = at.open(Access::Read)?;
+                let checked =
+                    check(&archive, *generation, depth, hands.setting(stop, screen, &budget))?;
+                screen.finish();
+                show::archive::checked(&checked, output);
+                match checked.damaged.len() {
+                    0 => Ok(()),
+                    parts => Err(Failed::Reported(
+                        Error::new(
+                            Class::Damaged,
+                            format!("parts of the archive that are damaged: {parts}"),
+                        )
+                        .todo(
+                            "restore an older generation, or put the files back from another copy",
+                        ),
+                    )),
+                }
+            }
+            What::Prune { at, keep, now } => {
+                let pruned = at.open(Access::Write)?.prune(keep.keep(), *now)?;
+                show::archive::pruned(pruned, output);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl KeepArgument {
+    fn keep(&self) -> Keep {
+        match (self.keep, self.keep_days) {
+            (_, Some(days)) => Keep::Days(days),
+            (generations, None) => Keep::Generations(generations.unwrap_or(NonZeroU64::MIN)),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is known of an archive.
+
+use super::{bytes, grid, json, line, numbers};
+use crate::cli::Output;
+use crate::error::{Error, Result, legible};
+use crate::journey::archive::check::Checked;
+use crate::store::parquet::generation::Opened;
+use crate::store::parquet::prune::Pruned;
+use serde_json::Value;
+
+/// Prints its generations, the newest first.
+pub(in crate::cli) fn listed(listed: &[(u64, Result<Opened>)], output: Output) {
+    if output.json {
+        let generations: Vec<_> =
+            listed.iter().map(|(number, read)| generation_json(*number, read)).collect();
+        json(&json!({ "command": "archive list", "ok": true, "generations": generations }));
+        return;
+    }
+    let mut table = grid(&["generation", "made", "touch", "tables", "files", "size", "root", ""]);
+    for (number, read) in listed {
+        table.add_row(generation_row(*number, read));
+    }
+    numbers(&mut table, &[0, 2, 3, 4, 5]);
+    line(&table.to_string());
+}
+
+fn generation_row(number: u64, read: &Result<Opened>) -> Vec<String> {
+    match read {
+        Ok(Opened { manifest, .. }) => vec![
+            number.to_string(),
+            made(manifest.written),
+            manifest.position.map_or_else(|| "-".into(), |position| position.to_string()),
+            manifest.schema.tables.len().to_string(),
+            manifest.files.len().to_string(),
+            bytes(manifest.bytes()),
+            manifest.root.to_string().chars().take(16).collect(),
+            String::new(),
+        ],
+        Err(error) => {
+            let nothing = std::iter::repeat_n(String::new(), 6);
+            let damaged = format!("damaged: {}", legible(&error.to_string()));
+            std::iter::once(number.to_string()).chain(nothing).chain([damaged]).collect()
+        }
+    }
+}
+
+fn generation_json(number: u64, read: &Result<Opened>) -> Value {
+    match read {
+        Ok(Opened { manifest, hash }) => json!({
+            "generation": number,
+            "hash": hash.to_string(),
+            "root": manifest.root.to_string(),
+            "written": manifest.written,
+            "position": manifest.position,
+            "tables": manifest.schema.tables.len(),
+            "files": manifest.files.len(),
+            "bytes": manifest.bytes(),
+        }),
+        Err(error) => json!({ "generation": number, "damaged": error.to_string() }),
+    }
+}
+
+/// A time as ISO 8601 has it, in UTC.
+fn made(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|it| jiff::Timestamp::from_second(it).ok());
+    time.map_or_else(String::new, |time| time.to_string())
+}
+
+/// Prints what a check has found.
+pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
+    let Checked { generations, files, bytes: size, damaged } = checked;
+    if output.json {
+        let damaged: Vec<_> = damaged.iter().map(Error::to_string).collect();
+        json(&json!({
+            "command": "archive check",
+            "ok": damaged.is_empty(),
+            "generations": generations,
+            "files": files,
+            "bytes": size,
+            "damaged": damaged,
+        }));
+        return;
+    }
+    damaged.iter().for_each(|error| line(&format!("damaged: {}", legible(&error.to_string()))));
+    let verdict = if damaged.is_empty() { "every part is there" } else { "NOT WHOLE" };
+    line(&format!("{verdict}: {generations} generations, {files} files, {}", bytes(*size)));
+}
+
+/// Prints what was taken away.
+pub(in crate::cli) fn pruned(pruned: Pruned, output: Output) {
+    let Pruned { generations, files, bytes: size } = pruned;
+    if output.json {
+        json(&json!({
+            "command": "archive prune",
+            "ok": true,
+            "generations": generations,
+            "files": files,
+            "bytes": size,
+        }));
+        return;
+    }
+    line(&format!("taken away: {generations} generations, {files} files, {}", bytes(size)));
+}

@@ -1,0 +1,148 @@
+//! Whether an archive is whole: every file of its generations there, of its size and, where it is read, of its hash and
+//! of the sum of its rows.
+
+use super::Archive;
+use crate::error::{Class, Error, Place as _, Result};
+use crate::journey::Setting;
+use crate::pipeline::workers;
+use crate::store::parquet::generation;
+use crate::store::parquet::manifest::{ArchiveFile, FileKind};
+use crate::store::parquet::{BesideReader, ChunkReader};
+use std::collections::BTreeMap;
+use std::fs::File;
+
+/// How closely an archive is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every file is there, of its size.
+    Sizes,
+    /// Its bytes have its hash, and its rows their digest.
+    Data,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Generations that were looked at.
+    pub generations: usize,
+    /// Files, each once.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Parts that are not as they were written, each by its name.
+    pub damaged: Vec<Error>,
+}
+
+/// Looks at all generations, or at one.
+///
+/// # Errors
+///
+/// A place that cannot be read. What is damaged is in the result.
+pub fn check(
+    archive: &Archive,
+    generation: Option<u64>,
+    depth: Depth,
+    setting: Setting<'_>,
+) -> Result<Checked> {
+    let mut checked = Checked::default();
+    // The pointer, and whether the newest generation is the one that it names.
+    let newest = archive.newest(setting);
+    let there = match newest {
+        Ok(Some(_)) => true,
+        Ok(None) => false,
+        Err(error) => checked.note(error).map(|()| true)?,
+    };
+    let listed = archive.list()?;
+    let wanted =
+        listed.into_iter().filter(|(number, _)| generation.is_none_or(|one| one == *number));
+    let mut files = BTreeMap::new();
+    for (_, read) in wanted {
+        match read {
+            Ok(opened) => {
+                checked.generations += 1;
+                let named = opened.manifest.files.into_iter();
+                files.extend(named.map(|file| (file.name().clone(), file)));
+            }
+            Err(error) => checked.note(error)?,
+        }
+    }
+    if checked.generations == 0 && checked.damaged.is_empty() {
+        let what = match generation {
+            Some(number) if there => format!("there is no generation {number}"),
+            _ => "there is no generation".into(),
+        };
+        return Err(Error::new(Class::Usage, what).at(format!("archive {}", archive.url)));
+    }
+    let files: Vec<_> = files.into_values().collect();
+    checked.files = files.len();
+    checked.bytes = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
+    let hands = vec![(); setting.workers];
+    let looked = workers::over(&files, hands, setting.stop, |(), file| {
+        Ok(archive.check_file(file, depth, setting).err())
+    })?;
+    looked.into_iter().flatten().try_for_each(|error| checked.note(error))?;
+    Ok(checked)
+}
+
+impl Checked {
+    /// Keeps what is damaged; anything else is a failure of the check itself.
+    fn note(&mut self, error: Error) -> Result<()> {
+        if error.class() != Class::Damaged {
+            return Err(error);
+        }
+        self.damaged.push(error);
+        Ok(())
+    }
+}
+
+impl Archive {
+    /// Fails unless a file is what the manifest says.
+    pub(in crate::journey) fn check_file(
+        &self,
+        file: &ArchiveFile,
+        depth: Depth,
+        setting: Setting<'_>,
+    ) -> Result<()> {
+        generation::check(self.place.as_ref(), file)?;
+        match depth {
+            Depth::Sizes => Ok(()),
+            Depth::Data => {
+                self.check_data(file, setting).at(|| format!("archive: {}", file.name()))
+            }
+        }
+    }
+
+    /// The bytes of a file, where they lie or as a copy that goes with the handle; nothing is known of them yet.
+    pub(in crate::journey) fn fetch(&self, file: &ArchiveFile) -> Result<File> {
+        let found = self.place.fetch(file.name(), file.bytes)?;
+        found.ok_or_else(|| {
+            Error::new(Class::Damaged, "it is missing").at(format!("archive: {}", file.name()))
+        })
+    }
+
+    fn check_data(&self, file: &ArchiveFile, setting: Setting<'_>) -> Result<()> {
+        let bytes = self.fetch(file)?;
+        let (stored, key) = (file.stored(), self.key.as_ref());
+        match file.kind {
+            FileKind::Rows | FileKind::Deltas | FileKind::DeletedKeys => {
+                let facts =
+                    ChunkReader::open(bytes, &stored, key)?.read(|_rows| setting.stop.check())?;
+                if file.digest().is_some_and(|digest| digest != facts.sum) {
+                    let what = format!(
+                        "its rows have the digest {}, and not that of the manifest",
+                        facts.sum
+                    );
+                    return Err(Error::new(Class::Damaged, what));
+                }
+                Ok(())
+            }
+            FileKind::Forms | FileKind::Rejected => {
+                let reader = BesideReader::open(bytes, &stored, key)?;
+                reader.kept().try_for_each(|kept| {
+                    setting.stop.check()?;
+                    kept.map(drop)
+                })
+            }
+        }
+    }
+}

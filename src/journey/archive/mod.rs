@@ -1,0 +1,92 @@
+//! The archive beside a migration: what is loaded goes into Parquet files too, whose generations other nodes begin from.
+
+pub mod check;
+
+use super::Setting;
+use crate::config::{ArchiveSection, Pipeline};
+use crate::error::{Place as _, Result};
+use crate::pipeline::Event;
+use crate::store::parquet::Key;
+use crate::store::parquet::generation::{self, Notice, Opened};
+use crate::store::parquet::place::{self, Access, Place};
+use crate::store::parquet::prune::{GRACE, Keep, Pruned, prune};
+use std::time::{Duration, SystemTime};
+
+/// An archive that is open.
+#[derive(Debug)]
+pub struct Archive {
+    url: String,
+    place: Box<dyn Place>,
+    key: Option<Key>,
+}
+
+impl Archive {
+    /// Opens what the pipeline file names, to write to it; none where it names none.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be reached or written to, or a key that cannot be read.
+    pub fn of(pipeline: &Pipeline) -> Result<Option<Self>> {
+        pipeline.archive.as_ref().map(|section| Self::open(section, Access::Write)).transpose()
+    }
+
+    /// Opens an archive.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be reached, or a key that cannot be read.
+    pub fn open(section: &ArchiveSection, access: Access) -> Result<Self> {
+        let ArchiveSection { url, key_file, .. } = section;
+        let key = key_file.as_deref().map(Key::read).transpose()?;
+        let place = place::open(url, access).at(|| format!("archive {url}"))?;
+        Ok(Self { url: url.clone(), place, key })
+    }
+
+    /// The newest generation that is whole; whatever is odd about the others is told.
+    pub(in crate::journey) fn newest(&self, setting: Setting<'_>) -> Result<Option<Opened>> {
+        let newest = generation::newest(self.place.as_ref(), self.key.as_ref())
+            .at(|| format!("archive {}", self.url))?;
+        let Some(newest) = newest else { return Ok(None) };
+        for notice in &newest.notices {
+            let told = format!("archive {}: {}", self.url, words(notice));
+            setting.progress.tell(Event::Warning(told));
+        }
+        Ok(Some(newest.opened))
+    }
+
+    /// Every generation, from the newest on.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read. A generation that is damaged is an error in the list.
+    pub fn list(&self) -> Result<Vec<(u64, Result<Opened>)>> {
+        generation::list(self.place.as_ref(), self.key.as_ref())
+            .at(|| format!("archive {}", self.url))
+    }
+
+    /// Takes away what is not kept; what no generation names, `at_once` or when it is a day old.
+    ///
+    /// # Errors
+    ///
+    /// A generation that is damaged, and a place that cannot be written to.
+    pub fn prune(&self, keep: Keep, at_once: bool) -> Result<Pruned> {
+        let grace = if at_once { Duration::ZERO } else { GRACE };
+        prune(self.place.as_ref(), self.key.as_ref(), keep, SystemTime::now(), grace)
+            .at(|| format!("archive {}", self.url))
+    }
+}
+
+fn words(notice: &Notice) -> String {
+    match notice {
+        Notice::Passed(number, error) => {
+            format!("generation {number} is damaged, and passed over: {error}")
+        }
+        Notice::PointerMissing => "it lacks the pointer to its newest generation".into(),
+        Notice::PointerBehind(number) => {
+            format!("it points to generation {number}, and there are newer ones")
+        }
+        Notice::PointerDamaged(error) => {
+            format!("the pointer to its newest generation is damaged: {error}")
+        }
+    }
+}
