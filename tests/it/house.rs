@@ -156,9 +156,11 @@ fn rooms_named(text: &str) -> Vec<String> {
 fn each_dependency_stays_in_its_room() {
     let mut strays = Vec::new();
     for source in sources() {
+        // The store is called as what it stores in.
+        let text = source.text.replace("store::parquet", "");
         for (word, rooms) in WORDS {
             let at_home = rooms.iter().any(|room| source.path.starts_with(room));
-            if !at_home && has_word(&source.text, word) {
+            if !at_home && has_word(&text, word) {
                 strays.push(format!("{}: `{word}` belongs in {rooms:?}", source.path));
             }
         }

@@ -5,7 +5,7 @@ use crate::error::{Class, Result};
 use crate::store::parquet::file::Stored;
 use crate::store::parquet::hash::ContentHash;
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Barrier;
@@ -81,7 +81,7 @@ fn what_is_put_is_read_as_a_whole_and_in_parts() {
             let mut all = Vec::new();
             place.fetch(name, bytes).unwrap().map(|mut file| {
                 file.seek(SeekFrom::Start(0)).unwrap();
-                file.read_to_end(&mut all).unwrap();
+                std::io::copy(&mut file, &mut all).unwrap();
                 all
             })
         };
