@@ -4,7 +4,7 @@
 use super::reading::{Hand, Marks, Readers};
 use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::{Chunk, FormException, Misfit, RowName, TableSchema};
+use crate::model::{Chunk, FormException, Misfit, RejectedRow, RowName, TableSchema};
 use crate::pipeline::budget::{Budget, Permit};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -219,9 +219,9 @@ pub(super) struct Aside {
 
 impl Aside {
     pub(super) fn add(&mut self, batch: &ReadBatch) -> Result<()> {
-        self.rejected += batch.rejected;
-        batch.misfits.iter().try_for_each(|misfit| self.misfits.add(misfit))?;
-        batch.exceptions.iter().try_for_each(|exception| self.exceptions.add(exception))
+        self.rejected += batch.rejected_rows();
+        batch.misfits.iter().try_for_each(|(_, misfit)| self.misfits.add(misfit))?;
+        batch.exceptions.iter().try_for_each(|(_, exception)| self.exceptions.add(exception))
     }
 }
 
@@ -291,14 +291,15 @@ struct Queued<'q> {
 }
 
 fn size_of(batch: &ReadBatch) -> u64 {
-    let misfits: usize = batch.misfits.iter().map(|misfit| misfit.cell.bytes.len()).sum();
+    let misfits: usize = batch.misfits.iter().map(|(_, misfit)| misfit.cell.bytes.len()).sum();
     (batch.records.get_array_memory_size() + misfits).try_into().unwrap_or(u64::MAX)
 }
 
 /// Bytes of what is told of a batch's rows, and is no part of them.
 fn beside(batch: &ReadBatch) -> u64 {
-    let exceptions: usize = batch.exceptions.iter().map(Record::size).sum();
-    exceptions.try_into().unwrap_or(u64::MAX)
+    let exceptions: usize = batch.exceptions.iter().map(|(_, exception)| exception.size()).sum();
+    let rejected: usize = batch.rejected.iter().map(RejectedRow::size).sum();
+    exceptions.saturating_add(rejected).try_into().unwrap_or(u64::MAX)
 }
 
 /// Sums rows and sends their bytes.
@@ -397,7 +398,7 @@ pub(super) fn read_piece(
     let mut rejected = 0;
     let last = reader.read_piece::<Error>(table, chunk.range, piece, |batch| {
         setting.stop.check()?;
-        rejected += batch.rejected;
+        rejected += batch.rejected_rows();
         encoder.encode(&transform.apply(&batch.records)?, visitor)
     })?;
     encoder.finish(visitor)?;

@@ -51,6 +51,25 @@ pub struct FormException {
     pub cell: RawCell,
 }
 
+/// A row that was set aside, whole: it is in no other store than the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Its name.
+    pub row: RowName,
+    /// All its cells in the order of the table's columns, and how the bytes of a text are to be read: a text that has no
+    /// UTF-8 is as it is stored.
+    pub cells: Vec<(RawCell, TextEncoding)>,
+}
+
+impl RejectedRow {
+    /// About the bytes that it takes.
+    pub fn size(&self) -> usize {
+        let cells = self.cells.iter();
+        let cells = cells.map(|(cell, _)| size_of::<(RawCell, TextEncoding)>() + cell.bytes.len());
+        size_of::<Self>() + self.row.size() + cells.sum::<usize>()
+    }
+}
+
 /// How bytes are a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TextEncoding {

@@ -28,7 +28,7 @@ pub use form::{
     JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
     Separator, UtcName, UuidForm, UuidShape,
 };
-pub use misfit::{FormException, Misfit, RawCell, Remedy, RowName, TextEncoding};
+pub use misfit::{FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TextEncoding};
 pub use original::{OriginalFile, SchemaObject, Statistic};
 pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};

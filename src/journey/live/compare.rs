@@ -149,7 +149,7 @@ impl Comparing<'_> {
         let mut rejected = 0;
         let last = reader.read_piece::<Error>(&as_loaded, chunk.range, piece, |batch| {
             self.setting.stop.check()?;
-            rejected += batch.rejected;
+            rejected += batch.rejected_rows();
             let records = transform.apply(&batch.records)?;
             rows.encode(&records, sums)?;
             let key = records.project(&table.key).map_err(|error| {

@@ -9,7 +9,7 @@ use super::statement::OutOfMemory;
 use super::wide::Seen;
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    Column, FormException, Misfit, RawCell, Remedy, RowName, TableSchema, TextEncoding,
+    Column, FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TableSchema, TextEncoding,
 };
 use crate::pipeline::spool::Record;
 use arrow_array::{BooleanArray, RecordBatch};
@@ -29,12 +29,21 @@ const BATCH_BYTES: usize = 1024 * 1024;
 pub struct ReadBatch {
     /// The rows that go on, in [`TableSchema::read_schema`]'s shape.
     pub records: RecordBatch,
-    /// Cells that did not fit, in the order of their rows; those of rejected rows too, which are not in `records`.
-    pub misfits: Vec<Misfit>,
-    /// Rows that are not in `records`.
-    pub rejected: u64,
-    /// Cells of `records` that are written otherwise than their columns' forms say.
-    pub exceptions: Vec<FormException>,
+    /// Cells that did not fit, in the order of their rows, each with its row's position in `records`; none for those of
+    /// rejected rows, which are not there.
+    pub misfits: Vec<(Option<usize>, Misfit)>,
+    /// Rows that are not in `records`, in the source's own words.
+    pub rejected: Vec<RejectedRow>,
+    /// Cells of `records` that are written otherwise than their columns' forms say, in the order of their rows, each with
+    /// its row's position in `records`.
+    pub exceptions: Vec<(usize, FormException)>,
+}
+
+impl ReadBatch {
+    /// How many rows are not in `records`.
+    pub fn rejected_rows(&self) -> u64 {
+        self.rejected.len().try_into().unwrap_or(u64::MAX)
+    }
 }
 
 /// Builds the batches of one table.
@@ -44,12 +53,10 @@ pub(super) struct BatchBuilder<'t> {
     columns: Vec<Slot<'t>>,
     rows: usize,
     bytes: usize,
-    misfits: Vec<Misfit>,
-    /// The positions of rows that are rejected, ascending.
-    rejected: Vec<usize>,
-    exceptions: Vec<FormException>,
-    /// Where the exceptions of the current row begin.
-    row_exceptions: usize,
+    misfits: Vec<(Option<usize>, Misfit)>,
+    /// The rows that are rejected, by their positions among all, ascending.
+    rejected: Vec<(usize, RejectedRow)>,
+    exceptions: Vec<(usize, FormException)>,
 }
 
 /// A column being built.
@@ -84,13 +91,11 @@ impl<'t> BatchBuilder<'t> {
             misfits: Vec::new(),
             rejected: Vec::new(),
             exceptions: Vec::new(),
-            row_exceptions: 0,
         })
     }
 
     /// Appends a row of the columns in order, and the rowid where there is one.
     pub(super) fn append(&mut self, row: &Seen<'_>) -> Result<()> {
-        self.row_exceptions = self.exceptions.len();
         for position in 0..self.columns.len() {
             let Some(Slot { column, builder, beside }) = self.columns.get_mut(position) else {
                 continue;
@@ -121,20 +126,43 @@ impl<'t> BatchBuilder<'t> {
                 Err(reason) => self.misfit(position, cell, reason, row)?,
             }
         }
-        if self.rejected.last() == Some(&self.rows) {
-            // The whole row is kept in the source's own words.
-            self.exceptions.truncate(self.row_exceptions);
-        }
         self.rows += 1;
         Ok(())
     }
 
     #[cold]
     fn except(&mut self, column: usize, cell: ValueRef<'_>, row: &Seen<'_>) -> Result<()> {
+        let Some(position) = self.position() else {
+            // The whole row is kept in the source's own words.
+            return Ok(());
+        };
         let (row, cell) = (row_name(self.table, row)?, raw(cell));
         let exception = FormException { row, column, cell };
         self.bytes += exception.size();
-        self.exceptions.push(exception);
+        self.exceptions.push((position, exception));
+        Ok(())
+    }
+
+    /// Where the current row is going to be in the batch; nowhere once it is rejected.
+    fn position(&self) -> Option<usize> {
+        let is_rejected = self.rejected.last().is_some_and(|(row, _)| *row == self.rows);
+        (!is_rejected).then(|| self.rows - self.rejected.len())
+    }
+
+    /// Keeps the current row whole, and takes back that cells of it are in the batch.
+    #[cold]
+    fn reject(&mut self, row: &Seen<'_>) -> Result<()> {
+        let Some(position) = self.position() else { return Ok(()) };
+        let cell = |(position, slot): (usize, &Slot<'_>)| {
+            row.raw(position).refused(|| format!("column {}", slot.column.source))
+        };
+        let cells = self.columns.iter().enumerate().map(cell).collect::<Result<_>>()?;
+        let rejected = RejectedRow { row: row_name(self.table, row)?, cells };
+        while self.exceptions.pop_if(|(at, _)| *at == position).is_some() {}
+        let of_row = self.misfits.iter_mut().rev().take_while(|(at, _)| *at == Some(position));
+        of_row.for_each(|(at, _)| *at = None);
+        self.bytes += rejected.size();
+        self.rejected.push((self.rows, rejected));
         Ok(())
     }
 
@@ -155,11 +183,9 @@ impl<'t> BatchBuilder<'t> {
             reason: "it is a key that is written otherwise than the others, with which it may be one in the target".into(),
             remedy: Remedy::Reject,
         };
-        if self.rejected.last() != Some(&self.rows) {
-            self.rejected.push(self.rows);
-        }
+        self.reject(row)?;
         self.bytes += misfit.size();
-        self.misfits.push(misfit);
+        self.misfits.push((None, misfit));
         Ok(())
     }
 
@@ -176,6 +202,7 @@ impl<'t> BatchBuilder<'t> {
         let Some(Slot { column, builder, .. }) = self.columns.get_mut(position) else {
             return Ok(());
         };
+        let column: &Column = column;
         match column.misfits {
             Remedy::Null => builder.append_null(),
             Remedy::Default => {
@@ -184,9 +211,7 @@ impl<'t> BatchBuilder<'t> {
             }
             Remedy::Reject => {
                 builder.append_null();
-                if self.rejected.last() != Some(&self.rows) {
-                    self.rejected.push(self.rows);
-                }
+                self.reject(row)?;
             }
             Remedy::Fail => {
                 return Err(Error::new(Class::Data, format!("{}: {reason}", raw(cell)))
@@ -199,7 +224,7 @@ impl<'t> BatchBuilder<'t> {
         let (column, remedy) = (position, column.misfits);
         let misfit = Misfit { row: name, column, cell, encoding, reason: reason.into(), remedy };
         self.bytes += misfit.size();
-        self.misfits.push(misfit);
+        self.misfits.push((self.position(), misfit));
         Ok(())
     }
 
@@ -228,11 +253,11 @@ impl<'t> BatchBuilder<'t> {
         let mut records =
             RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(shapeless)?;
         if !rejected.is_empty() {
-            let keep: BooleanArray =
-                (0..rows).map(|row| Some(rejected.binary_search(&row).is_err())).collect();
+            let is_rejected = |row| rejected.binary_search_by_key(&row, |(row, _)| *row).is_ok();
+            let keep: BooleanArray = (0..rows).map(|row| Some(!is_rejected(row))).collect();
             records = filter_record_batch(&records, &keep).map_err(shapeless)?;
         }
-        let rejected = rejected.len().try_into().unwrap_or(u64::MAX);
+        let rejected = rejected.into_iter().map(|(_, row)| row).collect();
         Ok(ReadBatch { records, misfits, rejected, exceptions })
     }
 }
@@ -291,3 +316,6 @@ pub(super) fn value_of(cell: &RawCell) -> ValueRef<'_> {
         StorageClass::Blob => ValueRef::Blob(&cell.bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;
