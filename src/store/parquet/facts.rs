@@ -3,12 +3,14 @@
 //! `{"format":1,"kind":"chunk","source":…,"chunk":…,"range":…,"low":…,"last":…,"rejected":…,"rows":…,"sum":…,"groups":…,
 //! "table":{…}}` for the rows of a chunk, and for what is kept beside them `{"format":1,"kind":"beside","of":…,"rows":…}`,
 //! with the hash of the file whose rows they belong to. Digests are hexadecimal. `table` is the [`TableSchema`] with no
-//! chunks: a file knows its own, and gets it when it is read.
+//! chunks: a file knows its own, and gets it when it is read. `of` is null where a file is that of rows that were set aside,
+//! and is beside no rows.
 
 use super::hash::ContentHash;
 use crate::error::{Class, Error, Result};
 use crate::model::{DigestSum, Partition, PgType, RowRange, TableSchema};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// The key of the footer's metadata.
 pub const KEY: &str = "liteferry";
@@ -68,7 +70,7 @@ enum Kind {
         table: Box<TableSchema>,
     },
     Beside {
-        of: ContentHash,
+        of: Option<ContentHash>,
         rows: u64,
     },
 }
@@ -90,8 +92,8 @@ pub(super) fn of_chunk(facts: &ChunkFacts, table: &TableSchema) -> Result<String
     })
 }
 
-/// The text for what is kept beside a chunk.
-pub(super) fn of_beside(of: ContentHash, rows: u64) -> Result<String> {
+/// The text for what is kept beside rows, or of rows that were set aside where it is beside none.
+pub(super) fn of_beside(of: Option<ContentHash>, rows: u64) -> Result<String> {
     to_text(Kind::Beside { of, rows })
 }
 
@@ -133,8 +135,8 @@ fn is_sound(table: &TableSchema) -> bool {
     (1..=COLUMNS_MAX).contains(&columns) && is_grouped && has_key
 }
 
-/// Reads what [`of_beside`] wrote: the hash of the file that it belongs to, and the number of rows.
-pub(super) fn read_beside(text: &str) -> Result<(ContentHash, u64)> {
+/// Reads what [`of_beside`] wrote: the hash of the file whose rows it is beside, if it is, and the number of records.
+pub(super) fn read_beside(text: &str) -> Result<(Option<ContentHash>, u64)> {
     match of_text(text)? {
         Kind::Beside { of, rows } => Ok((of, rows)),
         Kind::Chunk { .. } => Err(another("it holds the rows of a table")),
@@ -145,16 +147,29 @@ fn of_text(text: &str) -> Result<Kind> {
     /// Read first: what another format has beside it is not known.
     #[derive(Deserialize)]
     struct Format {
-        format: u32,
+        format: u64,
     }
     let no_facts = |error| another("what it says of itself cannot be read").because(error);
     let Format { format } = serde_json::from_str(text).map_err(no_facts)?;
-    if format != FORMAT {
-        return Err(another(&format!("it is of format {format}, not of format {FORMAT}"))
-            .todo("use the liteferry that wrote it, or a later one"));
-    }
+    check_format(format, FORMAT)?;
     let written: Written = serde_json::from_str(text).map_err(no_facts)?;
     Ok(written.of)
+}
+
+/// Fails unless something in an archive is of the format that this program knows.
+///
+/// # Errors
+///
+/// [`Class::Usage`]: it is of a later one, which is no damage; [`Class::Damaged`]: it is of one that never was.
+pub(super) fn check_format(found: u64, known: u32) -> Result<()> {
+    let known = u64::from(known);
+    let what = || format!("it is of format {found}, and this liteferry knows format {known}");
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Error::new(Class::Usage, what())
+            .todo("use the liteferry that wrote the archive, or a later one")),
+        Ordering::Less => Err(Error::new(Class::Damaged, what())),
+    }
 }
 
 /// A file that is not what it was taken for.
@@ -177,11 +192,26 @@ fn bytes_of(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkFacts, bytes_of, hexadecimal, of_beside, of_chunk, read_beside, read_chunk};
+    use super::{
+        ChunkFacts, ContentHash, bytes_of, hexadecimal, of_beside, of_chunk, read_beside,
+        read_chunk,
+    };
     use crate::error::Class;
-    use crate::model::{DigestSum, Partition, RowRange, TableSchema};
+    use crate::model::{CellShape, Column, DigestSum, Partition, PgType, RowRange, TableSchema};
     use crate::store::parquet::hash::Hashing;
     use crate::store::parquet::tests::{every_type, facts};
+
+    const CHUNK: &str = concat!(
+        r#"{"format":1,"kind":"chunk","source":"a","chunk":2,"range":{"rowids":{"first":-5,"last":7}},"low":3,"last":null,"#,
+        r#""rejected":1,"rows":6,"sum":"a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7","#,
+        r#""groups":"00ff","table":{"source":"Trades","target_schema":"public","target":"Trades","rowid_name":"rowid","#,
+        r#""columns":[{"source":"id","target":"id","read":"integer","recast":"keep","pg":"int8","enum_type":null,"#,
+        r#""fraction":null,"not_null":true,"numbers_only":false,"misfits":"reject","default":null,"form":"plain","#,
+        r#""computed":false}],"key":[0],"named_by_key":false,"partition":{"buckets":{"count":1}},"chunks":[],"#,
+        r#""rows":0,"bytes":0,"largest_row_bytes":0}}"#
+    );
+    const BESIDE: &str = r#"{"format":1,"kind":"beside","of":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","rows":3}"#;
+    const ASIDE: &str = r#"{"format":1,"kind":"beside","of":null,"rows":3}"#;
 
     #[test]
     fn what_a_file_says_of_itself_is_read_as_it_was_written() {
@@ -201,10 +231,11 @@ mod tests {
         table.chunks = vec![facts.range];
         assert_eq!(read_chunk(&text).unwrap(), (facts, table));
         let hash = Hashing::new(Vec::<u8>::new()).finish().unwrap().1;
-        let beside = of_beside(hash, 7).unwrap();
-        assert_eq!(read_beside(&beside).unwrap(), (hash, 7));
+        let beside = of_beside(Some(hash), 7).unwrap();
+        assert_eq!(read_beside(&beside).unwrap(), (Some(hash), 7));
+        assert_eq!(read_beside(&of_beside(None, 7).unwrap()).unwrap(), (None, 7));
         for (wrong, why) in [
-            (text.replace("\"format\":1", "\"format\":2"), "format 2"),
+            (text.replace("\"format\":1", "\"format\":0"), "format 0"),
             (text.replace("a7a7", "a7g7"), "no digest"),
             (text.replace("a7a7", "a7"), "no digest"),
             (text.replace("\"text\"", "\"money\""), "cannot be read"),
@@ -217,6 +248,52 @@ mod tests {
         }
         assert!(read_beside(&text).is_err());
         assert!(read_beside(&beside.replace(&hash.to_string(), "../x")).is_err());
+    }
+
+    /// The literal text: who changes it changes the format.
+    #[test]
+    fn what_a_file_says_of_itself_stays_what_it_is() {
+        let mut key = Column::new("id", CellShape::Integer, PgType::Int8);
+        key.not_null = true;
+        let table = TableSchema {
+            rowid_name: Some("rowid".into()),
+            key: vec![0],
+            chunks: vec![RowRange::All],
+            ..TableSchema::new("Trades", vec![key])
+        };
+        let facts = ChunkFacts {
+            source: "a".into(),
+            chunk: 2,
+            range: RowRange::Rowids { first: -5, last: 7 },
+            low: Some(3),
+            last: None,
+            rejected: 1,
+            sum: DigestSum::from_parts(6, [0xa7; 32]),
+            groups: vec![0, 0xff],
+        };
+        let text = of_chunk(&facts, &table).unwrap();
+        assert_eq!(text, CHUNK);
+        assert_eq!(read_chunk(CHUNK).unwrap(), (facts.clone(), table_of(&facts, &table)));
+        let hash = ContentHash::parse(&"0f".repeat(32)).unwrap();
+        for (of, written) in [(Some(hash), BESIDE), (None, ASIDE)] {
+            assert_eq!(of_beside(of, 3).unwrap(), written);
+            assert_eq!(read_beside(written).unwrap(), (of, 3));
+        }
+    }
+
+    fn table_of(facts: &ChunkFacts, table: &TableSchema) -> TableSchema {
+        TableSchema { chunks: vec![facts.range], ..table.clone() }
+    }
+
+    #[test]
+    fn a_file_of_a_later_liteferry_is_told_as_such() {
+        let later = r#"{"format":2,"kind":"columns","with":[]}"#;
+        let errors = [read_chunk(later).unwrap_err(), read_beside(later).unwrap_err()];
+        for error in errors {
+            assert_eq!(error.class(), Class::Usage);
+            assert!(error.to_string().contains("format 2, and this liteferry knows format 1"));
+            assert!(error.advice().is_some_and(|it| it.contains("liteferry that wrote")));
+        }
     }
 
     #[test]

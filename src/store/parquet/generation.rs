@@ -4,6 +4,7 @@
 //! points to it. The manifest is what makes a generation: the pointer only tells those who come later that it was there,
 //! so that nobody can take it away unnoticed.
 
+use super::facts::check_format;
 use super::hash::ContentHash;
 use super::key::Key;
 use super::manifest::seal::{self, Sealed};
@@ -56,6 +57,12 @@ pub enum Notice {
 
 /// A generation that is damaged, and how.
 type Passed = (u64, Error);
+
+/// What `latest.json` says of itself.
+#[derive(Debug, Deserialize)]
+struct Format {
+    format: u64,
+}
 
 /// What `latest.json` says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,11 +158,10 @@ pub(super) fn pointer(place: &dyn Place, key: Option<&Key>) -> Result<Option<Gen
         let Some(bytes) = place.get(&name, POINTER_MAX)? else { return Ok(None) };
         let (text, _) = seal::unseal(&bytes, Sealed::Pointer, key)?;
         let unread = |error| Error::new(Class::Damaged, "it cannot be read").because(error);
+        // Read first: what another format has beside it is not known.
+        let Format { format } = serde_json::from_slice(&text).map_err(unread)?;
+        check_format(format, FORMAT)?;
         let pointer: Pointer = serde_json::from_slice(&text).map_err(unread)?;
-        if pointer.format != FORMAT {
-            let what = format!("it is of format {}, not of format {FORMAT}", pointer.format);
-            return Err(Error::new(Class::Damaged, what));
-        }
         Ok(Some(pointer.latest))
     };
     read().at(|| format!("archive: {name}"))
@@ -178,8 +184,8 @@ pub fn numbers(place: &dyn Place) -> Result<Vec<u64>> {
 ///
 /// # Errors
 ///
-/// [`Class::Damaged`]: it is missing, damaged, or not what its number says; [`Class::Access`]: it has a key, and none is
-/// given.
+/// [`Class::Damaged`]: it is missing, damaged, or not what its number says; [`Class::Usage`]: a later liteferry wrote it;
+/// [`Class::Access`]: it has a key, and none is given.
 pub fn open(place: &dyn Place, key: Option<&Key>, number: u64) -> Result<Opened> {
     let name = Name::generation(number);
     let read = || {
@@ -217,7 +223,8 @@ fn first_whole(
 /// # Errors
 ///
 /// [`Class::Damaged`]: there are generations and none is whole; or the pointer names one that is newer than all of them,
-/// or another one of that number: the archive was set back; [`Class::Access`]: it has a key, and none is given.
+/// or another one of that number: the archive was set back; [`Class::Usage`]: a later liteferry wrote the newest one;
+/// [`Class::Access`]: it has a key, and none is given.
 pub fn newest(place: &dyn Place, key: Option<&Key>) -> Result<Option<Newest>> {
     // The pointer first: whoever publishes meanwhile makes the manifest before it.
     let pointed = pointer(place, key);

@@ -6,6 +6,7 @@
 
 pub mod seal;
 
+use super::facts::check_format;
 use super::file::Stored;
 use super::hash::ContentHash;
 use super::key::Key;
@@ -238,19 +239,14 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`Class::Damaged`]: anything else; [`Class::Access`]: it is sealed with a key, and none is given.
+    /// [`Class::Damaged`]: anything else; [`Class::Usage`]: a later liteferry wrote it; [`Class::Access`]: it is sealed with a
+    /// key, and none is given.
     pub fn parse(bytes: &[u8], key: Option<&Key>) -> Result<(Self, ContentHash)> {
         let (text, hash) = seal::unseal(bytes, Sealed::Manifest, key)?;
         let unread = |error| refused("it cannot be read").because(error);
         let value: Value = serde_json::from_slice(&text).map_err(unread)?;
-        match value.get("format").and_then(Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => {}
-            Some(format) => {
-                return Err(refused(&format!("it is of format {format}, not of format {FORMAT}"))
-                    .todo("use the liteferry that wrote it, or a later one"));
-            }
-            None => return Err(refused("it has no format")),
-        }
+        let format = value.get("format").and_then(Value::as_u64);
+        check_format(format.ok_or_else(|| refused("it has no format"))?, FORMAT)?;
         // From the text: a value would have lost that a field stands there twice.
         let manifest: Self = serde_json::from_slice(&text).map_err(unread)?;
         let again = serde_json::to_value(&manifest).map_err(unread)?;

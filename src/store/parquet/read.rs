@@ -42,8 +42,9 @@ impl ChunkReader {
     ///
     /// # Errors
     ///
-    /// [`Class::Damaged`]: it is not the file that `stored` tells of, or not one of a chunk; [`Class::Temporary`]: it cannot
-    /// be read; [`Class::Access`]: it is encrypted, and not with this key.
+    /// [`Class::Damaged`]: it is not the file that `stored` tells of, or not one of a chunk; [`Class::Usage`]: a later
+    /// liteferry wrote it; [`Class::Temporary`]: it cannot be read; [`Class::Access`]: it is encrypted, and not with this
+    /// key.
     pub fn open(file: File, stored: &Stored, key: Option<&Key>) -> Result<Self> {
         Verified::check(file, stored)
             .and_then(|file| Self::of_verified(file, stored.rows, key))
@@ -52,7 +53,7 @@ impl ChunkReader {
 
     /// Reads a file whose hash is right.
     pub(super) fn of_verified(file: Verified, rows: u64, key: Option<&Key>) -> Result<Self> {
-        guarded(|| {
+        guarded(&file.clone(), || {
             let footer = Footer::read(file, key)?;
             let (facts, table) = facts::read_chunk(&footer.said)?;
             if facts.sum.rows != rows {
@@ -232,7 +233,7 @@ impl FileReader {
         let mut plans = self.plans.iter();
         let mut next = move || loop {
             if let Some(reader) = &mut group {
-                match guarded(|| {
+                match guarded(&self.file, || {
                     reader.next().transpose().map_err(|error| undecodable(error.into()))
                 })? {
                     Some(batch) => return Ok(Some(batch)),
@@ -240,7 +241,7 @@ impl FileReader {
                 }
             }
             let Some(plan) = plans.next() else { return Ok(None) };
-            group = Some(guarded(|| self.group(*plan))?);
+            group = Some(guarded(&self.file, || self.group(*plan))?);
         };
         let mut ended = false;
         std::iter::from_fn(move || {
@@ -266,16 +267,15 @@ impl std::fmt::Debug for FileReader {
     }
 }
 
-/// A decoder that gives up on bytes by a panic has met damage all the same.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Decodes a file. A decoder that gives up on bytes by a panic has met damage all the same; one that did not get its bytes
+/// has met none, whatever it says of them.
+pub(super) fn guarded<T>(file: &Verified, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(another("its bytes are nothing that can be decoded")))
+        .map_err(|error| file.unread().unwrap_or(error))
 }
 
 fn undecodable(error: ParquetError) -> Error {
-    if matches!(&error, ParquetError::External(cause) if cause.is::<std::io::Error>()) {
-        return Error::new(Class::Temporary, "cannot read a file of the archive").because(error);
-    }
     another("it cannot be decoded").because(error)
 }
 

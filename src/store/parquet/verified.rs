@@ -7,19 +7,50 @@ use crate::error::{Class, Error, Result};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
+use std::error::Error as StdError;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Bytes that are hashed at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// What bytes are read from.
+pub(super) trait Positional: FileExt + fmt::Debug + Send + Sync {}
+
+impl<T: FileExt + fmt::Debug + Send + Sync> Positional for T {}
+
 /// A file with the size and the hash that it should have.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
-    file: Arc<File>,
+    from: Arc<Readable>,
     bytes: u64,
+}
+
+/// A file, and why it could not be read once: decoders tell of that as of damage.
+#[derive(Debug)]
+struct Readable {
+    file: Box<dyn Positional>,
+    failure: OnceLock<Arc<io::Error>>,
+}
+
+impl Readable {
+    fn new(file: impl Positional + 'static) -> Self {
+        Self { file: Box::new(file), failure: OnceLock::new() }
+    }
+
+    /// Remembers why the file could not be read.
+    fn failed(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return error;
+        }
+        let kind = error.kind();
+        // The first failure is what the others follow from.
+        let first = self.failure.get_or_init(|| Arc::new(error));
+        io::Error::new(kind, Arc::clone(first))
+    }
 }
 
 impl Verified {
@@ -34,10 +65,10 @@ impl Verified {
             let what = format!("it has {found} bytes instead of {}", stored.bytes);
             return Err(another(&what));
         }
-        let verified = Self { file: Arc::new(file), bytes: found };
+        let verified = Self { from: Arc::new(Readable::new(file)), bytes: found };
         let mut hashing = Hashing::new(io::sink());
         let mut piece = vec![0; PIECE_BYTES];
-        let mut from = Positioned { file: Arc::clone(&verified.file), at: 0 };
+        let mut from = Positioned { from: Arc::clone(&verified.from), at: 0 };
         loop {
             let count = from.read(&mut piece).map_err(unreadable)?;
             if count == 0 {
@@ -51,16 +82,31 @@ impl Verified {
         }
     }
 
+    /// What is said where bytes could not be read; none where all could.
+    pub(super) fn unread(&self) -> Option<Error> {
+        self.from.failure.get().map(|failure| unreadable(Arc::clone(failure)))
+    }
+
     /// Bytes as they are, for a test of what is behind the hash.
     #[cfg(test)]
     pub(super) fn unchecked(file: File) -> Self {
         let bytes = file.metadata().unwrap().len();
-        Self { file: Arc::new(file), bytes }
+        Self::unchecked_from(file, bytes)
+    }
+
+    /// The same of what is no file.
+    #[cfg(test)]
+    pub(super) fn unchecked_from(file: impl Positional + 'static, bytes: u64) -> Self {
+        Self { from: Arc::new(Readable::new(file)), bytes }
     }
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::new(Class::Temporary, "cannot read a file of the archive").because(error)
+fn unreadable(error: impl StdError + Send + Sync + 'static) -> Error {
+    Error::new(Class::Temporary, "cannot read a file of the archive")
+        .todo(
+            "look at the disk or the share that the archive is on, and run the same command again",
+        )
+        .because(error)
 }
 
 impl Length for Verified {
@@ -73,7 +119,7 @@ impl ChunkReader for Verified {
     type T = BufReader<Positioned>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::new(Positioned { file: Arc::clone(&self.file), at: start }))
+        Ok(BufReader::new(Positioned { from: Arc::clone(&self.from), at: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -82,7 +128,8 @@ impl ChunkReader for Verified {
             return Err(ParquetError::EOF(format!("{length} bytes from {start} are not there")));
         }
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
+        let read = self.from.file.read_exact_at(&mut bytes, start);
+        read.map_err(|error| self.from.failed(error))?;
         Ok(bytes.into())
     }
 }
@@ -90,13 +137,14 @@ impl ChunkReader for Verified {
 /// Reads on from a place in a file, whoever else reads it.
 #[derive(Debug)]
 pub(super) struct Positioned {
-    file: Arc<File>,
+    from: Arc<Readable>,
     at: u64,
 }
 
 impl Read for Positioned {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
+        let read = self.from.file.read_at(buffer, self.at);
+        let count = read.map_err(|error| self.from.failed(error))?;
         self.at = self.at.saturating_add(count.try_into().unwrap_or(u64::MAX));
         Ok(count)
     }

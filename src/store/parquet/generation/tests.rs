@@ -1,5 +1,6 @@
 //! A generation is there whole or not at all, whenever its publisher dies, and who sets an archive back is noticed.
 
+use super::seal::{self, Sealed};
 use super::{Newest, Notice, Opened, check, list, newest, open, publish};
 use crate::error::{Class, Error, Result};
 use crate::store::parquet::Key;
@@ -299,4 +300,26 @@ fn a_parent_that_was_exchanged_is_named() {
     assert_eq!(error.class(), Class::Damaged);
     assert!(error.to_string().contains("generations/000002.json"), "{error}");
     drop(draft(&place, b""));
+}
+
+#[test]
+fn a_generation_of_a_later_liteferry_is_not_passed_over() {
+    let (_folder, place) = archive();
+    let first = next(&place, None, &[1]).unwrap();
+    let later = serde_json::json!({"format": 2, "generation": 2});
+    let (bytes, _) = seal::seal(&later, Sealed::Manifest, None).unwrap();
+    place.replace(&Name::generation(2), &bytes).unwrap();
+    let contents = put(&place, None, &[7]).unwrap();
+    for error in [
+        newest(&place, None).unwrap_err(),
+        open(&place, None, 2).unwrap_err(),
+        publish(&place, None, Some(&first), contents).unwrap_err(),
+    ] {
+        assert_eq!(error.class(), Class::Usage, "{error}");
+    }
+    place.delete(&Name::generation(2)).unwrap();
+    let (bytes, _) =
+        seal::seal(&serde_json::json!({"format": 2, "newest": 1}), Sealed::Pointer, None).unwrap();
+    place.replace(&Name::latest(), &bytes).unwrap();
+    assert_eq!(newest(&place, None).unwrap_err().class(), Class::Usage);
 }

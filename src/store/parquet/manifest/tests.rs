@@ -158,8 +158,18 @@ fn assert_refused(why: &str, forge: impl Fn(&mut Value)) {
 }
 
 #[test]
+fn a_manifest_of_a_later_liteferry_is_no_damage() {
+    let (bytes, _) =
+        seal(&json!({"format": 2, "generation": "later"}), Sealed::Manifest, None).unwrap();
+    let error = Manifest::parse(&bytes, None).unwrap_err();
+    assert_eq!(error.class(), Class::Usage);
+    assert!(error.to_string().contains("format 2, and this liteferry knows format 1"), "{error}");
+    assert!(error.advice().is_some_and(|it| it.contains("liteferry that wrote")));
+}
+
+#[test]
 fn what_liteferry_would_not_have_written_is_refused() {
-    assert_refused("format 2", |it| it["format"] = 2.into());
+    assert_refused("format 0", |it| it["format"] = 0.into());
     assert_refused("no format", |it| it["format"] = "1".into());
     assert_refused("unknown field `more`", |it| it["more"] = 1.into());
     assert_refused("unknown field `more`", |it| it["files"][0]["more"] = 1.into());

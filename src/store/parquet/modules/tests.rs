@@ -131,8 +131,8 @@ fn a_dictionary_of_large_values_makes_small_batches() {
 fn beside(key: Option<&Key>) -> (Vec<u8>, Stored) {
     let mut writer = BesideWriter::new(Vec::new()).with_key(key);
     let cell = RawCell { class: StorageClass::Text, bytes: b"a secret".into() };
-    writer.exception(&FormException { row: RowName::Rowid(7), column: 3, cell }).unwrap();
-    writer.finish(super::super::ContentHash::of(b"x")).unwrap().unwrap()
+    writer.exception(0, &FormException { row: RowName::Rowid(7), column: 3, cell }).unwrap();
+    writer.finish(Some(super::super::ContentHash::of(b"x"))).unwrap().unwrap()
 }
 
 #[test]

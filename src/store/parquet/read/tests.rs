@@ -20,7 +20,11 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn rows_of(reader: &ChunkReader) -> Result<Vec<RecordBatch>> {
     reader.batches().collect()
@@ -271,4 +275,58 @@ fn a_file_of_other_columns_codecs_pages_or_sizes_is_refused() {
         assert_eq!(error.class(), Class::Damaged, "{why}");
         assert!(error.to_string().contains(why), "{error}");
     }
+}
+
+/// A file on a disk that fails once it has given so many pieces.
+#[derive(Debug)]
+struct Failing {
+    file: File,
+    pieces: AtomicU64,
+    left: u64,
+}
+
+impl FileExt for Failing {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        if self.pieces.fetch_add(1, Ordering::Relaxed) >= self.left {
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+        }
+        self.file.read_at(buffer, at)
+    }
+
+    fn write_at(&self, _bytes: &[u8], _at: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_no_damage_whenever_it_does() {
+    let table = one_column(PgType::Text);
+    let texts = |from: i64| (from..from + 40_000).map(|it| Some(format!("text {}", it % 1000)));
+    let batch = one_array(&table, Arc::new(texts(0).chain(texts(7)).collect::<StringArray>()));
+    let (bytes, stored) = written(&table, &[batch]);
+    let read = |left| {
+        let failing = Failing { file: file(&bytes), pieces: AtomicU64::new(0), left };
+        let verified = Verified::unchecked_from(failing, stored.bytes);
+        ChunkReader::of_verified(verified, stored.rows, None).and_then(|it| rows_of(&it))
+    };
+    let mut failures = 0;
+    while let Err(error) = read(failures) {
+        assert_eq!(error.class(), Class::Temporary, "after {failures} pieces: {error}");
+        assert!(error.to_string().contains("cannot read a file of the archive"), "{error}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert!(cause.is_some_and(|it| it.contains("os error 5")), "after {failures} pieces");
+        failures += 1;
+    }
+    // The footer, the heads of pages, a dictionary and the pages.
+    assert!(failures > 5, "{failures} pieces");
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_read_is_read_again() {
+    let table = one_column(PgType::Text);
+    let (bytes, stored) =
+        written(&table, &[one_array(&table, Arc::new(StringArray::from(vec!["a"])))]);
+    let cut = Verified::unchecked_from(file(&bytes[..bytes.len() - 4]), stored.bytes);
+    let error = ChunkReader::of_verified(cut, stored.rows, None).unwrap_err();
+    assert_eq!(error.class(), Class::Temporary);
 }
