@@ -95,7 +95,8 @@ impl Migrated {
         for warning in plan.warnings() {
             setting.progress.tell(Event::Warning(warning));
         }
-        link.with(|session| begin(session, inspected, &plan))?;
+        let path = inspected.source.path().to_string_lossy();
+        link.with(|session| begin(session, (&path, &inspected.stamp), &plan))?;
         reach(Step::PlanBegun);
         // Another run may have begun it meanwhile, with a plan of its own.
         let (begun, lease) = Self::take(link, pipeline)?;
@@ -254,17 +255,20 @@ const FOLLOWED: [&str; 2] = [FOLLOWING, NOT_EQUAL];
 pub(super) const BEGIN_AGAIN: &str =
     "drop what was created with the SQL that `liteferry plan` prints, and begin again";
 
-/// Writes the plan down where the target is free and no migration has begun.
-fn begin(session: &Session, inspected: &Inspected, plan: &Plan) -> Result<()> {
-    let stamp = serde_json::to_string(&inspected.stamp).map_err(|error| {
+/// Writes the plan down where the target is free and no migration has begun, with the source's path and stamp.
+pub(super) fn begin(
+    session: &Session,
+    (source_path, stamp): (&str, &FileStamp),
+    plan: &Plan,
+) -> Result<()> {
+    let stamp = serde_json::to_string(stamp).map_err(|error| {
         Error::internal("the source's stamp cannot be written down").because(error)
     })?;
     let (json, hash) = (plan.to_json()?, plan.hash()?);
-    let path = inspected.source.path().to_string_lossy();
     let new = NewMigration {
         name: &plan.name,
         target_schema: &plan.target_schema,
-        source_path: &path,
+        source_path,
         source_stamp: &stamp,
         plan: &json,
         plan_hash: &hash,

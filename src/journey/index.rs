@@ -3,7 +3,6 @@
 use super::inspect::Inspected;
 use super::{Setting, collide};
 use crate::error::{Class, Error, Place, Result};
-use crate::model::Motion;
 use crate::model::identifier::quoted;
 use crate::pipeline::failpoint::{self, reach};
 use crate::pipeline::progress::Phase;
@@ -19,10 +18,11 @@ use std::collections::BTreeMap;
 /// Steps that are done, with what was noted of them.
 type Done = BTreeMap<String, Option<String>>;
 
-/// Makes everything that comes after the load, and gives what the user should look at.
+/// Makes everything that comes after the load, and gives what the user should look at; `inspected` is where the rows are
+/// from, unless that is an archive.
 pub(super) fn build(
     plan: &Plan,
-    inspected: &Inspected,
+    inspected: Option<&Inspected>,
     lease: Lease,
     link: &mut Link<'_>,
     setting: Setting<'_>,
@@ -44,10 +44,10 @@ pub(super) fn build(
     workers::over(&tables, links, setting.stop, |link, table| {
         set_sequence(table, lease, link, &done)
             .and_then(|()| vacuum(table, lease, link, &done, setting))
-            .and_then(|()| keep_autovacuum_away(table, inspected, lease, link, &done))
+            .and_then(|()| keep_autovacuum_away(table, plan, lease, link, &done))
             .at(|| format!("table {}", table.schema.target))
     })?;
-    if inspected.motion == Motion::Moving {
+    if plan.is_followed {
         // What is left waits for the cutover.
         return Ok(notes.into_iter().flatten().collect());
     }
@@ -104,7 +104,7 @@ enum Keep {
 struct Finish<'a> {
     plan: &'a Plan,
     table: &'a PlannedTable,
-    inspected: &'a Inspected,
+    inspected: Option<&'a Inspected>,
     keep: Keep,
     lease: Lease,
     done: &'a Done,
@@ -138,10 +138,9 @@ impl Finish<'_> {
 
     /// Names the keys of the source that are one where PostgreSQL cannot make a key.
     fn explained(self, error: Error, step: &Step) -> Error {
-        let Some(key) = step.key.as_ref().filter(|_| error.class() == Class::Undecided) else {
-            return error;
-        };
-        match collide::explain(self.inspected, self.table, key, self.setting) {
+        let key = step.key.as_ref().filter(|_| error.class() == Class::Undecided);
+        let Some((key, inspected)) = key.zip(self.inspected) else { return error };
+        match collide::explain(inspected, self.table, key, self.setting) {
             Ok(Some(found)) => {
                 unique::not_made(&found, self.table).because(error).at(step.full_name())
             }
@@ -233,13 +232,13 @@ fn vacuum(
 /// Where the table is followed: it is vacuumed by whoever follows.
 fn keep_autovacuum_away(
     table: &PlannedTable,
-    inspected: &Inspected,
+    plan: &Plan,
     lease: Lease,
     link: &mut Link<'_>,
     done: &Done,
 ) -> Result<()> {
     let schema = &table.schema;
-    if inspected.motion == Motion::AtRest || done.contains_key(&autovacuum::step(schema)) {
+    if !plan.is_followed || done.contains_key(&autovacuum::step(schema)) {
         return Ok(());
     }
     link.with(|session| autovacuum::turn_off(session, lease, schema))

@@ -1,10 +1,13 @@
 //! The run: plan, schema, snapshot, indexes, proof. The same command goes on where an earlier one ended.
 
+use super::archive::Archive;
+use super::archive::publish::{State, source_of};
 use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::Live;
 use super::noted::noted;
 use super::reading::Readers;
+use super::snapshot::Forked;
 use super::undecided::Undecided;
 use super::{
     Setting, anew, aside, index, narrow, prove, reject, retake, snapshot, touched, verify,
@@ -16,12 +19,13 @@ use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::plan::Plan;
-use crate::status::{NOT_EQUAL, Report, TableReport};
+use crate::status::{ArchiveReport, NOT_EQUAL, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::connection::FileStamp;
+use crate::store::sqlite::original::original;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -62,6 +66,7 @@ pub fn run(
     setting: Setting<'_>,
 ) -> Result<Report> {
     let mut clock = Clock::start();
+    let archive = Archive::of(pipeline)?;
     let inspected = Inspected::open_as(course.motion, pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let (migrated, lease) =
@@ -69,7 +74,9 @@ pub fn run(
     clock.lap(Phase::Census);
     let command = course.words();
     noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
-        let run = Run { inspected: &inspected, migrated: &migrated, pipeline, lease, setting };
+        let archive = archive.as_ref();
+        let run =
+            Run { inspected: &inspected, migrated: &migrated, pipeline, archive, lease, setting };
         run.go(link, course.until, &mut clock)
     })
 }
@@ -95,6 +102,7 @@ struct Run<'a> {
     inspected: &'a Inspected,
     migrated: &'a Migrated,
     pipeline: &'a Pipeline,
+    archive: Option<&'a Archive>,
     lease: Lease,
     setting: Setting<'a>,
 }
@@ -107,7 +115,7 @@ impl Run<'_> {
         }
         self.note_plan(link)?;
         aside::put_aside(&self.migrated.plan, self.lease, link)?;
-        self.create_tables(link)?;
+        create_tables(plan, self.lease, link, self.setting)?;
         clock.lap(Phase::Schema);
         if until == Some(Until::Schema) {
             return self.unproved(link, clock, "schema", 0);
@@ -131,7 +139,7 @@ impl Run<'_> {
         if until == Some(Until::Snapshot) {
             return self.unproved(link, clock, "snapshot", copied);
         }
-        let warnings = index::build(plan, self.inspected, self.lease, link, self.setting)?;
+        let warnings = index::build(plan, Some(self.inspected), self.lease, link, self.setting)?;
         self.reached(link, "indexed")?;
         clock.lap(Phase::Index);
         if until == Some(Until::Indexes) {
@@ -148,11 +156,25 @@ impl Run<'_> {
         };
         clock.lap(Phase::Proof);
         self.reached(link, &report.phase)?;
+        let archive = self.publish(&report, link)?;
+        if archive.is_some() {
+            clock.lap(Phase::Archive);
+        }
         let phases = clock.laps();
         let advice = plan.sample_advice().filter(|_| report.rejected() > 0);
         let warnings = plan.losses().into_iter().chain(plan.waiting()).chain(warnings);
         let warnings = warnings.chain(advice).chain(report.warnings).collect();
-        Ok(Report { phases, warnings, copied_rows: copied, ..report })
+        Ok(Report { phases, warnings, copied_rows: copied, archive, ..report })
+    }
+
+    /// Publishes what was loaded, where it is proved and there is an archive.
+    fn publish(self, report: &Report, link: &mut Link<'_>) -> Result<Option<ArchiveReport>> {
+        let Some(archive) = self.archive.filter(|_| report.equal()) else { return Ok(None) };
+        let plan = &self.migrated.plan;
+        let file = original(&self.inspected.source.connect()?)?;
+        let state = State { plan, source: &source_of(plan, None), position: None, file };
+        let opened = archive.publish(state, self.lease, link, self.setting)?;
+        Ok(Some(archive.report(&opened)))
     }
 
     fn reached(self, link: &mut Link<'_>, phase: &str) -> Result<()> {
@@ -207,29 +229,6 @@ impl Run<'_> {
         touched::check_unchanged(self.inspected, plan, &undecided, loaded, self.setting)
     }
 
-    fn create_tables(self, link: &mut Link<'_>) -> Result<()> {
-        let plan = &self.migrated.plan;
-        self.setting.progress.tell(Event::Phase(Phase::Schema));
-        let schema = plan.create_schema();
-        link.with(|session| {
-            let missing = !define::schema_exists(session, &plan.target_schema)?;
-            let tables: Vec<_> = plan.create_tables().collect();
-            define::once(session, self.lease, "tables", |session| {
-                define::make(
-                    session,
-                    missing
-                        .then_some(schema.as_str())
-                        .into_iter()
-                        .chain(tables.iter().map(String::as_str)),
-                )?;
-                reach(Step::TablesMade);
-                Ok(())
-            })
-        })?;
-        reach(Step::TablesCommitted);
-        Ok(())
-    }
-
     /// Copies what is not copied yet, and makes sure that all of it is of one state of the source.
     fn snapshot(self, link: &mut Link<'_>) -> Result<u64> {
         let plan = &self.migrated.plan;
@@ -242,11 +241,13 @@ impl Run<'_> {
                 link.with(|session| ledger::loaded_chunks(session, self.lease.migration))?;
             let before = *before.get_or_insert_with(|| rows(&loaded));
             let readers = self.inspected.readers(self.setting.workers)?;
+            let source = source_of(plan, None);
+            let forked = self.archive.map(|archive| Forked { archive, source: &source });
             let copied = snapshot::copy(
                 plan,
                 self.lease,
                 &loaded,
-                Readers::Own(readers),
+                (Readers::Own(readers), forked),
                 link,
                 self.setting,
             )
@@ -332,28 +333,52 @@ impl Run<'_> {
     }
 }
 
+/// Creates the tables of a plan, bare.
+pub(super) fn create_tables(
+    plan: &Plan,
+    lease: Lease,
+    link: &mut Link<'_>,
+    setting: Setting<'_>,
+) -> Result<()> {
+    setting.progress.tell(Event::Phase(Phase::Schema));
+    let schema = plan.create_schema();
+    link.with(|session| {
+        let missing = !define::schema_exists(session, &plan.target_schema)?;
+        let missing = missing.then_some(schema.as_str());
+        let tables: Vec<_> = plan.create_tables().collect();
+        define::once(session, lease, "tables", |session| {
+            let tables = tables.iter().map(String::as_str);
+            define::make(session, missing.into_iter().chain(tables))?;
+            reach(Step::TablesMade);
+            Ok(())
+        })
+    })?;
+    reach(Step::TablesCommitted);
+    Ok(())
+}
+
 /// Rows of a table that are set aside.
-fn rejected(loaded: &[LoadedChunk], table: &str) -> u64 {
+pub(super) fn rejected(loaded: &[LoadedChunk], table: &str) -> u64 {
     loaded.iter().filter(|chunk| chunk.table == table).map(|chunk| chunk.rejected).sum()
 }
 
 /// Times phases.
-struct Clock {
+pub(super) struct Clock {
     since: Instant,
     laps: Vec<(&'static str, Duration)>,
 }
 
 impl Clock {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self { since: Instant::now(), laps: Vec::new() }
     }
 
-    fn lap(&mut self, phase: Phase) {
+    pub(super) fn lap(&mut self, phase: Phase) {
         self.laps.push((phase.name(), self.since.elapsed()));
         self.since = Instant::now();
     }
 
-    fn laps(&mut self) -> Vec<(&'static str, Duration)> {
+    pub(super) fn laps(&mut self) -> Vec<(&'static str, Duration)> {
         std::mem::take(&mut self.laps)
     }
 }

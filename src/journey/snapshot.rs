@@ -1,6 +1,8 @@
 //! The bulk copy: chunks that several workers take in turn, each read, recast, encoded, hashed and loaded in one
 //! transaction with its ledger row.
 
+use super::archive::Archive;
+use super::archive::fork::{self, ChunkFork};
 use super::reading::{Hand, Marks, Readers};
 use super::{Setting, touched};
 use crate::error::{Class, Error, Place, Result};
@@ -14,6 +16,7 @@ use crate::pipeline::{Event, workers};
 use crate::plan::{Plan, unique};
 use crate::proof::Summing;
 use crate::row::{Row, RowVisitor, TupleEncoder};
+use crate::store::parquet::ChunkFacts;
 use crate::store::postgres::define;
 use crate::store::postgres::failure::key_twice;
 use crate::store::postgres::ledger::{Lease, LoadedChunk};
@@ -22,18 +25,19 @@ use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
 use crate::store::sqlite::ReadBatch;
 use crate::store::sqlite::read::Reader;
 use crate::transform::Transform;
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
 /// Bytes of batches that are queued or being loaded; a larger batch, of one large row, is there alone.
 const QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Loads every chunk that is not in `loaded`; the largest tables first.
+/// Loads every chunk that is not in `loaded`, the largest tables first; `forked` is where its rows go too.
 pub(super) fn copy(
     plan: &Plan,
     lease: Lease,
     loaded: &[LoadedChunk],
-    readers: Readers<'_>,
+    (readers, forked): (Readers<'_>, Option<Forked<'_>>),
     link: &Link<'_>,
     setting: Setting<'_>,
 ) -> Result<()> {
@@ -51,7 +55,7 @@ pub(super) fn copy(
         let moved = link.with(|session| {
             told.take_back();
             load_chunk(session, lease, table, chunk.number, |copy| {
-                move_chunk((hand, is_copied), table, chunk, copy, &mut told)
+                move_chunk((hand, is_copied), (table, chunk), forked, copy, &mut told)
             })
         });
         let first = moved
@@ -141,12 +145,14 @@ pub(super) fn table_of(plan: &Plan, number: usize) -> Result<&TableSchema> {
 /// Reads on a thread of its own, encodes and loads on this one.
 fn move_chunk(
     (hand, is_of_one_state): (&mut Hand<'_>, bool),
-    table: &TableSchema,
-    chunk: &Chunk,
+    (table, chunk): (&TableSchema, &Chunk),
+    forked: Option<Forked<'_>>,
     copy: &mut CopyWriter<'_>,
     told: &mut Told<'_>,
 ) -> Result<Copied> {
     let mut loading = Loading { sums: Summing::new(table), copy };
+    let mut fork = forked.map(|forked| ChunkFork::begin(forked.archive, table)).transpose()?;
+    let to_fork = fork.as_mut();
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;
     let mut told_of = Aside::default();
@@ -167,15 +173,47 @@ fn move_chunk(
             })?;
             Ok(())
         },
-        |batches: &Made<Queued<'_>>| encode_all(table, batches, &mut loading, aside, told),
+        |batches: &Made<Queued<'_>>| {
+            encode_all(table, batches, (&mut loading, to_fork), aside, told)
+        },
     )?;
     let sums = loading.sums.finish()?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
-    let (name, chunk) = (table.target.clone(), chunk.number);
     let Marks { low: low_mark, last: last_mark } = marks;
     let Aside { misfits, exceptions, rejected } = told_of;
-    let loaded = LoadedChunk { table: name, chunk, sum, groups, rejected, low_mark, last_mark };
-    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions })
+    let (name, number) = (table.target.clone(), chunk.number);
+    let loaded =
+        LoadedChunk { table: name, chunk: number, sum, groups, rejected, low_mark, last_mark };
+    let archived = match fork.zip(forked) {
+        Some((fork, Forked { source, .. })) => {
+            Some(fork::to_text(&fork.finish(&facts(source, chunk, &loaded))?)?)
+        }
+        None => None,
+    };
+    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions, archived })
+}
+
+/// What a chunk's file says of itself.
+pub(super) fn facts(source: &str, chunk: &Chunk, loaded: &LoadedChunk) -> ChunkFacts {
+    let LoadedChunk { chunk: number, sum, groups, rejected, low_mark, last_mark, .. } = loaded;
+    ChunkFacts {
+        source: source.into(),
+        chunk: *number,
+        range: chunk.range,
+        low: *low_mark,
+        last: *last_mark,
+        rejected: *rejected,
+        sum: *sum,
+        groups: groups.clone(),
+    }
+}
+
+/// Where rows go beside the target.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forked<'a> {
+    pub(super) archive: &'a Archive,
+    /// What names the source.
+    pub(super) source: &'a str,
 }
 
 /// Copies those rows of a chunk that `rows` names in the source's order, and adds them to what was loaded `before`.
@@ -206,7 +244,7 @@ pub(super) fn move_rows(
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let Aside { misfits, exceptions, rejected } = aside;
     let loaded = LoadedChunk { sum, groups, rejected, ..before.clone() };
-    Ok(Copied { loaded, sent, misfits, exceptions })
+    Ok(Copied { loaded, sent, misfits, exceptions, archived: None })
 }
 
 /// What the ledger keeps of a chunk beside its sums.
@@ -228,7 +266,7 @@ impl Aside {
 fn encode_all(
     table: &TableSchema,
     batches: &Made<Queued<'_>>,
-    loading: &mut Loading<'_, '_>,
+    (loading, mut fork): (&mut Loading<'_, '_>, Option<&mut ChunkFork<'_>>),
     aside: &mut Aside,
     told: &mut Told<'_>,
 ) -> Result<()> {
@@ -236,7 +274,10 @@ fn encode_all(
     let mut sender = Sender::new(table, loaded.as_ref())?;
     while let Some(Queued { batch, _permit }) = batches.next()? {
         told.setting.stop.check()?;
-        sender.send(&batch, loading)?;
+        let rows = sender.send(&batch, loading)?;
+        if let Some(fork) = &mut fork {
+            fork.add(&rows, &batch)?;
+        }
         told.batch(&batch);
         aside.add(&batch)?;
     }
@@ -264,12 +305,27 @@ impl<'t> Sender<'t> {
         Ok(Self { transform, encoder, part })
     }
 
-    pub(super) fn send(&mut self, batch: &ReadBatch, loading: &mut Loading<'_, '_>) -> Result<()> {
+    /// Sends rows, and gives them as they are sent.
+    pub(super) fn send(
+        &mut self,
+        batch: &ReadBatch,
+        loading: &mut Loading<'_, '_>,
+    ) -> Result<RecordBatch> {
         let rows = self.transform.apply(&batch.records)?;
+        self.send_rows(&rows, loading)?;
+        Ok(rows)
+    }
+
+    /// Sends rows that are as they are sent already.
+    pub(super) fn send_rows(
+        &mut self,
+        rows: &RecordBatch,
+        loading: &mut Loading<'_, '_>,
+    ) -> Result<()> {
         let Some((positions, sent)) = &mut self.part else {
-            return self.encoder.encode(&rows, loading);
+            return self.encoder.encode(rows, loading);
         };
-        self.encoder.encode(&rows, &mut loading.sums)?;
+        self.encoder.encode(rows, &mut loading.sums)?;
         let part = rows.project(positions).map_err(|error| {
             Error::internal("a batch lacks columns of its table").because(error)
         })?;

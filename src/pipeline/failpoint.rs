@@ -84,6 +84,8 @@ steps! {
     PieceRead = "piece-read",
     /// A piece of rows is sent.
     PieceSent = "piece-sent",
+    /// A file of the archive is in its place; nothing names it.
+    FilePut = "file-put",
     /// The server has taken all rows.
     CopyEnded = "copy-ended",
     /// The chunk's row in the ledger has its sums; nothing is committed.
@@ -134,6 +136,12 @@ steps! {
     SealNoted = "seal-noted",
     /// What was read is taken out of the log.
     LogPurged = "log-purged",
+    /// All files of a generation are in the archive; nothing names them.
+    FilesReady = "files-ready",
+    /// A generation is published; the ledger does not know.
+    GenerationPublished = "generation-published",
+    /// The ledger knows that a generation names what waited for it.
+    GenerationNoted = "generation-noted",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of a source that moves is compared, and it is noted if it is equal.

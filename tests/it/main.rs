@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod badfiles;
 #[cfg(test)]
 mod cli;

@@ -1,11 +1,14 @@
 //! The archive beside a migration: what is loaded goes into Parquet files too, whose generations other nodes begin from.
 
 pub mod check;
+pub(in crate::journey) mod fork;
+pub(in crate::journey) mod publish;
 
 use super::Setting;
 use crate::config::{ArchiveSection, Pipeline};
 use crate::error::{Place as _, Result};
 use crate::pipeline::Event;
+use crate::status::ArchiveReport;
 use crate::store::parquet::Key;
 use crate::store::parquet::generation::{self, Notice, Opened};
 use crate::store::parquet::place::{self, Access, Place};
@@ -73,6 +76,19 @@ impl Archive {
         let grace = if at_once { Duration::ZERO } else { GRACE };
         prune(self.place.as_ref(), self.key.as_ref(), keep, SystemTime::now(), grace)
             .at(|| format!("archive {}", self.url))
+    }
+
+    /// A generation of it, for people and programs.
+    pub(in crate::journey) fn report(&self, opened: &Opened) -> ArchiveReport {
+        let Opened { manifest, hash } = opened;
+        ArchiveReport {
+            url: self.url.clone(),
+            generation: manifest.generation,
+            hash: hash.to_string(),
+            root: manifest.root.to_string(),
+            files: manifest.files.len(),
+            bytes: manifest.bytes(),
+        }
     }
 }
 

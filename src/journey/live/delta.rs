@@ -54,12 +54,12 @@ impl Pass<'_> {
             let mut sender = Sender::new(&shapes.keys, None)?;
             let mut loading = Loading { sums: Summing::new(&shapes.keys), copy };
             tail::touched_keys(self.reader, *table, &shapes.keys, touches, |batch| {
-                sender.send(&batch, &mut loading)
+                sender.send(&batch, &mut loading).map(drop)
             })?;
             if let Some(range) = range {
                 self.reader.read(&shapes.grown_keys, range, |batch| {
                     grown += u64::try_from(batch.records.num_rows()).unwrap_or(u64::MAX);
-                    sender.send(&batch, &mut loading)
+                    sender.send(&batch, &mut loading).map(drop)
                 })?;
             }
             sender.finish(&mut loading)

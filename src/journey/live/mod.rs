@@ -133,7 +133,7 @@ impl<'a> Live<'a> {
             self.plan,
             self.lease,
             &loaded,
-            Readers::Turns(&states),
+            (Readers::Turns(&states), None),
             link,
             self.setting,
         )?;

@@ -90,6 +90,8 @@ pub struct Copied {
     pub misfits: Spool<Misfit>,
     /// Cells that are written otherwise than their columns' forms say.
     pub exceptions: Spool<FormException>,
+    /// The files of the archive that have these rows, as it names them; none where there is no archive.
+    pub archived: Option<String>,
 }
 
 /// Copies rows, and completes their chunk in the ledger.
@@ -101,7 +103,7 @@ fn copy_all(
 ) -> Result<()> {
     let mut writer = CopyWriter::begin(session, &copy_sql(&relation(table), loaded(table)))?;
     reach(Step::CopyBegun);
-    let Copied { loaded, sent, misfits, exceptions } = copy(&mut writer)?;
+    let Copied { loaded, sent, misfits, exceptions, archived } = copy(&mut writer)?;
     let taken = writer.finish()?;
     reach(Step::CopyEnded);
     if taken != sent {
@@ -112,6 +114,9 @@ fn copy_all(
     }
     ledger::note_misfits(session, lease, table, loaded.chunk, misfits)?;
     ledger::note_exceptions(session, lease, table, loaded.chunk, exceptions)?;
+    if let Some(files) = &archived {
+        ledger::note_archived(session, lease, &table.target, loaded.chunk, files)?;
+    }
     ledger::complete_chunk(session, lease, &loaded)
 }
 

@@ -109,7 +109,7 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
 ///
 /// What the server says.
 pub fn forget_chunks(session: &Session, lease: Lease, table: &str) -> Result<()> {
-    for known in ["chunk", "high_mark", "proved", "proving"] {
+    for known in ["chunk", "archived", "high_mark", "proved", "proving"] {
         let sql = format!("DELETE FROM liteferry.{known} WHERE migration = $1 AND table_name = $2");
         session.execute("load a table again", &sql, &[&lease.migration, &table])?;
     }

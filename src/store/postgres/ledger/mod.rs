@@ -6,6 +6,7 @@
 //! and the predecessor can commit nothing after that. A chunk's row is inserted before its rows are copied, in the same
 //! transaction: whoever inserts the same key waits for a predecessor's commit, and then knows its outcome.
 
+mod archived;
 mod chunks;
 mod exceptions;
 mod high_mark;
@@ -17,6 +18,7 @@ mod retaken;
 mod runs;
 mod touched;
 
+pub use archived::{ArchivedChunk, archived_chunks, forget_archived, note_archived};
 pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
 pub use exceptions::note_exceptions;
 pub use high_mark::{HighMark, high_mark, high_rowids, set_high_mark};
@@ -38,7 +40,7 @@ use lease::{LOCK_SPACE, fenced};
 use tokio_postgres::Row;
 
 /// The form of these tables; another one is not touched.
-const FORMAT: i32 = 13;
+const FORMAT: i32 = 14;
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS liteferry;
@@ -160,6 +162,7 @@ pub fn install(session: &Session) -> Result<()> {
         )?;
         session.batch("create the schema liteferry", rejects::TABLES)?;
         session.batch("create the schema liteferry", exceptions::TABLES)?;
+        session.batch("create the schema liteferry", archived::TABLES)?;
         session.batch("create the schema liteferry", high_mark::TABLES)?;
         session.batch("create the schema liteferry", position::TABLES)?;
         session.batch("create the schema liteferry", proved::TABLES)?;

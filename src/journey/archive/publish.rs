@@ -1,0 +1,144 @@
+//! Publishing: what chunks and deltas have left in the archive, named by a generation.
+//!
+//! The files of a table whose chunks were loaded since the generation before are its base; the base of any other table
+//! stays what it is there. Which files wait for that is in the ledger, until the generation is there.
+
+use super::{Archive, fork};
+use crate::error::{Class, Error, Place as _, Result};
+use crate::journey::Setting;
+use crate::model::OriginalFile;
+use crate::pipeline::failpoint::{Step, reach};
+use crate::plan::{Plan, PlannedTable};
+use crate::store::parquet::Key;
+use crate::store::parquet::generation::{self, Opened};
+use crate::store::parquet::manifest::{ArchiveFile, ArchiveSchema, Contents, Manifest};
+use crate::store::postgres::ledger::{self, ArchivedChunk, Lease, LoadedChunk};
+use crate::store::postgres::link::Link;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A state of the source, all of which is in the archive.
+#[derive(Debug)]
+pub(in crate::journey) struct State<'a> {
+    pub(in crate::journey) plan: &'a Plan,
+    /// What names the source.
+    pub(in crate::journey) source: &'a str,
+    /// The highest touch; none of a source at rest.
+    pub(in crate::journey) position: Option<i64>,
+    /// The file but for its rows.
+    pub(in crate::journey) file: OriginalFile,
+}
+
+impl Archive {
+    /// Publishes what the ledger says is in the archive, and gives the generation; the newest one where nothing is new.
+    pub(in crate::journey) fn publish(
+        &self,
+        state: State<'_>,
+        lease: Lease,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Opened> {
+        let parent = self.newest(setting)?;
+        let (waiting, loaded) = link.with(|session| {
+            let waiting = ledger::archived_chunks(session, lease.migration)?;
+            Ok((waiting, ledger::loaded_chunks(session, lease.migration)?))
+        })?;
+        let sources = Sources { parent: parent.as_ref(), waiting: &waiting, loaded: &loaded };
+        let contents = contents(state, &sources)?;
+        let opened = match parent {
+            Some(parent) if holds_the_same(&parent, &contents, self.key.as_ref())? => parent,
+            parent => {
+                let (place, key) = (self.place.as_ref(), self.key.as_ref());
+                reach(Step::FilesReady);
+                generation::publish(place, key, parent.as_ref(), contents)
+                    .at(|| format!("archive {}", self.url))?
+            }
+        };
+        reach(Step::GenerationPublished);
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                ledger::forget_archived(session, lease)
+            })
+        })?;
+        reach(Step::GenerationNoted);
+        Ok(opened)
+    }
+}
+
+/// Where the files of a generation are from.
+struct Sources<'a> {
+    parent: Option<&'a Opened>,
+    waiting: &'a [ArchivedChunk],
+    loaded: &'a [LoadedChunk],
+}
+
+fn contents(state: State<'_>, sources: &Sources<'_>) -> Result<Contents> {
+    let State { plan, source, position, file } = state;
+    check_source(source, sources.parent)?;
+    let mut files = Vec::new();
+    let there = plan.tables.iter().filter(|table| !table.is_gone);
+    for table in there.clone() {
+        let of_table = sources.of(table, source);
+        files.extend(of_table.at(|| format!("table {}", table.schema.source))?);
+    }
+    let written = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let tables = there.map(|table| table.schema.clone()).collect();
+    let schema = ArchiveSchema { tables, plan: plan.to_json()?, file };
+    Ok(Contents { source: source.into(), position, written, schema, files })
+}
+
+impl Sources<'_> {
+    /// The files that have the rows of a table.
+    fn of(&self, table: &PlannedTable, source: &str) -> Result<Vec<ArchiveFile>> {
+        let target = &table.schema.target;
+        let waiting = self.waiting.iter().filter(|chunk| chunk.table == *target);
+        let waiting: Vec<_> = waiting.collect();
+        let loaded = self.loaded.iter().filter(|chunk| chunk.table == *target);
+        if waiting.is_empty() {
+            let parent = self.parent.filter(|parent| parent.manifest.source == source);
+            let files = parent.map(|parent| &parent.manifest.files);
+            let of_table = files.into_iter().flatten().filter(|it| it.table == table.schema.source);
+            let files: Vec<_> = of_table.cloned().collect();
+            if !files.is_empty() || loaded.clone().next().is_none() {
+                return Ok(files);
+            }
+        }
+        if let Some(missing) =
+            loaded.clone().find(|chunk| !waiting.iter().any(|it| it.chunk == chunk.chunk))
+        {
+            let what = format!("chunk {} was loaded when there was no archive", missing.chunk);
+            return Err(Error::new(Class::Undecided, what).todo(format!(
+                "take the table anew with `liteferry run --anew {}`, or go on without an archive",
+                table.schema.source
+            )));
+        }
+        let files = waiting.iter().map(|chunk| fork::of_text(&chunk.files));
+        Ok(files.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+}
+
+/// Fails where the archive is another source's.
+fn check_source(source: &str, parent: Option<&Opened>) -> Result<()> {
+    let name = |source: &str| source.split_once(SEPARATOR).map(|(name, _)| name.to_owned());
+    match parent {
+        Some(Opened { manifest, .. }) if name(&manifest.source) != name(source) => {
+            let what = format!("the archive is that of another source, {:?}", manifest.source);
+            Err(Error::new(Class::Undecided, what)
+                .todo("name another place for this one's archive"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What stands between the name of a migration and what tells its source from others.
+const SEPARATOR: char = '\n';
+
+/// What names the source of a plan: `identity` tells it from others of the name.
+pub(in crate::journey) fn source_of(plan: &Plan, identity: Option<&str>) -> String {
+    format!("{}{SEPARATOR}{}", plan.name, identity.unwrap_or(&plan.source_schema))
+}
+
+fn holds_the_same(parent: &Opened, contents: &Contents, key: Option<&Key>) -> Result<bool> {
+    let again = Manifest::new(1, None, contents.clone(), key)?;
+    Ok(again.root == parent.manifest.root)
+}

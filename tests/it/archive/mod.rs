@@ -1,0 +1,153 @@
+//! What a run leaves in an archive, seen from outside.
+
+#[cfg(debug_assertions)]
+pub(crate) mod kills;
+
+use crate::environment::{Done, Environment};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Keys of each kind, values that are written otherwise than others, and rows that do not fit.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE trades (id INTEGER PRIMARY KEY, price REAL NOT NULL, at DATETIME, note BLOB);
+WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+INSERT INTO trades SELECT n, n * 1.5, datetime(1700000000 + n, 'unixepoch'), randomblob(n % 50) FROM n;
+UPDATE trades SET at = replace(at, ' ', 'T') WHERE id % 100 = 0;
+CREATE TABLE tokens (symbol TEXT PRIMARY KEY, supply NUMERIC) WITHOUT ROWID;
+INSERT INTO tokens VALUES ('a', 1), ('b', 2.5), ('ü', NULL);
+CREATE TABLE pools (address TEXT PRIMARY KEY, opened INTEGER);
+INSERT INTO pools VALUES ('0x1', 1), ('0x2', 2);
+CREATE TABLE log (line TEXT);
+INSERT INTO log VALUES ('one'), ('two'), ('one'), (NULL);
+CREATE TABLE empty (id INTEGER PRIMARY KEY, a TEXT);
+CREATE INDEX trades_at ON trades (at DESC);
+CREATE VIEW last AS SELECT max(id) FROM trades;
+";
+
+/// An environment with an archive beside it.
+pub(crate) struct Archived {
+    pub(crate) environment: Environment,
+}
+
+impl Archived {
+    pub(crate) fn of(sql: &str) -> Self {
+        let environment = Environment::new();
+        environment.sqlite(sql);
+        Self { environment }
+    }
+
+    pub(crate) fn place(&self) -> PathBuf {
+        self.environment.path("archive")
+    }
+
+    pub(crate) fn run(&self, more: &[&str]) -> Done {
+        let place = self.place();
+        let place = place.to_str().unwrap();
+        self.environment.run(&[&["--archive", place], more].concat())
+    }
+
+    /// `liteferry archive` with the place last.
+    pub(crate) fn archive(&self, words: &[&str]) -> Done {
+        let place = self.place();
+        let words = [&["archive"], words, &[place.to_str().unwrap(), "--json"]].concat();
+        self.environment.liteferry(&words)
+    }
+
+    pub(crate) fn generations(&self) -> Vec<Value> {
+        let listed = self.archive(&["list"]).expect(0);
+        listed.json()["generations"].as_array().unwrap().clone()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_whole(&self) {
+        self.archive(&["check", "--read-data"]).expect(0);
+    }
+}
+
+/// Every file below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_run_leaves_an_archive_that_is_whole_and_the_next_one_adds_nothing() {
+    let archived = Archived::of(SCHEMA);
+    let run = archived.run(&[]).expect(0);
+    assert_eq!(run.json()["archive"]["generation"], 1);
+    archived.assert_whole();
+    let tables = archived.place().join("tables");
+    for table in ["trades", "tokens", "pools", "log", "empty"] {
+        let rows = tables.join(table).join("rows");
+        assert!(files(&rows).iter().all(|file| file.extension().is_some_and(|it| it == "parquet")));
+        assert!(!files(&rows).is_empty(), "{table}");
+    }
+    assert_eq!(files(&tables.join("trades").join("forms")).len(), 1);
+    let before = files(&archived.place());
+    assert_eq!(archived.run(&[]).expect(0).json()["archive"], run.json()["archive"]);
+    assert_eq!(files(&archived.place()), before);
+    assert_eq!(archived.generations().len(), 1);
+}
+
+#[test]
+fn rows_that_are_set_aside_are_in_the_archive() {
+    let archived = Archived::of(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT);
+         INSERT INTO t VALUES (1, 5, 'x'), (2, 6, x'00ff'), (3, 7, 'a' || char(0) || 'b');",
+    );
+    archived.run(&[]).expect(65);
+    archived.assert_whole();
+    let rejected = archived.place().join("tables").join("t").join("rejected");
+    assert_eq!(files(&rejected).len(), 1);
+}
+
+#[test]
+fn an_archive_belongs_to_one_source() {
+    let archived = Archived::of("CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+    archived.run(&[]).expect(0);
+    let other = Archived::of("CREATE TABLE u (a); INSERT INTO u VALUES (2);");
+    let place = archived.place();
+    fs::rename(other.environment.source(), other.environment.path("other.db")).unwrap();
+    let other_source = other.environment.path("other.db");
+    let ends = ["run", "--no-capture", "--json", "--source", other_source.to_str().unwrap()];
+    let target = other.environment.url();
+    let more = ["--target", &target, "--archive", place.to_str().unwrap()];
+    other
+        .environment
+        .liteferry(&[&ends[..], &more[..]].concat())
+        .expect(78)
+        .saying(&["another source"]);
+    assert_eq!(archived.generations().len(), 1);
+    archived.assert_whole();
+}
+
+#[test]
+fn rows_that_were_loaded_without_an_archive_are_not_missed_in_silence() {
+    let archived = Archived::of("CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+    archived.environment.run(&["--until", "snapshot"]).expect(0);
+    archived.run(&[]).expect(78).saying(&["there was no archive", "--anew t"]);
+    assert!(archived.generations().is_empty());
+    archived.run(&["--anew", "t"]).expect(0);
+    archived.assert_whole();
+}
+
+#[test]
+fn what_is_damaged_is_named() {
+    let archived = Archived::of(SCHEMA);
+    archived.run(&[]).expect(0);
+    let rows = files(&archived.place().join("tables").join("log").join("rows"));
+    let name = rows[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let mut bytes = fs::read(&rows[0]).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&rows[0], bytes).unwrap();
+    archived.archive(&["check"]).expect(0);
+    archived.archive(&["check", "--read-data"]).expect(76).saying(&[&name]);
+    fs::remove_file(&rows[0]).unwrap();
+    archived.archive(&["check"]).expect(76).saying(&[&name, "missing"]);
+}
