@@ -10,10 +10,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Hides bytes; `context` is not hidden and not kept, and must be the same where they are opened.
 pub(super) fn hide(key: &[u8; 32], context: &[u8], mut bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let mut once = [0; NONCE_LEN];
-    SystemRandom::new()
-        .fill(&mut once)
-        .map_err(|_unspecified| Error::internal("the machine gives no random bytes"))?;
+    let once = random::<NONCE_LEN>()?;
     cipher(key)
         .and_then(|cipher| {
             let nonce = Nonce::assume_unique_for_key(once);
@@ -32,6 +29,15 @@ pub(super) fn reveal(key: &[u8; 32], context: &[u8], hidden: &[u8]) -> Option<Ve
     let length = cipher(key)?.open_in_place(nonce, Aad::from(context), &mut bytes).ok()?.len();
     bytes.truncate(length);
     Some(bytes)
+}
+
+/// Bytes that nobody can guess.
+pub(super) fn random<const COUNT: usize>() -> Result<[u8; COUNT]> {
+    let mut bytes = [0; COUNT];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_unspecified| Error::internal("the machine gives no random bytes"))?;
+    Ok(bytes)
 }
 
 fn cipher(key: &[u8; 32]) -> Option<LessSafeKey> {

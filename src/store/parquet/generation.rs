@@ -77,7 +77,7 @@ struct Pointer {
 ///
 /// # Errors
 ///
-/// [`Class::Held`]: another publisher was faster, and nothing has changed; [`Class::Damaged`]: a file is not there, or
+/// [`Class::Held`]: another publisher was faster, or another run is pruning, and nothing has changed; [`Class::Damaged`]: a file is not there, or
 /// not of its size; else as [`Place`] says, and then the generation is there whole, or not at all.
 pub fn publish(
     place: &dyn Place,
@@ -85,6 +85,8 @@ pub fn publish(
     parent: Option<&Opened>,
     contents: Contents,
 ) -> Result<Opened> {
+    // Nobody prunes between the look at the files and the manifest that names them.
+    place.enter()?;
     let numbers = numbers(place)?;
     let pointed = match pointer(place, key) {
         Err(error) if error.class() == Class::Damaged => None,
@@ -108,6 +110,7 @@ pub fn publish(
     }
     let opened = Opened { manifest, hash };
     point(place, key, opened.generation())?;
+    place.leave();
     Ok(opened)
 }
 

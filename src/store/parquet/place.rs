@@ -5,6 +5,8 @@
 
 mod bucket;
 mod folder;
+mod lease;
+mod lock;
 mod name;
 
 pub use bucket::Bucket;
@@ -18,7 +20,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What was there when something was to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,24 @@ pub enum Access {
 /// Every operation fails with [`Class::Temporary`] where the place cannot be reached, is full or gives no answer, and
 /// with [`Class::Access`] where it does not let liteferry in.
 pub trait Place: fmt::Debug + Send + Sync {
+    /// Comes in to write: nobody prunes until this one has [left](Self::leave), is dropped, or its process has ended.
+    /// [`draft`](Self::draft) does it by itself; once more it makes sure of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Held`]: another run is pruning, and does not end.
+    fn enter(&self) -> Result<()>;
+
+    /// Leaves: all that was put is named, or is worth nothing.
+    fn leave(&self);
+
+    /// Comes in to prune, until the answer is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Held`]: others are in, or this one itself is.
+    fn alone(&self) -> Result<Box<dyn Alone + '_>>;
+
     /// A file to write to, which is in the archive once it is [`put`](Self::put); one that is dropped before is gone.
     fn draft(&self) -> Result<Draft>;
 
@@ -100,6 +120,16 @@ pub trait Place: fmt::Debug + Send + Sync {
 
     /// Takes away drafts that nobody has written to since `before`, and says how many: those of a run that was killed.
     fn sweep(&self, before: SystemTime) -> Result<u64>;
+}
+
+/// One who is in an archive alone.
+pub trait Alone: fmt::Debug {
+    /// Makes sure that this is so still; asked before each thing that is taken away.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Temporary`]: nobody knows, because it stood still for long.
+    fn keep(&self) -> Result<()>;
 }
 
 /// A file on its way into an archive.
@@ -164,6 +194,17 @@ fn failed(doing: &str, error: impl Into<io::Error>) -> Error {
     Error::new(class, format!("cannot {doing}"))
         .todo("look at the place of the archive: it may be full, gone or not writable")
         .because(error)
+}
+
+/// Waits for others to leave an archive.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when another program leaves")]
+pub(super) fn pause(moment: Duration) {
+    std::thread::sleep(moment);
+}
+
+/// Others are in an archive.
+fn held(what: &str) -> Error {
+    Error::new(Class::Held, what).todo("let it end, and run this again")
 }
 
 /// Something in the archive that is not as it was written.

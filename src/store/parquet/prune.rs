@@ -1,7 +1,8 @@
 //! Retention: which generations an archive keeps, and taking away what no kept one names.
 //!
 //! Manifests go first, from the oldest on, and then the files: wherever it is killed, every manifest that is there has
-//! all its files, and the next run takes the rest away.
+//! all its files, and the next run takes the rest away. Nobody writes meanwhile: a file that is put once more, and is about
+//! to be named, must not be taken for what it was before.
 
 use super::generation::{list, numbers, open, point, pointer};
 use super::key::Key;
@@ -41,7 +42,7 @@ pub struct Pruned {
 ///
 /// # Errors
 ///
-/// [`Class::Damaged`]: a generation is damaged, so that nobody knows what it names; nothing is taken away then. Else as
+/// [`Class::Held`]: a run is writing to the archive; [`Class::Damaged`]: a generation is damaged, so that nobody knows what it names; nothing is taken away then. Else as
 /// [`Place`] says; the same command goes on from there.
 pub fn prune(
     place: &dyn Place,
@@ -50,7 +51,7 @@ pub fn prune(
     now: SystemTime,
     grace: Duration,
 ) -> Result<Pruned> {
-    // The pointer first: whoever publishes meanwhile makes the manifest before it.
+    let alone = place.alone()?;
     let pointed = match pointer(place, key) {
         Err(error) if error.class() == Class::Damaged => None,
         pointed => pointed?,
@@ -75,6 +76,7 @@ pub fn prune(
     let mut named = HashSet::new();
     for (at, opened) in generations.iter().enumerate().rev() {
         if goes(at, opened.manifest.written) {
+            alone.keep()?;
             place.delete(&Name::generation(opened.manifest.generation))?;
             pruned.generations += 1;
         } else {
@@ -90,6 +92,7 @@ pub fn prune(
     let before = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
     for entry in place.list(&Name::tables())? {
         if is_lost(&entry, &named, before) {
+            alone.keep()?;
             place.delete(&entry.name)?;
             pruned.files += 1;
             pruned.bytes = pruned.bytes.saturating_add(entry.bytes);

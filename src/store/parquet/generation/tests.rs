@@ -8,7 +8,7 @@ use crate::store::parquet::file::Stored;
 use crate::store::parquet::manifest::tests::{contents, file};
 use crate::store::parquet::manifest::{Contents, FileKind};
 use crate::store::parquet::place::tests::draft;
-use crate::store::parquet::place::{Access, Created, Draft, Entry, Folder, Name, Place};
+use crate::store::parquet::place::{Access, Alone, Created, Draft, Entry, Folder, Name, Place};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Barrier;
@@ -48,6 +48,16 @@ impl<'p> Dying<'p> {
 }
 
 impl Place for Dying<'_> {
+    fn enter(&self) -> Result<()> {
+        self.step(|| self.place.enter())
+    }
+    fn leave(&self) {
+        // What a process holds ends with it.
+        self.place.leave();
+    }
+    fn alone(&self) -> Result<Box<dyn Alone + '_>> {
+        self.step(|| self.place.alone())
+    }
     fn draft(&self) -> Result<Draft> {
         self.step(|| self.place.draft())
     }

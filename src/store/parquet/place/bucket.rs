@@ -3,7 +3,8 @@
 //! Async does not leave this file: each call runs to its end. What must not be there yet is put on the condition that
 //! nothing is (`If-None-Match: *`), <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
 
-use super::{Created, Draft, Entry, Name, Place, damaged, failed};
+use super::lease::Lease;
+use super::{Alone, Created, Draft, Entry, Name, Place, damaged, failed};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::store::parquet::file::Stored;
 use futures_util::TryStreamExt as _;
@@ -19,7 +20,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,8 +28,6 @@ use tokio::runtime::{Builder, Runtime};
 const PART_BYTES: usize = 16 * 1024 * 1024;
 /// Parts on their way at once.
 const PARTS_AT_ONCE: usize = 2;
-/// A file that was put longer ago is put again, so that nobody who prunes takes it for one that is not needed.
-const FRESH: Duration = Duration::from_hours(12);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// Without a byte for so long an answer is given up, and asked for again.
 const READ_PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +40,14 @@ pub struct Bucket {
     prefix: Path,
     url: String,
     runtime: Runtime,
+    /// While it is written to.
+    writing: Mutex<Option<Lease>>,
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 impl Bucket {
@@ -74,14 +81,20 @@ impl Bucket {
             .enable_all()
             .build()
             .map_err(|error| Error::internal("cannot start an async runtime").because(error))?;
-        Ok(Self { store, prefix, url, runtime })
+        Ok(Self { store, prefix, url, runtime, writing: Mutex::default() })
     }
 
     /// One in memory, that does what a bucket does.
     #[cfg(test)]
-    pub(super) fn in_memory(prefix: &str) -> Self {
+    pub(in crate::store::parquet) fn in_memory(prefix: &str) -> Self {
         let store = Arc::new(object_store::memory::InMemory::new());
         Self::over(store, Path::from(prefix), "s3://memory".into()).unwrap()
+    }
+
+    /// The same bucket, as another process sees it.
+    #[cfg(test)]
+    pub(in crate::store::parquet) fn again(&self) -> Self {
+        Self::over(Arc::clone(&self.store), self.prefix.clone(), self.url.clone()).unwrap()
     }
 
     fn key(&self, name: &Name) -> Path {
@@ -109,18 +122,19 @@ impl Bucket {
         self.runtime.block_on(answer).map_err(|error| unanswered(doing, error))
     }
 
-    /// Whether a file of this size was put not long ago; what has another size is damaged.
-    fn has(&self, name: &Name, stored: &Stored) -> Result<bool> {
+    /// Fails where something of another size has the name.
+    ///
+    /// That one of the same size has the same bytes is not known: it is put once more, which harms nobody, and is as new
+    /// for one who prunes.
+    fn check_size(&self, name: &Name, stored: &Stored) -> Result<()> {
         let key = self.key(name);
-        let Some(found) = self.ask("look at it", self.store.head(&key))? else {
-            return Ok(false);
-        };
-        if found.size != stored.bytes {
-            let what = format!("it has {} bytes instead of {}", found.size, stored.bytes);
-            return Err(Error::new(Class::Damaged, what));
+        match self.ask("look at it", self.store.head(&key))? {
+            Some(found) if found.size != stored.bytes => {
+                let what = format!("it has {} bytes instead of {}", found.size, stored.bytes);
+                Err(Error::new(Class::Damaged, what))
+            }
+            _ => Ok(()),
         }
-        let age = SystemTime::now().duration_since(found.last_modified.into());
-        Ok(age.is_ok_and(|age| age < FRESH))
     }
 
     fn upload(&self, file: &mut File, name: &Name) -> Result<()> {
@@ -159,7 +173,28 @@ impl Bucket {
 }
 
 impl Place for Bucket {
+    fn enter(&self) -> Result<()> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*writing {
+            Some(lease) => lease.keep(self)?,
+            None => *writing = Some(Lease::shared(self)?),
+        }
+        Ok(())
+    }
+
+    fn leave(&self) {
+        let lease = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lease) = lease {
+            lease.end(self);
+        }
+    }
+
+    fn alone(&self) -> Result<Box<dyn Alone + '_>> {
+        Ok(Box::new(Lease::alone(self).at(|| format!("archive {}", self.url))?))
+    }
+
     fn draft(&self) -> Result<Draft> {
+        self.enter()?;
         let file = tempfile::tempfile().map_err(|error| failed("make a draft", error))?;
         Ok(Draft { file, lies: None })
     }
@@ -167,7 +202,9 @@ impl Place for Bucket {
     fn put(&self, mut draft: Draft, name: &Name, stored: &Stored) -> Result<()> {
         let mut put = || {
             draft.check(stored)?;
-            if self.has(name, stored)? { Ok(()) } else { self.upload(&mut draft.file, name) }
+            self.enter()?;
+            self.check_size(name, stored)?;
+            self.upload(&mut draft.file, name)
         };
         put().at(|| self.at(name))
     }

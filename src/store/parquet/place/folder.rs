@@ -2,7 +2,8 @@
 //!
 //! Nothing follows a symbolic link below the archive's own folder: each part of a name is opened from the folder above.
 
-use super::{Access, Created, Draft, Entry, Name, Place, failed};
+use super::lock::Lock;
+use super::{Access, Alone, Created, Draft, Entry, Name, Place, failed};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::store::parquet::file::Stored;
 use crate::store::parquet::verified::Verified;
@@ -15,8 +16,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::process::id;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where files are written before they have their names; no [`Name`] begins so.
@@ -36,6 +37,8 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 pub struct Folder {
     path: PathBuf,
     root: OwnedFd,
+    /// While it is written to.
+    writing: Mutex<Option<Lock>>,
 }
 
 /// Where a draft lies; dropping it takes the draft away.
@@ -71,7 +74,7 @@ impl Folder {
                 .todo("name the folder that an archive was written to"),
             error => failed("open its folder", error),
         });
-        Ok(Self { path: path.to_owned(), root: root.at(at)? })
+        Ok(Self { path: path.to_owned(), root: root.at(at)?, writing: Mutex::default() })
     }
 
     /// Opens the folder that parts lead to; none where it is not there.
@@ -117,9 +120,31 @@ impl Folder {
         Ok(Some(file))
     }
 
+    fn writing(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new_draft(&self) -> Result<Draft> {
+        let make = || {
+            let folder = Arc::new(self.make(&[DRAFTS])?);
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            loop {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let count = COUNT.fetch_add(1, Ordering::Relaxed);
+                let name = format!("{}-{}-{count}", id(), since.as_nanos());
+                let file = match rustix::fs::openat(&*folder, &name, flags, FILE_MODE) {
+                    Err(Errno::EXIST) => continue,
+                    file => file.map_err(|error| failed("make a draft", error))?,
+                };
+                return Ok(Draft { file: file.into(), lies: Some(Lies { folder, name }) });
+            }
+        };
+        make().at(|| format!("archive {}", self.path.display()))
+    }
+
     /// A draft that has these bytes, synced.
     fn written(&self, bytes: &[u8]) -> Result<(Draft, Lies)> {
-        let mut draft = self.draft()?;
+        let mut draft = self.new_draft()?;
         draft.file.write_all(bytes).map_err(|error| failed("write it", error))?;
         draft.file.sync_all().map_err(|error| failed("write it", error))?;
         let lies = lies(&mut draft)?;
@@ -153,22 +178,27 @@ impl Folder {
 }
 
 impl Place for Folder {
+    fn enter(&self) -> Result<()> {
+        let mut writing = self.writing();
+        if writing.is_none() {
+            let lock = Lock::shared(&self.root);
+            *writing = Some(lock.at(|| format!("archive {}", self.path.display()))?);
+        }
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.writing().take();
+    }
+
+    fn alone(&self) -> Result<Box<dyn Alone + '_>> {
+        let lock = Lock::alone(&self.root).at(|| format!("archive {}", self.path.display()))?;
+        Ok(Box::new(lock))
+    }
+
     fn draft(&self) -> Result<Draft> {
-        let make = || {
-            let folder = Arc::new(self.make(&[DRAFTS])?);
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            loop {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let count = COUNT.fetch_add(1, Ordering::Relaxed);
-                let name = format!("{}-{}-{count}", id(), since.as_nanos());
-                let file = match rustix::fs::openat(&*folder, &name, flags, FILE_MODE) {
-                    Err(Errno::EXIST) => continue,
-                    file => file.map_err(|error| failed("make a draft", error))?,
-                };
-                return Ok(Draft { file: file.into(), lies: Some(Lies { folder, name }) });
-            }
-        };
-        make().at(|| format!("archive {}", self.path.display()))
+        self.enter()?;
+        self.new_draft()
     }
 
     fn put(&self, mut draft: Draft, name: &Name, stored: &Stored) -> Result<()> {
@@ -325,6 +355,10 @@ fn collect(folder: &OwnedFd, prefix: &str, found: &mut Vec<Entry>) -> Result<()>
                     Err(error) => return Err(unlisted(error)),
                 }
             }
+            FileType::Symlink => {
+                let what = format!("{name} is a link, and is not followed");
+                return Err(Error::new(Class::Damaged, what));
+            }
             _ => {}
         }
     }
@@ -341,7 +375,7 @@ fn sync(folder: &OwnedFd) -> Result<()> {
 }
 
 /// A part that is a link, or no folder, was not put there by liteferry.
-fn unopened(part: &str, error: Errno) -> Error {
+pub(super) fn unopened(part: &str, error: Errno) -> Error {
     match error {
         Errno::LOOP | Errno::NOTDIR => {
             let what = format!("{part} is a link, or no folder, and is not followed");

@@ -51,6 +51,11 @@ impl Name {
         Self("latest.json".into())
     }
 
+    /// The folder of the markers of those who are in an archive.
+    pub(super) fn locks() -> Self {
+        Self("locks".into())
+    }
+
     /// The folder of the tables.
     pub fn tables() -> Self {
         Self("tables".into())

@@ -39,7 +39,7 @@ fn below(path: &Path) -> Vec<String> {
             let entry = entry.unwrap().path();
             if entry.is_dir() {
                 folders.push(entry);
-            } else {
+            } else if !entry.ends_with(".lock") {
                 found.push(entry.strip_prefix(path).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -129,6 +129,73 @@ fn a_file_that_is_there_is_kept_and_another_one_in_its_place_is_noticed() {
 }
 
 #[test]
+fn other_bytes_of_the_same_size_do_not_stay() {
+    each_place(|place| {
+        put(place, "a/x", b"some bytes").unwrap();
+        place.replace(&name("a/x"), b"SOME BYTES").unwrap();
+        match put(place, "a/x", b"some bytes") {
+            // To read it once more costs more there than to put it once more.
+            Ok(()) => assert_eq!(place.get(&name("a/x"), 10).unwrap().unwrap(), b"some bytes"),
+            Err(error) => assert_eq!(error.class(), Class::Damaged, "{error}"),
+        }
+    });
+}
+
+/// The same archive as two processes see it, in a folder and in a bucket.
+fn each_pair(test: impl Fn(&dyn Place, Box<dyn Place>)) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Folder::open(folder.path(), Access::Write).unwrap();
+    test(&open(), Box::new(open()));
+    let bucket = Bucket::in_memory("some/prefix");
+    test(&bucket, Box::new(bucket.again()));
+}
+
+#[test]
+fn who_prunes_is_alone_and_who_writes_is_not() {
+    each_pair(|one, other| {
+        let is_held = |place: &dyn Place| match place.alone() {
+            Ok(_alone) => false,
+            Err(error) => {
+                assert_eq!((error.class(), error.class().exit_code()), (Class::Held, 73));
+                assert!(error.to_string().contains("archive"), "{error}");
+                true
+            }
+        };
+        assert!(!is_held(one) && !is_held(&*other));
+        let written = draft(&*other, b"on its way");
+        assert!(is_held(one));
+        one.enter().unwrap();
+        one.enter().unwrap();
+        one.leave();
+        assert!(is_held(one));
+        // Not the draft, but the run that will name it.
+        drop(written);
+        assert!(is_held(one) && is_held(&*other));
+        other.leave();
+        assert!(!is_held(one));
+        other.enter().unwrap();
+        drop(other);
+        assert!(!is_held(one));
+        assert_eq!(one.list(&name("locks")).unwrap(), []);
+    });
+}
+
+#[test]
+fn who_would_write_waits_for_one_who_prunes() {
+    each_pair(|one, other| {
+        let alone = one.alone().unwrap();
+        alone.keep().unwrap();
+        std::thread::scope(|scope| {
+            let begun = std::time::Instant::now();
+            let writer = scope.spawn(move || other.enter().map(|()| begun.elapsed()));
+            super::pause(Duration::from_millis(300));
+            drop(alone);
+            assert!(writer.join().unwrap().unwrap() >= Duration::from_millis(300));
+        });
+    });
+}
+
+#[test]
 fn of_those_who_create_the_same_one_does() {
     each_place(|place| {
         for round in 0..20 {
@@ -170,6 +237,7 @@ fn a_local_archive_is_its_owners_and_leaves_no_drafts() {
     assert_eq!(files, ["generations/000001.json", "latest.json", "tables/a/rows/x"]);
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     files.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{file}"));
+    assert!(root.join(".lock").exists() && mode(".lock") == 0o600);
     for made in ["", "generations", "tables", "tables/a", "tables/a/rows", ".drafts"] {
         assert_eq!(mode(made), 0o700, "{made}");
     }
@@ -214,6 +282,13 @@ fn links_and_what_is_no_file_are_not_followed() {
     assert_eq!(place.delete(&name("tables/secret")).unwrap_err().class(), Class::Damaged);
     assert_eq!(place.list(&name("tables")).unwrap_err().class(), Class::Damaged);
     assert_eq!(place.list(&name("folder")).unwrap(), []);
+    symlink(folder.path().join("outside"), root.join("folder/link")).unwrap();
+    let error = place.list(&name("folder")).unwrap_err();
+    assert!(error.class() == Class::Damaged && error.to_string().contains("link"), "{error}");
+    fs::remove_file(root.join(".lock")).unwrap();
+    symlink(folder.path().join("outside/secret"), root.join(".lock")).unwrap();
+    place.leave();
+    assert_eq!(place.enter().unwrap_err().class(), Class::Damaged);
     assert_eq!(below(&folder.path().join("outside")), ["secret"]);
 }
 

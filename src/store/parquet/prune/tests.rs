@@ -6,10 +6,11 @@ use crate::store::parquet::generation::tests::{Dying, archive, assert_whole, nex
 use crate::store::parquet::generation::{list, newest, numbers, publish};
 use crate::store::parquet::manifest::Contents;
 use crate::store::parquet::place::tests::draft;
-use crate::store::parquet::place::{Name, Place};
+use crate::store::parquet::place::{Access, Bucket, Folder, Name, Place};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
+use std::sync::Barrier;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn generations(count: u64) -> Keep {
@@ -82,6 +83,11 @@ fn what_another_run_is_about_to_name_and_what_is_not_ours_is_left() {
     next(&place, None, &[1]).unwrap();
     put(&place, None, &[2]).unwrap();
     let draft = draft(&place, b"being written");
+    let held = prune(&place, None, generations(1), SystemTime::now(), Duration::ZERO);
+    assert_eq!(held.unwrap_err().class(), Class::Held);
+    assert_eq!(there(&place).len(), 2);
+    // As where the run's process died, or its marker is too old.
+    place.leave();
     for foreign in ["tables/trades/rows/notes.txt", "tables/readme", "README"] {
         std::fs::write(folder.path().join(foreign), "mine").unwrap();
     }
@@ -106,6 +112,7 @@ fn a_file_that_is_put_once_more_is_new() {
     let file = std::fs::File::options().write(true).open(folder.path().join(name.as_str()));
     file.unwrap().set_modified(long_ago).unwrap();
     put(&place, None, &[2]).unwrap();
+    place.leave();
     let pruned = prune(&place, None, generations(1), SystemTime::now(), GRACE).unwrap();
     assert_eq!(pruned, Pruned::default());
     assert_eq!(there(&place).len(), 2);
@@ -162,6 +169,52 @@ fn nothing_is_taken_away_where_nobody_knows_what_is_named() {
     let error = prune_now(&place, generations(1)).unwrap_err();
     assert!(error.to_string().contains("generation 3 was the newest"), "{error}");
     assert_eq!((numbers(&place).unwrap().len(), there(&place).len()), (2, 3));
+}
+
+/// Publishes and prunes at once as often as it is let in; no time is lost.
+fn publish_and_prune(publishers: [&dyn Place; 2], pruner: &dyn Place) {
+    let start = Barrier::new(3);
+    let publish = |place: &dyn Place, other: u64| {
+        start.wait();
+        for round in 0..15_u64 {
+            // Again and again the same files, which are lost between.
+            match next(place, None, &[round % 3, 3 + (round + other) % 2]) {
+                Ok(_) => {}
+                Err(error) if error.class() == Class::Held => place.leave(),
+                Err(error) => panic!("{error}"),
+            }
+            // Else nobody is ever alone.
+            crate::store::parquet::place::pause(Duration::from_millis(5));
+        }
+    };
+    std::thread::scope(|scope| {
+        let [one, two] = publishers;
+        let publish = &publish;
+        let publishers =
+            [scope.spawn(move || publish(one, 0)), scope.spawn(move || publish(two, 1))];
+        start.wait();
+        let (mut pruned, mut held) = (0, 0);
+        while !publishers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            match prune_now(pruner, generations(1)) {
+                Ok(now) => pruned += now.files,
+                Err(error) if error.class() == Class::Held => held += 1,
+                Err(error) => panic!("{error}"),
+            }
+            named(pruner);
+        }
+        assert!(pruned > 0 && held > 0, "{pruned} files, and held {held} times");
+    });
+    prune_now(pruner, generations(1)).unwrap();
+    assert_eq!(named(pruner), there(pruner));
+}
+
+#[test]
+fn nobody_loses_a_file_to_one_who_prunes_meanwhile() {
+    let (folder, one) = archive();
+    let open = || Folder::open(folder.path(), Access::Write).unwrap();
+    publish_and_prune([&one, &open()], &open());
+    let bucket = Bucket::in_memory("");
+    publish_and_prune([&bucket, &bucket.again()], &bucket.again());
 }
 
 proptest! {
