@@ -71,7 +71,7 @@ impl RejectedRow {
 }
 
 /// How bytes are a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TextEncoding {
     /// As most databases have their texts.
     #[default]

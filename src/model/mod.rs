@@ -29,7 +29,7 @@ pub use form::{
     Separator, UtcName, UuidForm, UuidShape,
 };
 pub use misfit::{FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TextEncoding};
-pub use original::{OriginalFile, SchemaObject, Statistic};
+pub use original::{AutoVacuum, ObjectKind, OriginalFile, OwnRow, SchemaObject, Tree};
 pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};
 pub use source::{

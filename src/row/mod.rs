@@ -16,6 +16,7 @@ pub mod json;
 pub mod number;
 pub mod numeric;
 mod show;
+mod stored;
 pub mod temporal;
 pub mod uuid;
 mod visit;
@@ -25,6 +26,7 @@ pub use decode::{TupleDecoder, split_fields};
 pub use digest::ManyDigests;
 pub use encode::TupleEncoder;
 pub use show::{show_field, show_key};
+pub use stored::{CellWriter, StoredCell, Values};
 pub use visit::{Body, Row, RowVisitor};
 
 /// What stands before the first tuple of a COPY BINARY stream: signature, flags, length of the extension.

@@ -1,18 +1,28 @@
 //! Moves every database of a folder and judges it independently: equal, refused with which error, salvaged in part where
 //! damage is accepted, or wrong: not equal, another exit code, a panic, or too slow to say no. With `--live` each is moved
-//! as a source that is written to, changed all over, followed, and judged after that.
+//! as a source that is written to, changed all over, followed, and judged after that. With `--written` each is read as a
+//! run reads it and written anew as a SQLite file, which must be the same.
 //!
 //! Not a part of `cargo test`: `tests/scripts/corpus.sh DIR` runs it. The files are copied first, and never touched.
 
 #![expect(dead_code, reason = "the tests use more of the environment")]
 
 #[cfg(test)]
+#[path = "written/again.rs"]
+mod again;
+#[cfg(test)]
 mod comparison;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+#[path = "written/same.rs"]
+mod same;
 
 use comparison::Comparison;
 use environment::{Done, Environment};
+use liteferry::config::Pipeline;
+use liteferry::error::Class;
+use liteferry::model::Motion;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +34,8 @@ const REFUSALS: [i32; 2] = [65, 78];
 
 /// The argument by which sources are followed.
 const LIVE: &str = "--live";
+/// The argument by which sources are written anew.
+const WRITTEN: &str = "--written";
 
 /// How long it may take to refuse a file.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,8 +56,13 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let is_live = arguments.iter().any(|argument| *argument == LIVE);
-    arguments.retain(|argument| *argument != LIVE);
-    let judge = if is_live { followed } else { moved };
+    let is_written = arguments.iter().any(|argument| *argument == WRITTEN);
+    arguments.retain(|argument| ![LIVE, WRITTEN].contains(argument));
+    let judge = match (is_live, is_written) {
+        (_, true) => written,
+        (true, false) => followed,
+        (false, false) => moved,
+    };
     let files = databases(Path::new(&folder));
     let mut counts = [0; 4];
     for file in &files {
@@ -91,6 +108,32 @@ fn copied(file: &Path) -> Environment {
         }
     }
     env
+}
+
+/// What became of a database that was written anew.
+fn written(file: &Path, arguments: &[&str]) -> Outcome {
+    let env = copied(file);
+    let from = env.source();
+    let mut pipeline = Pipeline::of(&from, "local");
+    pipeline.source.accept_corrupt = arguments.contains(&"--accept-corrupt");
+    let mut told = Vec::new();
+    for (motion, name) in [(Motion::AtRest, "at_rest.db"), (Motion::Moving, "moving.db")] {
+        let to = from.with_file_name(name);
+        match again::again(&from, &to, Some(pipeline.clone()), motion) {
+            Ok((notes, [cells, rows])) => {
+                told.push(format!("{cells} cells and {rows} rows kept {}", notes.join("; ")));
+            }
+            Err(error) if error.class() == Class::Internal => {
+                return Outcome::Wrong(error.to_string());
+            }
+            Err(_) if motion == Motion::Moving => continue,
+            Err(error) => return Outcome::Refused(error.to_string()),
+        }
+        if let Some(differ) = same::difference(&from, &to) {
+            return Outcome::Wrong(differ.chars().take(600).collect());
+        }
+    }
+    Outcome::Equal(told.join(" | "))
 }
 
 /// What became of a database that was changed after it was moved, and followed.

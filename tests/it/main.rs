@@ -67,4 +67,6 @@ mod utf16;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
+mod written;
+#[cfg(test)]
 mod zoo;

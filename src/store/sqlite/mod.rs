@@ -31,6 +31,7 @@ pub mod tail;
 pub mod wake;
 mod wide;
 mod witnessed;
+pub mod write;
 #[cfg(test)]
 mod zoo;
 

@@ -1,10 +1,10 @@
-//! A statement whose rows come by the million, read by SQLite's own functions.
+//! Statements whose rows come, or go, by the million, by SQLite's own functions.
 //!
 //! The only unsafe code of liteferry. What rusqlite does for every cell (count the columns, look it up for its class, for
 //! its value and for its length, wrap it in a large result) takes longer than SQLite needs to give it, as a profile of
 //! `cargo bench --bench codec -- read` showed. Statements that give few rows go by rusqlite.
 
-#![expect(unsafe_code, reason = "reading cells is half of all that a copy does; see above")]
+#![expect(unsafe_code, reason = "cells are half of all that a copy does; see above")]
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result, ffi};
@@ -169,6 +169,91 @@ impl<'s> Row<'s> {
     }
 }
 
+/// A prepared INSERT, run once for each row.
+#[derive(Debug)]
+pub(super) struct Insert<'c> {
+    statement: Statement<'c>,
+    parameters: c_int,
+}
+
+/// The parameters of an INSERT, which are given one after the other.
+#[derive(Debug)]
+pub(super) struct Parameters<'i, 'v> {
+    insert: &'i Insert<'i>,
+    given: c_int,
+    /// Values must live for just this long: until the row is written.
+    values: PhantomData<fn(&'v ()) -> &'v ()>,
+}
+
+impl<'c> Insert<'c> {
+    /// Prepares an INSERT.
+    pub(super) fn prepare(connection: &'c Connection, sql: &str) -> Result<Self> {
+        let statement = Statement::prepare(connection, sql, &[])?;
+        // SAFETY: The statement is not finalized.
+        let parameters = unsafe { ffi::sqlite3_bind_parameter_count(statement.raw.as_ptr()) };
+        Ok(Self { statement, parameters })
+    }
+
+    /// Writes a row, all of whose parameters `give` gives.
+    ///
+    /// # Errors
+    ///
+    /// What `give` says, and SQLite; a row of more or fewer parameters.
+    #[inline]
+    pub(super) fn run<'v, E: From<Error>>(
+        &mut self,
+        give: impl FnOnce(&mut Parameters<'_, 'v>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut parameters = Parameters { insert: self, given: 0, values: PhantomData };
+        give(&mut parameters)?;
+        // What the row before had in its place is gone, and must not be looked at.
+        if parameters.given != self.parameters {
+            return Err(Error::InvalidParameterCount(
+                usize::try_from(parameters.given).unwrap_or(0),
+                usize::try_from(self.parameters).unwrap_or(0),
+            )
+            .into());
+        }
+        let stepped = self.statement.step();
+        // SAFETY: The statement is not finalized, and no row of it is borrowed. What it says is the failure of the step
+        // again.
+        let _told_already = unsafe { ffi::sqlite3_reset(self.statement.raw.as_ptr()) };
+        stepped.map(drop).map_err(E::from)
+    }
+}
+
+impl<'v> Parameters<'_, 'v> {
+    /// Gives the next parameter; a text is what its bytes are in UTF-8.
+    #[inline]
+    pub(super) fn push(&mut self, value: ValueRef<'v>) -> Result<()> {
+        self.given += 1;
+        let (statement, number) = (self.insert.statement.raw.as_ptr(), self.given);
+        // SAFETY: The statement is not finalized, and was reset since it was stepped. SQLite makes no copy of the bytes, and
+        // looks at them until the next step at the latest: `Insert::run` makes it, for which they live, or nobody does
+        // before all parameters are given anew.
+        let code = unsafe {
+            match value {
+                ValueRef::Null => ffi::sqlite3_bind_null(statement, number),
+                ValueRef::Integer(value) => ffi::sqlite3_bind_int64(statement, number, value),
+                ValueRef::Real(value) => ffi::sqlite3_bind_double(statement, number, value),
+                ValueRef::Text(bytes) => {
+                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
+                    let (kept, encoding) = (ffi::SQLITE_STATIC(), UTF_8);
+                    ffi::sqlite3_bind_text64(statement, number, start, length, kept, encoding)
+                }
+                ValueRef::Blob(bytes) => {
+                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
+                    ffi::sqlite3_bind_blob64(statement, number, start, length, ffi::SQLITE_STATIC())
+                }
+            }
+        };
+        match code {
+            ffi::SQLITE_OK => Ok(()),
+            code => Err(failure(self.insert.statement.connection, code)),
+        }
+    }
+}
+
 /// `SQLITE_UTF8`, as the functions want it that bind texts.
 const UTF_8: u8 = 1;
 
@@ -214,7 +299,7 @@ fn failure(connection: &Connection, code: c_int) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Statement;
+    use super::{Insert, Statement};
     use rusqlite::types::ValueRef;
     use rusqlite::{Connection, ErrorCode};
 
@@ -290,5 +375,37 @@ mod tests {
         assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
         let error = rusqlite::Error::from(super::OutOfMemory);
         assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OutOfMemory));
+    }
+
+    #[test]
+    fn a_row_goes_in_as_it_is_and_never_with_a_parameter_of_the_row_before() {
+        let connection = connection();
+        connection.execute_batch("CREATE TABLE t (a, b)").unwrap();
+        let mut insert = Insert::prepare(&connection, "INSERT INTO t VALUES (?, ?)").unwrap();
+        let cells = [
+            ValueRef::Null,
+            ValueRef::Integer(i64::MIN),
+            ValueRef::Real(-0.0),
+            ValueRef::Text(b"a\0\xff"),
+            ValueRef::Text(b""),
+            ValueRef::Blob(b"\0"),
+            ValueRef::Blob(b""),
+        ];
+        for cell in cells {
+            let give = |row: &mut super::Parameters<'_, '_>| {
+                row.push(cell)?;
+                row.push(ValueRef::Integer(1))
+            };
+            insert.run(give).unwrap();
+        }
+        for count in [0, 1, 3] {
+            let some = insert.run(|row| (0..count).try_for_each(|_| row.push(ValueRef::Null)));
+            assert!(some.is_err(), "{count}");
+        }
+        let mut statement = Statement::prepare(&connection, "SELECT a FROM t", &[]).unwrap();
+        for cell in cells {
+            assert_eq!(statement.next().unwrap().unwrap().cell(0), Ok(cell));
+        }
+        assert!(statement.next().unwrap().is_none());
     }
 }

@@ -3,7 +3,9 @@
 use super::seal::{Sealed, seal};
 use super::{ArchiveFile, ArchiveSchema, Contents, FileKind, Generation, Manifest};
 use crate::error::Class;
-use crate::model::{DigestSum, OriginalFile, RowRange, SchemaObject, TableSchema};
+use crate::model::{
+    DigestSum, ObjectKind, OriginalFile, RowRange, SchemaObject, TableSchema, Tree,
+};
 use crate::store::parquet::Key;
 use crate::store::parquet::hash::ContentHash;
 use crate::store::parquet::tests::every_type;
@@ -30,14 +32,17 @@ pub(in crate::store::parquet) fn table(name: &str) -> TableSchema {
 pub(in crate::store::parquet) fn contents(files: Vec<ArchiveFile>) -> Contents {
     let tables = vec![table("trades"), table("odd \"/../é")];
     let plan = "{}".into();
-    let made = |kind: &str, name: &str, sql: &str| SchemaObject {
-        kind: kind.into(),
+    let made = |kind, name: &str, sql: &str| SchemaObject {
+        number: 1,
+        kind,
         name: name.into(),
         table: name.into(),
-        sql: sql.into(),
+        sql: Some(sql.into()),
+        tree: (kind == ObjectKind::Table).then_some(Tree::Rowids),
+        is_shadow: false,
     };
-    let trades = made("table", "trades", "CREATE TABLE trades (a, b)");
-    let objects = vec![trades, made("view", "v", "CREATE VIEW v AS SELECT 1")];
+    let trades = made(ObjectKind::Table, "trades", "CREATE TABLE trades (a, b)");
+    let objects = vec![trades, made(ObjectKind::View, "v", "CREATE VIEW v AS SELECT 1")];
     let file = OriginalFile { objects, ..OriginalFile::default() };
     Contents {
         source: "a source".into(),

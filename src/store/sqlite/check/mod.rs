@@ -108,6 +108,18 @@ fn file(reader: &Reader) -> Result<Findings> {
     to_the_end(first, || run(reader, &format!("PRAGMA main.quick_check({ALL_LINES})"), what))
 }
 
+/// What the structure of a file that was just made says against it.
+///
+/// # Errors
+///
+/// What has nothing to do with the file's state.
+pub(super) fn damage(connection: &Connection) -> Result<Vec<String>> {
+    let mut found = Findings::default();
+    let sql = format!("PRAGMA main.quick_check({ALL_LINES})");
+    lines(connection, &sql, &mut found, &mut 0)?;
+    Ok(found.damage)
+}
+
 /// Checks a table and each of its indexes against it.
 ///
 /// # Errors
