@@ -37,4 +37,6 @@ pub use types::{PG_TYPE, Shape};
 pub use write::ChunkWriter;
 
 #[cfg(test)]
+pub(crate) mod damage;
+#[cfg(test)]
 mod tests;
