@@ -148,6 +148,12 @@ steps! {
     PartProved = "part-proved",
     /// A part of the target is read back.
     PortionRead = "portion-read",
+    /// A chunk that has no steps behind it any more is in the archive.
+    ChunkCompacted = "chunk-compacted",
+    /// All such chunks are read back; no generation names them.
+    CompactionProved = "compaction-proved",
+    /// A generation without steps is in the archive.
+    CompactionPublished = "compaction-published",
     /// Everything is done, and the run's end is not noted.
     EndReached = "end-reached",
     /// The run's end is noted.

@@ -2,7 +2,9 @@
 //! while they are few, and else in one unnamed file, so that memory does not grow with their number.
 
 use crate::error::{Class, Error, Result};
-use crate::model::{FormException, Misfit, RawCell, Remedy, RowName, StorageClass, TextEncoding};
+use crate::model::{
+    FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, StorageClass, TextEncoding,
+};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::marker::PhantomData;
 use tempfile::{SpooledTempFile, spooled_tempfile};
@@ -168,6 +170,31 @@ impl Record for Misfit {
     }
 }
 
+impl Record for RejectedRow {
+    fn size(&self) -> usize {
+        self.size()
+    }
+
+    fn pack(&self, out: &mut impl Write) -> io::Result<()> {
+        pack_name(&self.row, out)?;
+        out.write_all(&(self.cells.len() as u64).to_be_bytes())?;
+        self.cells.iter().try_for_each(|(cell, encoding)| {
+            pack_cell(cell, out)?;
+            pack_bytes(encoding.name().as_bytes(), out)
+        })
+    }
+
+    fn unpack(packed: &mut impl Read) -> io::Result<Self> {
+        let row = unpack_name(packed)?;
+        let cells = (0..unpack_length(packed)?).map(|_| {
+            let cell = unpack_cell(packed)?;
+            let encoding = TextEncoding::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
+            Ok((cell, encoding))
+        });
+        Ok(Self { row, cells: cells.collect::<io::Result<_>>()? })
+    }
+}
+
 /// The name of a row.
 impl Record for Vec<u8> {
     fn size(&self) -> usize {
@@ -189,6 +216,12 @@ fn pack_place(
     cell: &RawCell,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    pack_name(row, out)?;
+    out.write_all(&(column as u64).to_be_bytes())?;
+    pack_cell(cell, out)
+}
+
+fn pack_name(row: &RowName, out: &mut impl Write) -> io::Result<()> {
     match row {
         RowName::Rowid(rowid) => {
             out.write_all(&[0])?;
@@ -200,19 +233,20 @@ fn pack_place(
             cells.iter().try_for_each(|cell| pack_cell(cell, out))?;
         }
     }
-    out.write_all(&(column as u64).to_be_bytes())?;
-    pack_cell(cell, out)
+    Ok(())
 }
 
 fn unpack_place(packed: &mut impl Read) -> io::Result<(RowName, usize, RawCell)> {
+    Ok((unpack_name(packed)?, unpack_length(packed)?, unpack_cell(packed)?))
+}
+
+fn unpack_name(packed: &mut impl Read) -> io::Result<RowName> {
     let [kind] = array(packed)?;
-    let row = if kind == 0 {
-        RowName::Rowid(i64::from_be_bytes(array(packed)?))
-    } else {
-        let cells = unpack_length(packed)?;
-        RowName::Cells((0..cells).map(|_| unpack_cell(packed)).collect::<io::Result<_>>()?)
-    };
-    Ok((row, unpack_length(packed)?, unpack_cell(packed)?))
+    if kind == 0 {
+        return Ok(RowName::Rowid(i64::from_be_bytes(array(packed)?)));
+    }
+    let cells = unpack_length(packed)?;
+    Ok(RowName::Cells((0..cells).map(|_| unpack_cell(packed)).collect::<io::Result<_>>()?))
 }
 
 fn pack_cell(cell: &RawCell, out: &mut impl Write) -> io::Result<()> {

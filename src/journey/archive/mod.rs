@@ -1,8 +1,22 @@
 //! The archive beside a migration: what is loaded goes into Parquet files too, whose generations other nodes begin from.
+//!
+//! The state of a table in a generation is its base, which are the chunks that were loaded, and the steps behind it, in
+//! the order of their numbers. A step is made of what passes have applied: rows as they are after it, and the keys of
+//! rows that it has touched and that are not there after it. Rows are found by their typed key alone: whatever a step
+//! says of a key holds, until a later one says something else.
 
 pub mod check;
+pub mod compact;
+mod files;
 pub(in crate::journey) mod fork;
+mod keys;
+pub mod merged;
+pub mod pending;
 pub(in crate::journey) mod publish;
+mod rows;
+
+pub use files::Files;
+pub use rows::ArchivedRows;
 
 use super::Setting;
 use crate::config::{ArchiveSection, Pipeline};
@@ -43,6 +57,11 @@ impl Archive {
         let key = key_file.as_deref().map(Key::read).transpose()?;
         let place = place::open(url, access).at(|| format!("archive {url}"))?;
         Ok(Self { url: url.clone(), place, key })
+    }
+
+    /// Where its files are.
+    pub fn files(&self) -> Files<'_> {
+        Files { place: self.place.as_ref(), key: self.key.as_ref() }
     }
 
     /// The newest generation that is whole; whatever is odd about the others is told.
@@ -106,3 +125,6 @@ fn words(notice: &Notice) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -319,4 +319,4 @@ pub fn list(place: &dyn Place, key: Option<&Key>) -> Result<Vec<(u64, Result<Ope
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -3,7 +3,7 @@
 use super::workload::{SCHEMA, Workload};
 use crate::archive::kills::OF_ARCHIVE;
 use crate::environment::Environment;
-use crate::faults::kills::OF_ODD_TABLES;
+use crate::faults::kills::{OF_COMPACTION, OF_ODD_TABLES};
 use liteferry::pipeline::failpoint::{Step, VARIABLE};
 use rusqlite::Connection;
 use std::os::unix::process::ExitStatusExt;
@@ -85,7 +85,8 @@ impl Kills {
 }
 
 fn every_step_of_a_run(mode: &str) {
-    let elsewhere: Vec<_> = OF_ODD_TABLES.iter().chain(&OF_CUTOVER).chain(&OF_ARCHIVE).collect();
+    let elsewhere: Vec<_> =
+        OF_ODD_TABLES.iter().chain(&OF_CUTOVER).chain(&OF_ARCHIVE).chain(&OF_COMPACTION).collect();
     let steps = Step::ALL.iter().filter(|step| !elsewhere.contains(step));
     for (step, seed) in steps.zip(1..) {
         Kills::of(mode, seed).dies_and_goes_on(*step, "run", &[]);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 /// A local archive whose process dies at one of its operations: before it, or once it is done.
 #[derive(Debug)]
-pub(in crate::store::parquet) struct Dying<'p> {
+pub(crate) struct Dying<'p> {
     place: &'p dyn Place,
     /// Operations that are done before the one at which it dies.
     left: AtomicU64,
@@ -27,7 +27,7 @@ pub(in crate::store::parquet) struct Dying<'p> {
 }
 
 impl<'p> Dying<'p> {
-    pub(in crate::store::parquet) fn new(place: &'p dyn Place, left: u64, after: bool) -> Self {
+    pub(crate) fn new(place: &'p dyn Place, left: u64, after: bool) -> Self {
         Self { place, left: left.into(), after }
     }
 
