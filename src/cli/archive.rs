@@ -37,6 +37,11 @@ enum What {
         #[command(flatten)]
         hands: Hands,
     },
+    /// Fold what has changed into a new base, which is read without looking at changes
+    Compact {
+        #[command(flatten)]
+        at: At,
+    },
     /// Take away old generations, and the files that no other one names; the newest stays
     Prune {
         #[command(flatten)]
@@ -107,6 +112,13 @@ impl ArchiveCommand {
                         ),
                     )),
                 }
+            }
+            What::Compact { at } => {
+                let archive = at.open(Access::Write)?;
+                let report = archive.compact(screen, stop)?;
+                screen.finish();
+                show::archive::compacted(&report, output);
+                Ok(())
             }
             What::Prune { at, keep, now } => {
                 let pruned = at.open(Access::Write)?.prune(keep.keep(), *now)?;

@@ -12,6 +12,7 @@ mod follow;
 mod init;
 mod pause;
 mod plan;
+mod restore;
 mod run;
 mod screen;
 mod show;
@@ -51,6 +52,7 @@ enum Command {
     Status(status::Status),
     Uninstall(uninstall::Uninstall),
     Archive(archive::ArchiveCommand),
+    Restore(restore::Restore),
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -170,6 +172,7 @@ impl Command {
             Self::Status(status) => status.run(screen, stop, output),
             Self::Uninstall(uninstall) => uninstall.run(screen, stop, output),
             Self::Archive(archive) => archive.run(screen, stop, output),
+            Self::Restore(restore) => restore.run(screen, stop, output),
         }
     }
 
@@ -186,6 +189,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Uninstall(_) => "uninstall",
             Self::Archive(_) => "archive",
+            Self::Restore(_) => "restore",
         }
     }
 }

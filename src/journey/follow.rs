@@ -1,6 +1,7 @@
 //! Following: what changes in the source is applied to the target, for minutes or for weeks.
 
 use super::Setting;
+use super::archive::Archive;
 use super::begin::Migrated;
 use super::inspect::Inspected;
 use super::live::{Job, Live, Look, Looked, Passed, Rolling, Vacuuming, look, vacuum};
@@ -8,10 +9,10 @@ use super::noted::noted;
 use super::pause::check_goes_on;
 use super::reject;
 use crate::config::Pipeline;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::pipeline::hand::{Hand, with_hand};
 use crate::pipeline::{Event, Stop};
-use crate::status::{Heads, Report};
+use crate::status::{ArchiveReport, Heads, Report};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::ledger;
 use crate::store::postgres::link::Link;
@@ -49,7 +50,10 @@ pub fn follow(
         Until::CaughtUp => "follow --until-caught-up",
         Until::Stopped => "follow",
     };
-    let live = Live::new(&inspected, &migrated.plan, pipeline, lease, setting);
+    let archive = Archive::of(pipeline)?;
+    let live = Live::new(&inspected, &migrated.plan, pipeline, lease, setting)
+        .with_archive(archive.as_ref());
+    Archive::check_given(archive.as_ref(), lease, &mut link)?;
     noted(conninfo, &mut link, lease, (words, &migrated.plan_hash), |link| {
         live.guard(link)?;
         let mut following = Following {
@@ -58,23 +62,26 @@ pub fn follow(
             touches_per_second: pipeline.follow.max_rate.map(u32::from),
             unpurged: 0,
             purged: None,
+            publishing: pipeline.archive.as_ref().map(|archive| archive.every),
+            published: Instant::now(),
             rolling: Rolling::new(&live, &migrated.phase),
             vacuuming: Vacuuming::new(&live),
             renewed: Instant::now(),
             live: &live,
+            archived: None,
             migration: migrated.id,
             setting,
         };
         let compare = |part: Look, stop: &Stop| {
             look((&migrated.plan, migrated.id), part, Setting { stop, ..setting })
         };
-        let (head, phase) = with_hand(
+        let (head, phase, archive) = with_hand(
             setting.stop,
             |job, _| vacuum(job),
             |vacuums| {
                 with_hand(setting.stop, compare, |compares| {
                     let head = following.go(until, (compares, vacuums), link)?;
-                    Ok((head, following.rolling.phase()))
+                    Ok((head, following.rolling.phase(), following.archived.take()))
                 })
             },
         )?;
@@ -84,6 +91,7 @@ pub fn follow(
             tables: reject::tables(&migrated.plan, link, migrated.id)?,
             phases: vec![("follow", began.elapsed())],
             position: Some(Heads { source: head, applied: head }),
+            archive,
             misfits: reject::misfits(&migrated.plan, link, migrated.id)?,
             ..Report::default()
         })
@@ -111,10 +119,15 @@ struct Following<'a> {
     unpurged: u64,
     /// When that was; none before the first time.
     purged: Option<Instant>,
+    /// How often a generation of the archive is published, and when that was last.
+    publishing: Option<Duration>,
+    published: Instant,
     rolling: Rolling<'a>,
     vacuuming: Vacuuming<'a>,
     /// Since when the session is there.
     renewed: Instant,
+    /// The newest generation, where there is an archive.
+    archived: Option<ArchiveReport>,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -135,6 +148,7 @@ impl Following<'_> {
             let (head, passed) = self.live.advance(&mut self.reader, link)?;
             self.unpurged += passed.touches;
             if passed.drained && until == Until::CaughtUp {
+                self.archived = self.live.publish(link)?;
                 self.live.purge(link)?;
                 self.vacuuming.rest(vacuums, link)?;
                 return Ok(head);
@@ -144,15 +158,34 @@ impl Following<'_> {
             if !passed.drained {
                 continue;
             }
+            self.publish_now_and_then(link)?;
             self.unpurged += self.rolling.turn(hand, link)?;
             while !self.wake.wait(self.rolling.wait(hand, PATIENCE), self.setting.stop)? {
                 self.live.check_same_file()?;
                 self.unpurged += self.rolling.turn(hand, link)?;
                 self.vacuuming.turn(vacuums, link)?;
+                self.publish_now_and_then(link)?;
                 self.purge_now_and_then(link)?;
                 self.renew_now_and_then(link)?;
             }
         }
+    }
+
+    /// Publishes a generation where it is time for one, and purges the log of what it has then.
+    fn publish_now_and_then(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let Some(every) = self.publishing.filter(|every| self.published.elapsed() >= *every) else {
+            return Ok(());
+        };
+        match self.live.publish(link) {
+            // Somebody compacts the archive just now.
+            Err(error) if error.class() == Class::Held => {
+                self.published = Instant::now().checked_sub(every / 2).unwrap_or(self.published);
+                return Ok(());
+            }
+            published => self.archived = published?,
+        }
+        self.published = Instant::now();
+        self.live.purge(link)
     }
 
     /// Nothing is applied while somebody has it paused; the changelog keeps what is written meanwhile.

@@ -22,6 +22,7 @@ pub mod plan;
 mod prove;
 mod reading;
 mod reject;
+pub mod restore;
 mod retake;
 pub mod run;
 mod snapshot;

@@ -71,6 +71,9 @@ pub fn run(
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let (migrated, lease) =
         Migrated::take_or_begin(&inspected, pipeline, &course.anew, &mut link, setting)?;
+    if migrated.plan.is_followed {
+        Archive::check_given(archive.as_ref(), lease, &mut link)?;
+    }
     clock.lap(Phase::Census);
     let command = course.words();
     noted(conninfo, &mut link, lease, (&command, &migrated.plan_hash), |link| {
@@ -123,7 +126,8 @@ impl Run<'_> {
         let live = match self.inspected.motion {
             Motion::AtRest => None,
             Motion::Moving => {
-                Some(Live::new(self.inspected, plan, self.pipeline, self.lease, self.setting))
+                let live = Live::new(self.inspected, plan, self.pipeline, self.lease, self.setting);
+                Some(live.with_archive(self.archive))
             }
         };
         let copied = match &live {
@@ -146,17 +150,25 @@ impl Run<'_> {
             let report = self.unproved(link, clock, "indexes", copied)?;
             return Ok(Report { warnings, ..report });
         }
+        let mut archived = None;
         let report = match &live {
             None => self.prove(link)?,
             Some(live) => {
                 let report = live.prove(None, link)?;
+                // What is not published stays in the log.
+                if report.equal() {
+                    archived = live.publish(link)?;
+                }
                 live.purge(link)?;
                 report
             }
         };
         clock.lap(Phase::Proof);
         self.reached(link, &report.phase)?;
-        let archive = self.publish(&report, link)?;
+        let archive = match &live {
+            None => self.publish(&report, link)?,
+            Some(_) => archived,
+        };
         if archive.is_some() {
             clock.lap(Phase::Archive);
         }
@@ -173,7 +185,7 @@ impl Run<'_> {
         let plan = &self.migrated.plan;
         let file = original(&self.inspected.source.connect()?)?;
         let state = State { plan, source: &source_of(plan, None), position: None, file };
-        let opened = archive.publish(state, self.lease, link, self.setting)?;
+        let opened = archive.publish(state, None, self.lease, link, self.setting)?;
         Ok(Some(archive.report(&opened)))
     }
 

@@ -142,6 +142,10 @@ steps! {
     GenerationPublished = "generation-published",
     /// The ledger knows that a generation names what waited for it.
     GenerationNoted = "generation-noted",
+    /// All rows are in a SQLite file that is restored; it has no name yet.
+    FileFilled = "file-filled",
+    /// A SQLite file is restored.
+    FileNamed = "file-named",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of a source that moves is compared, and it is noted if it is equal.

@@ -22,6 +22,7 @@ mod limits;
 mod names;
 mod offenders;
 mod references;
+mod restored;
 mod retake;
 mod sampled;
 pub mod types;

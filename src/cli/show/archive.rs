@@ -4,6 +4,7 @@ use super::{bytes, grid, json, line, numbers};
 use crate::cli::Output;
 use crate::error::{Error, Result, legible};
 use crate::journey::archive::check::Checked;
+use crate::status::ArchiveReport;
 use crate::store::parquet::generation::Opened;
 use crate::store::parquet::prune::Pruned;
 use serde_json::Value;
@@ -84,6 +85,17 @@ pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
     damaged.iter().for_each(|error| line(&format!("damaged: {}", legible(&error.to_string()))));
     let verdict = if damaged.is_empty() { "every part is there" } else { "NOT WHOLE" };
     line(&format!("{verdict}: {generations} generations, {files} files, {}", bytes(*size)));
+}
+
+/// Prints which generation a compacted archive has.
+pub(in crate::cli) fn compacted(report: &ArchiveReport, output: Output) {
+    if output.json {
+        json(&json!({ "command": "archive compact", "ok": true, "archive": report }));
+        return;
+    }
+    let ArchiveReport { generation, files, bytes: size, .. } = report;
+    let size = bytes(*size);
+    line(&format!("generation {generation} is a base without changes: {files} files, {size}"));
 }
 
 /// Prints what was taken away.

@@ -46,7 +46,7 @@ pub fn check(
 ) -> Result<Checked> {
     let mut checked = Checked::default();
     // The pointer, and whether the newest generation is the one that it names.
-    let newest = archive.newest(setting);
+    let newest = archive.newest(setting.progress);
     let there = match newest {
         Ok(Some(_)) => true,
         Ok(None) => false,
@@ -118,6 +118,12 @@ impl Archive {
         found.ok_or_else(|| {
             Error::new(Class::Damaged, "it is missing").at(format!("archive: {}", file.name()))
         })
+    }
+
+    /// Fails unless the bytes of a file have its hash.
+    pub(in crate::journey) fn check_bytes(&self, file: &ArchiveFile) -> Result<()> {
+        let check = |bytes| file.stored().check(bytes);
+        check(self.fetch(file)?).at(|| format!("archive: {}", file.name()))
     }
 
     fn check_data(&self, file: &ArchiveFile, setting: Setting<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::ArchivedRows;
 use crate::error::{Class, Error, Place as _, Result};
 use crate::model::{DigestSum, RowRange, TableSchema};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::proof::Summing;
 use crate::row::TupleEncoder;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
@@ -76,6 +77,7 @@ impl Files<'_> {
     pub(super) fn put(self, finished: Vec<Finished>) -> Result<Vec<ArchiveFile>> {
         let put = |(file, draft): Finished| {
             self.place.put(draft, file.name(), &file.stored())?;
+            reach(Step::FilePut);
             Ok(file)
         };
         finished.into_iter().map(put).collect()

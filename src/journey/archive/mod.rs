@@ -18,16 +18,20 @@ mod rows;
 pub use files::Files;
 pub use rows::ArchivedRows;
 
-use super::Setting;
 use crate::config::{ArchiveSection, Pipeline};
-use crate::error::{Place as _, Result};
-use crate::pipeline::Event;
+use crate::error::{Class, Error, Place as _, Result};
+use crate::pipeline::{Event, Progress, Stop};
 use crate::status::ArchiveReport;
 use crate::store::parquet::Key;
 use crate::store::parquet::generation::{self, Notice, Opened};
 use crate::store::parquet::place::{self, Access, Place};
 use crate::store::parquet::prune::{GRACE, Keep, Pruned, prune};
+use crate::store::postgres::ledger::{self, Lease};
+use crate::store::postgres::link::Link;
 use std::time::{Duration, SystemTime};
+
+/// The step of the ledger that says where a followed migration has its archive.
+pub(super) const STEP: &str = "archive";
 
 /// An archive that is open.
 #[derive(Debug)]
@@ -59,19 +63,24 @@ impl Archive {
         Ok(Self { url: url.clone(), place, key })
     }
 
+    /// Where it is, as it was named.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Where its files are.
     pub fn files(&self) -> Files<'_> {
         Files { place: self.place.as_ref(), key: self.key.as_ref() }
     }
 
     /// The newest generation that is whole; whatever is odd about the others is told.
-    pub(in crate::journey) fn newest(&self, setting: Setting<'_>) -> Result<Option<Opened>> {
+    pub(in crate::journey) fn newest(&self, progress: &dyn Progress) -> Result<Option<Opened>> {
         let newest = generation::newest(self.place.as_ref(), self.key.as_ref())
             .at(|| format!("archive {}", self.url))?;
         let Some(newest) = newest else { return Ok(None) };
         for notice in &newest.notices {
             let told = format!("archive {}: {}", self.url, words(notice));
-            setting.progress.tell(Event::Warning(told));
+            progress.tell(Event::Warning(told));
         }
         Ok(Some(newest.opened))
     }
@@ -84,6 +93,43 @@ impl Archive {
     pub fn list(&self) -> Result<Vec<(u64, Result<Opened>)>> {
         generation::list(self.place.as_ref(), self.key.as_ref())
             .at(|| format!("archive {}", self.url))
+    }
+
+    /// Folds what has changed since the base of the newest generation into a new base, and gives the newest generation then.
+    ///
+    /// # Errors
+    ///
+    /// As [`compact::compact`], and [`Class::Usage`]: there is no generation.
+    pub fn compact(&self, progress: &dyn Progress, stop: &Stop) -> Result<ArchiveReport> {
+        let newest = self.newest(progress)?.ok_or_else(|| {
+            Error::new(Class::Usage, "there is no generation").at(format!("archive {}", self.url))
+        })?;
+        let compacted =
+            compact::compact(self.files(), &newest, stop).at(|| format!("archive {}", self.url))?;
+        Ok(self.report(&compacted.unwrap_or(newest)))
+    }
+
+    /// Fails where a followed migration has an archive and none is given: what is applied without it would be missing there.
+    pub(in crate::journey) fn check_given(
+        given: Option<&Self>,
+        lease: Lease,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        if given.is_some() {
+            return Ok(());
+        }
+        match link.with(|session| ledger::note_of(session, lease.migration, STEP))? {
+            None => Ok(()),
+            Some(url) => {
+                let what = format!(
+                    "this migration has an archive, {url}, which would miss what is applied without it"
+                );
+                Err(Error::new(Class::Undecided, what).todo(
+                    "name its place by `[archive]` in the pipeline file or by `--archive`; who gives it up deletes the row \
+                     `archive` from liteferry.step",
+                ))
+            }
+        }
     }
 
     /// Takes away what is not kept; what no generation names, `at_once` or when it is a day old.

@@ -3,7 +3,8 @@
 //! The files of a table whose chunks were loaded since the generation before are its base; the base of any other table
 //! stays what it is there. Which files wait for that is in the ledger, until the generation is there.
 
-use super::{Archive, fork};
+use super::pending::Pending;
+use super::{Archive, STEP, fork};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
 use crate::model::OriginalFile;
@@ -28,35 +29,76 @@ pub(in crate::journey) struct State<'a> {
     pub(in crate::journey) file: OriginalFile,
 }
 
+/// What a generation to come begins from.
+#[derive(Debug, Default)]
+pub(in crate::journey) struct Before {
+    /// The files that have what is loaded and what was published.
+    pub(in crate::journey) files: Vec<ArchiveFile>,
+    /// The highest touch of the newest generation.
+    pub(in crate::journey) position: Option<i64>,
+}
+
 impl Archive {
-    /// Publishes what the ledger says is in the archive, and gives the generation; the newest one where nothing is new.
+    /// What the next generation begins from.
+    pub(in crate::journey) fn before(
+        &self,
+        plan: &Plan,
+        source: &str,
+        lease: Lease,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Before> {
+        let sources = Sources::find(self, lease, link, setting)?;
+        let files = sources.files(plan, source).at(|| format!("archive {}", self.url))?;
+        let of_source = sources.parent.filter(|parent| parent.manifest.source == source);
+        Ok(Before { files, position: of_source.and_then(|parent| parent.manifest.position) })
+    }
+
+    /// Publishes what the ledger says is in the archive, and what is pending, and gives the generation; the newest one
+    /// where nothing is new.
     pub(in crate::journey) fn publish(
         &self,
         state: State<'_>,
+        mut pending: Option<&mut Pending>,
         lease: Lease,
         link: &mut Link<'_>,
         setting: Setting<'_>,
     ) -> Result<Opened> {
-        let parent = self.newest(setting)?;
-        let (waiting, loaded) = link.with(|session| {
-            let waiting = ledger::archived_chunks(session, lease.migration)?;
-            Ok((waiting, ledger::loaded_chunks(session, lease.migration)?))
-        })?;
-        let sources = Sources { parent: parent.as_ref(), waiting: &waiting, loaded: &loaded };
-        let contents = contents(state, &sources)?;
+        let sources = Sources::find(self, lease, link, setting)?;
+        let of_archive = || format!("archive {}", self.url);
+        let mut files = sources.files(state.plan, state.source).at(of_archive)?;
+        if let Some(pending) = &pending
+            && let Some(parent) = &sources.parent
+            && pending.is_empty()
+            && sources.waiting.is_empty()
+            && parent.manifest.source == state.source
+        {
+            return Ok(parent.clone());
+        }
+        if let Some(pending) = &mut pending {
+            files = pending.files(self.files(), &files)?;
+        }
+        let is_followed = state.plan.is_followed;
+        let contents = contents(state, files)?;
+        let parent = sources.parent;
         let opened = match parent {
             Some(parent) if holds_the_same(&parent, &contents, self.key.as_ref())? => parent,
             parent => {
                 let (place, key) = (self.place.as_ref(), self.key.as_ref());
                 reach(Step::FilesReady);
-                generation::publish(place, key, parent.as_ref(), contents)
-                    .at(|| format!("archive {}", self.url))?
+                generation::publish(place, key, parent.as_ref(), contents).at(of_archive)?
             }
         };
+        if let Some(pending) = pending {
+            pending.published();
+        }
         reach(Step::GenerationPublished);
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
+                if is_followed {
+                    ledger::complete_step(session, lease, STEP, Some(&self.url))?;
+                }
                 ledger::forget_archived(session, lease)
             })
         })?;
@@ -65,29 +107,52 @@ impl Archive {
     }
 }
 
-/// Where the files of a generation are from.
-struct Sources<'a> {
-    parent: Option<&'a Opened>,
-    waiting: &'a [ArchivedChunk],
-    loaded: &'a [LoadedChunk],
-}
-
-fn contents(state: State<'_>, sources: &Sources<'_>) -> Result<Contents> {
+fn contents(state: State<'_>, files: Vec<ArchiveFile>) -> Result<Contents> {
     let State { plan, source, position, file } = state;
-    check_source(source, sources.parent)?;
-    let mut files = Vec::new();
-    let there = plan.tables.iter().filter(|table| !table.is_gone);
-    for table in there.clone() {
-        let of_table = sources.of(table, source);
-        files.extend(of_table.at(|| format!("table {}", table.schema.source))?);
-    }
     let written = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let tables = there.map(|table| table.schema.clone()).collect();
+    let tables = there(plan).map(|table| table.schema.clone()).collect();
     let schema = ArchiveSchema { tables, plan: plan.to_json()?, file };
     Ok(Contents { source: source.into(), position, written, schema, files })
 }
 
-impl Sources<'_> {
+/// The tables that the source has.
+fn there(plan: &Plan) -> impl Iterator<Item = &PlannedTable> {
+    plan.tables.iter().filter(|table| !table.is_gone)
+}
+
+/// Where the files of a generation are from.
+struct Sources {
+    parent: Option<Opened>,
+    waiting: Vec<ArchivedChunk>,
+    loaded: Vec<LoadedChunk>,
+}
+
+impl Sources {
+    fn find(
+        archive: &Archive,
+        lease: Lease,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Self> {
+        let parent = archive.newest(setting.progress)?;
+        link.with(|session| {
+            let waiting = ledger::archived_chunks(session, lease.migration)?;
+            Ok((waiting, ledger::loaded_chunks(session, lease.migration)?))
+        })
+        .map(|(waiting, loaded)| Self { parent, waiting, loaded })
+    }
+
+    /// The files that have the rows of all tables.
+    fn files(&self, plan: &Plan, source: &str) -> Result<Vec<ArchiveFile>> {
+        check_source(source, self.parent.as_ref())?;
+        let mut files = Vec::new();
+        for table in there(plan) {
+            let of_table = self.of(table, source);
+            files.extend(of_table.at(|| format!("table {}", table.schema.source))?);
+        }
+        Ok(files)
+    }
+
     /// The files that have the rows of a table.
     fn of(&self, table: &PlannedTable, source: &str) -> Result<Vec<ArchiveFile>> {
         let target = &table.schema.target;
@@ -95,7 +160,8 @@ impl Sources<'_> {
         let waiting: Vec<_> = waiting.collect();
         let loaded = self.loaded.iter().filter(|chunk| chunk.table == *target);
         if waiting.is_empty() {
-            let parent = self.parent.filter(|parent| parent.manifest.source == source);
+            let parent = self.parent.as_ref();
+            let parent = parent.filter(|parent| parent.manifest.source == source);
             let files = parent.map(|parent| &parent.manifest.files);
             let of_table = files.into_iter().flatten().filter(|it| it.table == table.schema.source);
             let files: Vec<_> = of_table.cloned().collect();

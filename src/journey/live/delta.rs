@@ -4,6 +4,7 @@ use super::Shapes;
 use super::growth::{Growth, nonce};
 use super::pass::Pass;
 use crate::error::{Class, Error, Result};
+use crate::journey::archive::pending::Staged;
 use crate::journey::snapshot::{Aside, Loading, Sender};
 use crate::model::{DigestSum, RowRange, Touches};
 use crate::proof::Summing;
@@ -23,6 +24,8 @@ pub(super) struct Delta<'p> {
     pub(super) table: Followed<'p>,
     pub(super) shapes: &'p Shapes,
     pub(super) staging: Staging<'p>,
+    /// What the archive is told of it.
+    pub(super) staged: Option<Staged<'p>>,
 }
 
 /// What was sent of a table.
@@ -45,21 +48,23 @@ impl Pass<'_> {
         touches: Touches,
         growth: Option<Growth>,
     ) -> Result<Sent> {
-        let Delta { table, shapes, staging } = delta;
+        let Delta { table, shapes, staging, staged } = delta;
         let rowids = growth.and_then(Growth::rowids);
-        self.forget(*table, touches, rowids)?;
+        self.forget((*table, staged), touches, rowids)?;
         let range = rowids.map(|[first, last]| RowRange::Rowids { first, last });
         let mut grown = 0;
         staging.keys(|copy| {
             let mut sender = Sender::new(&shapes.keys, None)?;
             let mut loading = Loading { sums: Summing::new(&shapes.keys), copy };
             tail::touched_keys(self.reader, *table, &shapes.keys, touches, |batch| {
-                sender.send(&batch, &mut loading).map(drop)
+                let keys = sender.send(&batch, &mut loading)?;
+                staged.as_mut().map_or(Ok(()), |staged| staged.keys(keys))
             })?;
             if let Some(range) = range {
                 self.reader.read(&shapes.grown_keys, range, |batch| {
                     grown += u64::try_from(batch.records.num_rows()).unwrap_or(u64::MAX);
-                    sender.send(&batch, &mut loading).map(drop)
+                    let keys = sender.send(&batch, &mut loading)?;
+                    staged.as_mut().map_or(Ok(()), |staged| staged.keys(keys))
                 })?;
             }
             sender.finish(&mut loading)
@@ -71,7 +76,10 @@ impl Pass<'_> {
             let mut loading = Loading { sums: Summing::new(&shapes.rows), copy };
             let mut send = |batch| {
                 self.live.setting.stop.check()?;
-                sender.send(&batch, &mut loading)?;
+                let rows = sender.send(&batch, &mut loading)?;
+                if let Some(staged) = staged {
+                    staged.rows(rows, &batch)?;
+                }
                 aside.add(&batch)
             };
             let first = growth.and_then(|growth| growth.first);
@@ -83,6 +91,9 @@ impl Pass<'_> {
             rows = loading.sums.finish()?.total();
             Ok(())
         })?;
+        if let Some(archiving) = self.archiving.filter(|_| aside.rejected > 0) {
+            archiving.note_aside(table.schema);
+        }
         Ok(Sent { growth, grown, rows, aside })
     }
 
@@ -94,7 +105,7 @@ impl Pass<'_> {
         begins: &Position,
     ) -> Result<Merged> {
         let (session, lease) = (self.session, self.live.lease);
-        let Delta { table, shapes, staging } = delta;
+        let Delta { table, shapes, staging, .. } = delta;
         let schema = table.schema;
         if let Some(mark) = sent.growth.and_then(Growth::mark) {
             ledger::set_high_mark(session, lease, &schema.target, (mark, nonce(begins)))?;
@@ -118,13 +129,23 @@ impl Pass<'_> {
 
     /// Forgets what is kept of single rows that were touched, or are taken for new though the snapshot has set them aside:
     /// what they are now says it anew.
-    fn forget(&self, table: Followed<'_>, touches: Touches, grown: Option<[i64; 2]>) -> Result<()> {
+    fn forget(
+        &self,
+        (table, staged): (Followed<'_>, &mut Option<Staged<'_>>),
+        touches: Touches,
+        grown: Option<[i64; 2]>,
+    ) -> Result<()> {
         let (session, lease, name) = (self.session, self.live.lease, &table.schema.target);
-        if !ledger::keeps_rows(session, lease, name)? {
+        let is_archived_aside =
+            self.archiving.is_some_and(|archiving| archiving.wants_names(table.schema));
+        if !is_archived_aside && !ledger::keeps_rows(session, lease, name)? {
             return Ok(());
         }
         let mut names = Vec::new();
-        let mut forget = |row| {
+        let mut forget = |row: Vec<u8>| {
+            if let Some(staged) = staged {
+                staged.name(&row);
+            }
             names.push(row);
             if names.len() < NAMES_AT_ONCE {
                 return Ok(());

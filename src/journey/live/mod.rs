@@ -1,5 +1,6 @@
 //! A source that the application goes on writing to: captured, copied, caught up with, followed.
 
+mod archiving;
 mod capture;
 mod compare;
 mod delta;
@@ -25,6 +26,7 @@ pub(super) use trial::{check_followable, logging, refusal};
 pub(super) use vacuum::{Job, Vacuuming, vacuum};
 
 use super::Setting;
+use super::archive::Archive;
 use super::inspect::Inspected;
 use super::reading::Readers;
 use super::snapshot;
@@ -38,6 +40,7 @@ use crate::store::postgres::link::Link;
 use crate::store::sqlite::capture::Finding;
 use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::tail::{self, Followed};
+use archiving::{Archiving, Outbox};
 use pass::Keys;
 use states::{Bounds, States};
 use std::cell::{Cell, OnceCell};
@@ -57,6 +60,8 @@ pub(super) struct Live<'a> {
     /// Of the plan's tables, in order.
     shapes: Vec<Shapes>,
     watched: OnceCell<Watched>,
+    archive: Option<&'a Archive>,
+    outbox: OnceCell<Outbox>,
     /// Whether new rows of tables that only grow are read again that were applied since the log was sealed.
     grown_again: Cell<bool>,
     /// Whether rows were copied since the log was sealed.
@@ -97,10 +102,28 @@ impl<'a> Live<'a> {
         lease: Lease,
         setting: Setting<'a>,
     ) -> Self {
+        let (archive, outbox) = (None, OnceCell::new());
         let shapes = plan.tables.iter().map(|table| Shapes::of(&table.schema)).collect();
         let (grown_again, copied) = (Cell::new(true), Cell::new(false));
         let watched = OnceCell::new();
-        Self { inspected, plan, shapes, watched, grown_again, copied, pipeline, lease, setting }
+        Self {
+            inspected,
+            plan,
+            shapes,
+            watched,
+            archive,
+            outbox,
+            grown_again,
+            copied,
+            pipeline,
+            lease,
+            setting,
+        }
+    }
+
+    /// The same, with what is copied and applied put into an archive too.
+    pub(super) fn with_archive(self, archive: Option<&'a Archive>) -> Self {
+        Self { archive, ..self }
     }
 
     /// Touches in one transaction, at most.
@@ -129,14 +152,10 @@ impl<'a> Live<'a> {
             let told = holds(self.inspected, self.plan).into_iter();
             told.for_each(|line| self.setting.progress.tell(Event::Warning(line)));
         }
-        snapshot::copy(
-            self.plan,
-            self.lease,
-            &loaded,
-            (Readers::Turns(&states), None),
-            link,
-            self.setting,
-        )?;
+        let archiving = self.archiving(link)?;
+        let forked = archiving.map(Archiving::forked);
+        let readers = (Readers::Turns(&states), forked);
+        snapshot::copy(self.plan, self.lease, &loaded, readers, link, self.setting)?;
         let loaded = self.loaded(link)?;
         self.begin_position(&loaded, link)?;
         self.join_states(&loaded, link)?;

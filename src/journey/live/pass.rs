@@ -1,6 +1,7 @@
 //! A pass: what the changelog says since the position, applied to the target and read back, in one transaction.
 
 use super::Live;
+use super::archiving::Archiving;
 use super::delta::Delta;
 use super::watch::told;
 use crate::error::{Class, Error, Result};
@@ -81,8 +82,10 @@ impl Live<'_> {
         let state_at = SystemTime::now();
         // Who drains needs the state for what comes after.
         let lets_go = self.inspected.excludes_writers && batch_max < i64::MAX;
+        let archiving = self.archiving(link)?;
         link.with(|session| {
-            Pass { live: self, reader, session, keys, batch_max, lets_go }.go(head, state_at)
+            Pass { live: self, archiving, reader, session, keys, batch_max, lets_go }
+                .go(head, state_at)
         })
     }
 }
@@ -99,6 +102,8 @@ pub(in crate::journey) struct Drained {
 /// One transaction of deltas.
 pub(super) struct Pass<'p> {
     pub(super) live: &'p Live<'p>,
+    /// Where what it applies goes too.
+    pub(super) archiving: Option<Archiving<'p>>,
     pub(super) reader: &'p Reader,
     pub(super) session: &'p Session,
     pub(super) keys: &'p Keys,
@@ -119,21 +124,13 @@ impl Pass<'_> {
             return Err(fell_back(head, &begins));
         }
         let last = head.min(begins.seq.saturating_add(self.batch_max));
-        let touches = Touches { after: self.live.read_up_to(&begins), last };
+        let touches = Touches { after: self.read_up_to(&begins), last };
         if touches.count() == 0 && begins.consistent && !self.has_grown(&begins)? {
             return Ok(Some(Passed { drained: true, ..Passed::default() }));
         }
         let new = self.sum_of_new(&begins, last)?;
         // Temp tables are made outside of the transaction, so that they are there for the next one too.
-        let mut deltas = Vec::new();
-        let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
-        numbers.extend(self.live.growing());
-        for number in numbers {
-            if let Some((table, shapes)) = self.live.followed(number)? {
-                let staging = Staging::of(self.session, table.schema)?;
-                deltas.push(Delta { table, shapes, staging });
-            }
-        }
+        let mut deltas = self.deltas(touches)?;
         let passed = self.session.attempt(|session| {
             if self.live.inspected.excludes_writers {
                 session.be_brief()?;
@@ -178,12 +175,41 @@ impl Pass<'_> {
         })?;
         if passed.is_some_and(|passed| passed.committed) {
             reach(Step::PassCommitted);
+            if let Some(archiving) = self.archiving {
+                let staged = deltas.into_iter().filter_map(|delta| delta.staged).collect();
+                archiving.keep(staged, touches, &begins)?;
+            }
             self.live.note_committed();
             if last == head {
                 self.live.grown_again.set(false);
             }
         }
         Ok(passed)
+    }
+
+    /// The touch behind which the log is read.
+    fn read_up_to(&self, begins: &Position) -> i64 {
+        let again = self.live.read_up_to(begins);
+        let Some(archiving) = self.archiving else { return again };
+        if archiving.has_missed(begins) {
+            self.live.grown_again.set(true);
+        }
+        archiving.read_to(begins).min(again)
+    }
+
+    /// The tables that were touched, and those that only grow.
+    fn deltas(&self, touches: Touches) -> Result<Vec<Delta<'_>>> {
+        let mut numbers: BTreeSet<_> = tail::touched(self.reader, touches)?.into_iter().collect();
+        numbers.extend(self.live.growing());
+        let mut deltas = Vec::new();
+        for number in numbers {
+            if let Some((table, shapes)) = self.live.followed(number)? {
+                let staging = Staging::of(self.session, table.schema)?;
+                let staged = self.archiving.map(|archiving| archiving.stage(table.schema));
+                deltas.push(Delta { table, shapes, staging, staged });
+            }
+        }
+        Ok(deltas)
     }
 
     /// The touches behind the position, of which none may be missing.

@@ -136,7 +136,9 @@ impl Live<'_> {
         let mut sealed_to = position.sealed;
         let is_known = !self.grown_again.get() || self.growing().next().is_none();
         let is_unsealed = position.seq != sealed_to || watched.unsealed.get() || self.copied.get();
-        if is_known && is_unsealed {
+        // What no generation has must stay in the log.
+        let is_archived = self.has_published(&position);
+        if is_known && is_unsealed && is_archived {
             let Some(sealed) = seal(source, identity, &nonce)? else { return Ok(()) };
             reach(Step::LogSealed);
             self.note_sealed(&position, &sealed, link)?;

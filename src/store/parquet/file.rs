@@ -8,6 +8,7 @@ use super::hash::{ContentHash, Hashing};
 use super::key::Key;
 use super::layout::{self, Width};
 use super::modules;
+use super::verified::Verified;
 use crate::error::{Class, Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
@@ -17,6 +18,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
+use std::fs::File;
 use std::io::{self, Write};
 use std::mem::take;
 use std::ops::Range;
@@ -41,6 +43,17 @@ pub struct Stored {
     pub bytes: u64,
     /// Its rows.
     pub rows: u64,
+}
+
+impl Stored {
+    /// Fails unless all bytes of a file are those that were written.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Damaged`]: another size or another hash; [`Class::Temporary`]: it cannot be read.
+    pub fn check(&self, file: File) -> Result<()> {
+        Verified::check(file, self).map(drop)
+    }
 }
 
 /// A file being written; its layout waits for the first rows.

@@ -8,6 +8,9 @@ use std::os::unix::process::ExitStatusExt;
 pub(crate) const OF_ARCHIVE: [Step; 4] =
     [Step::FilePut, Step::FilesReady, Step::GenerationPublished, Step::GenerationNoted];
 
+/// What only a restore comes to.
+pub(crate) const OF_RESTORE: [Step; 2] = [Step::FileFilled, Step::FileNamed];
+
 #[test]
 fn a_run_that_is_killed_while_it_archives_is_finished_by_the_same_command() {
     for step in OF_ARCHIVE {

@@ -151,3 +151,51 @@ fn what_is_damaged_is_named() {
     fs::remove_file(&rows[0]).unwrap();
     archived.archive(&["check"]).expect(76).saying(&[&name, "missing"]);
 }
+
+#[test]
+fn a_file_that_is_restored_is_as_the_original() {
+    let archived = Archived::of(SCHEMA);
+    archived.environment.sqlite(
+        "INSERT INTO pools VALUES ('0x3', 'soon'), ('0x4', x'00');
+         PRAGMA user_version = 5; CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT);
+         INSERT INTO counted VALUES (7); DELETE FROM counted;
+         CREATE TRIGGER t AFTER INSERT ON pools BEGIN DELETE FROM log; END;",
+    );
+    archived.run(&[]);
+    let file = archived.environment.path("restored.db");
+    let place = archived.place();
+    let ends =
+        ["restore", "--archive", place.to_str().unwrap(), "--sqlite", file.to_str().unwrap()];
+    archived.environment.liteferry(&ends).expect(0);
+    assert_eq!(told(&archived.environment.source()), told(&file));
+    // It does not take the place of anything.
+    archived.environment.liteferry(&ends).expect(2).saying(&["there is a file of this name"]);
+}
+
+/// Every row of every table, each cell with its storage class, and the schema.
+pub(crate) fn told(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let rows = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let count = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((0..count).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect::<String>())
+        };
+        let mut rows: Vec<_> =
+            statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap();
+        rows.sort();
+        rows
+    };
+    let mut all = rows("SELECT type, name, tbl_name, sql FROM sqlite_schema");
+    for pragma in ["user_version", "application_id", "encoding", "page_size", "auto_vacuum"] {
+        all.extend(rows(&format!("PRAGMA {pragma}")));
+    }
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut statement = connection.prepare(tables).unwrap();
+    let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    for name in names.map(Result::unwrap) {
+        all.push(name.clone());
+        all.extend(rows(&format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""))));
+    }
+    all
+}

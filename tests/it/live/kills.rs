@@ -1,7 +1,7 @@
 //! kill -9 at every named step of a run that moves a source under its writers, and of what follows it.
 
 use super::workload::{SCHEMA, Workload};
-use crate::archive::kills::OF_ARCHIVE;
+use crate::archive::kills::{OF_ARCHIVE, OF_RESTORE};
 use crate::environment::Environment;
 use crate::faults::kills::{OF_COMPACTION, OF_ODD_TABLES};
 use liteferry::pipeline::failpoint::{Step, VARIABLE};
@@ -85,8 +85,13 @@ impl Kills {
 }
 
 fn every_step_of_a_run(mode: &str) {
-    let elsewhere: Vec<_> =
-        OF_ODD_TABLES.iter().chain(&OF_CUTOVER).chain(&OF_ARCHIVE).chain(&OF_COMPACTION).collect();
+    let elsewhere: Vec<_> = OF_ODD_TABLES
+        .iter()
+        .chain(&OF_CUTOVER)
+        .chain(&OF_ARCHIVE)
+        .chain(&OF_RESTORE)
+        .chain(&OF_COMPACTION)
+        .collect();
     let steps = Step::ALL.iter().filter(|step| !elsewhere.contains(step));
     for (step, seed) in steps.zip(1..) {
         Kills::of(mode, seed).dies_and_goes_on(*step, "run", &[]);

@@ -1,5 +1,6 @@
 //! Sources that are written to while they are moved, and followed afterwards.
 
+mod archived;
 mod bounded;
 mod copies;
 mod cuts;

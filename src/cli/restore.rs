@@ -1,0 +1,64 @@
+//! `liteferry restore`
+
+use super::screen::Screen;
+use super::{Failed, Hands, Output, judge, show};
+use crate::config::ArchiveSection;
+use crate::journey::restore::{Wanted, to_file, to_target};
+use crate::journey::target::Target;
+use crate::pipeline::Stop;
+use crate::store::postgres::conninfo::Origin;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Make a database of an archive again: in PostgreSQL, or as a SQLite file that is as the original
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The archive: a folder, file:///folder, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE")]
+    archive: String,
+    /// Where to: a connection string without password, `local`, or `local:DIR`
+    #[arg(long, value_name = "URL", required_unless_present = "sqlite", conflicts_with = "sqlite")]
+    target: Option<String>,
+    /// The SQLite file to make; it must not be there yet, and appears when it is complete
+    #[arg(long, value_name = "FILE")]
+    sqlite: Option<PathBuf>,
+    /// The generation [default: the newest]
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
+    /// Restore this table and no other; may be given several times
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// The file with the archive's key, where it has one
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The folder of PostgreSQL's programs, for `local`
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    hands: Hands,
+}
+
+impl Restore {
+    pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
+        let budget = self.hands.budget();
+        let setting = self.hands.setting(stop, screen, &budget);
+        let key_file = self.key_file.clone();
+        let wanted = Wanted {
+            archive: ArchiveSection { key_file, ..ArchiveSection::at(&self.archive) },
+            generation: self.generation,
+            tables: self.tables.iter().cloned().collect(),
+        };
+        let report = match (&self.target, &self.sqlite) {
+            (Some(url), _) => {
+                let say = |what: &str| screen.say(what);
+                let target = Target::find(url, Origin::Argument, self.pg_bin.as_deref(), &say)?;
+                to_target(&wanted, &target.conninfo, setting)?
+            }
+            (None, Some(file)) => to_file(&wanted, file, setting)?,
+            (None, None) => return Ok(()),
+        };
+        screen.finish();
+        show::report(&report, screen, output);
+        judge(&report)
+    }
+}

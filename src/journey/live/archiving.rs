@@ -1,0 +1,176 @@
+//! The archive of a followed source: what passes apply goes into it too, and is published from time to time.
+//!
+//! The log is sealed, and what was read is taken out of it, only behind a generation that has it all. So whatever a
+//! process had not published when it died is still in the log, and tables that only grow have it behind their sealed
+//! marks: the first pass of the next process applies it once more, and the archive gets it then.
+
+use super::{IDENTITY, Live};
+use crate::error::{Class, Error, Result};
+use crate::journey::archive::Archive;
+use crate::journey::archive::pending::{PENDING_BYTES, Pending, Staged};
+use crate::journey::archive::publish::{State, source_of};
+use crate::journey::snapshot::Forked;
+use crate::model::{TableSchema, Touches};
+use crate::status::ArchiveReport;
+use crate::store::parquet::manifest::FileKind;
+use crate::store::postgres::ledger::{self, Position};
+use crate::store::postgres::link::Link;
+use crate::store::sqlite::original::original;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+/// The archive that a followed source goes into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Archiving<'a> {
+    archive: &'a Archive,
+    outbox: &'a Outbox,
+}
+
+/// What is on its way into the archive.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    source: String,
+    pending: RefCell<Pending>,
+    /// The touch up to which all is in the archive or pending; none before the first pass.
+    read_to: Cell<Option<i64>>,
+    /// How many passes there were with the last one that is kept; none before it.
+    passes: Cell<Option<u64>>,
+    /// The touch up to which generations have all.
+    published: Cell<Option<i64>>,
+    /// Tables that have rows set aside in the archive, or had.
+    aside: RefCell<BTreeSet<String>>,
+}
+
+impl Live<'_> {
+    /// The archive, if there is one; the changelog must be there.
+    pub(super) fn archiving(&self, link: &mut Link<'_>) -> Result<Option<Archiving<'_>>> {
+        let Some(archive) = self.archive else { return Ok(None) };
+        if let Some(outbox) = self.outbox.get() {
+            return Ok(Some(Archiving { archive, outbox }));
+        }
+        let migration = self.lease.migration;
+        let (identity, position) = link.with(|session| {
+            let identity = ledger::note_of(session, migration, IDENTITY)?;
+            Ok((identity, ledger::position(session, migration)?))
+        })?;
+        let identity = identity.ok_or_else(|| Error::internal("nobody knows the changelog"))?;
+        let source = source_of(self.plan, Some(&identity));
+        let before = archive.before(self.plan, &source, self.lease, link, self.setting)?;
+        if let Some((published, position)) = before.position.zip(position) {
+            check_behind(published, &position)?;
+        }
+        let with_aside = before.files.iter().filter(|file| file.kind == FileKind::Rejected);
+        let aside = with_aside.map(|file| file.table.clone()).collect();
+        let outbox = Outbox {
+            pending: RefCell::new(Pending::new(&source, PENDING_BYTES, &before.files)),
+            source,
+            read_to: Cell::new(None),
+            passes: Cell::new(None),
+            published: Cell::new(before.position),
+            aside: RefCell::new(aside),
+        };
+        let outbox = self.outbox.get_or_init(|| outbox);
+        Ok(Some(Archiving { archive, outbox }))
+    }
+
+    /// Publishes what was applied since the newest generation, where the target is one state of the source; gives the
+    /// newest generation then.
+    ///
+    /// # Errors
+    ///
+    /// An archive that cannot be written to, or is another one's.
+    pub(in crate::journey) fn publish(&self, link: &mut Link<'_>) -> Result<Option<ArchiveReport>> {
+        let Some(archiving) = self.archiving(link)? else { return Ok(None) };
+        let position = link.with(|session| ledger::position(session, self.lease.migration))?;
+        let Some(position) = position.filter(|position| position.consistent) else {
+            return Ok(None);
+        };
+        // What was applied by another process is not pending here yet.
+        if archiving.read_to(&position) < position.seq {
+            return Ok(None);
+        }
+        let state = State {
+            plan: self.plan,
+            source: &archiving.outbox.source,
+            position: Some(position.seq),
+            file: original(&self.inspected.source.connect()?)?,
+        };
+        let mut pending = archiving.outbox.pending.borrow_mut();
+        let published =
+            archiving.archive.publish(state, Some(&mut pending), self.lease, link, self.setting)?;
+        archiving.outbox.published.set(published.manifest.position);
+        Ok(Some(archiving.archive.report(&published)))
+    }
+
+    /// Whether all that was applied is in a generation, where there is an archive.
+    pub(super) fn has_published(&self, position: &Position) -> bool {
+        match (self.archive, self.outbox.get()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(outbox)) => {
+                let published = outbox.published.get();
+                outbox.pending.borrow().is_empty()
+                    && published.is_some_and(|published| published >= position.seq)
+            }
+        }
+    }
+}
+
+/// Fails where the log was purged of touches that are not in the archive.
+fn check_behind(published: i64, position: &Position) -> Result<()> {
+    if position.sealed <= published {
+        return Ok(());
+    }
+    let what = format!(
+        "the archive has what changed up to touch {published}, and the log was purged up to {}: somebody followed the source \
+         without its archive",
+        position.sealed
+    );
+    Err(Error::new(Class::Undecided, what)
+        .todo("take all tables anew with `liteferry run --anew TABLE`, or name another place for the archive and do so"))
+}
+
+impl<'a> Archiving<'a> {
+    /// The touch behind which passes read, so that the archive misses none.
+    pub(super) fn read_to(self, position: &Position) -> i64 {
+        self.outbox.read_to.get().unwrap_or(position.sealed).min(position.seq)
+    }
+
+    /// Where what is copied goes.
+    pub(super) fn forked(self) -> Forked<'a> {
+        Forked { archive: self.archive, source: &self.outbox.source }
+    }
+
+    /// Begins what a pass has to say of a table.
+    pub(super) fn stage(self, table: &'a TableSchema) -> Staged<'a> {
+        self.outbox.pending.borrow().stage(self.archive.files(), table)
+    }
+
+    /// Whether it must be told the names of rows that were touched.
+    pub(super) fn wants_names(self, table: &TableSchema) -> bool {
+        self.outbox.aside.borrow().contains(&table.source)
+    }
+
+    /// Remembers that rows of a table are set aside.
+    pub(super) fn note_aside(self, table: &TableSchema) {
+        self.outbox.aside.borrow_mut().insert(table.source.clone());
+    }
+
+    /// Whether a pass was committed that nobody has kept, because the answer was lost.
+    pub(super) fn has_missed(self, begins: &Position) -> bool {
+        self.outbox.passes.get().is_some_and(|passes| passes != begins.passes)
+    }
+
+    /// Keeps what a pass has said that is committed.
+    pub(super) fn keep(
+        self,
+        staged: Vec<Staged<'_>>,
+        touches: Touches,
+        begins: &Position,
+    ) -> Result<()> {
+        let kept = self.outbox.pending.borrow_mut().keep(self.archive.files(), staged, touches);
+        self.outbox.read_to.set(Some(touches.last));
+        self.outbox.passes.set(Some(begins.passes.saturating_add(1)));
+        kept
+    }
+}

@@ -1,0 +1,157 @@
+//! Restoring into a SQLite file: as the original was, every cell with its storage class and its bytes.
+
+use super::{Chosen, Wanted};
+use crate::error::{Class, Error, Place as _, Result};
+use crate::journey::Setting;
+use crate::journey::archive::ArchivedRows;
+use crate::journey::archive::merged::{Merged, Unit};
+use crate::journey::run::Clock;
+use crate::model::{OriginalFile, TextEncoding};
+use crate::pipeline::Event;
+use crate::pipeline::failpoint::{Step, reach};
+use crate::pipeline::progress::Phase;
+use crate::pipeline::stage::{self, Halt, Made, Outlet};
+use crate::status::{Report, TableReport};
+use crate::store::sqlite::write::{DatabaseWriter, KeptCell, TableWriter};
+use std::path::Path;
+
+/// Restores a generation into a file that is not there yet, and appears when it is complete.
+///
+/// # Errors
+///
+/// [`Class::Damaged`]: the archive is not what was written; [`Class::Usage`]: something has the file's name. Else what the
+/// disk says. Nothing is left behind then.
+pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Report> {
+    let mut clock = Clock::start();
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::new(Class::Usage, "there is a file of this name")
+            .todo("name another one, or move it away")
+            .at(format!("database {}", path.display())));
+    }
+    setting.progress.tell(Event::Phase(Phase::Check));
+    let chosen = Chosen::open(wanted, setting)?;
+    clock.lap(Phase::Check);
+    let file = chosen.file(wanted);
+    let writer = DatabaseWriter::create(path, &file, setting.stop)?;
+    setting.progress.tell(Event::Phase(Phase::Snapshot));
+    let all = chosen.files();
+    let mut tables = Vec::new();
+    for planned in &chosen.plan.tables {
+        let merged = Merged::open(chosen.archive.files(), &all, &planned.schema)?;
+        let rows = restore_table(&merged, &writer, setting)
+            .at(|| format!("table {}", planned.schema.source))?;
+        tables.push(TableReport::unproved(&planned.schema.source, rows, 0));
+    }
+    clock.lap(Phase::Snapshot);
+    setting.progress.tell(Event::Phase(Phase::Index));
+    reach(Step::FileFilled);
+    let warnings = writer.finish()?;
+    reach(Step::FileNamed);
+    clock.lap(Phase::Index);
+    let copied_rows = tables.iter().map(|table| table.source_rows).sum();
+    let archive = Some(chosen.archive.report(&chosen.opened));
+    Ok(Report {
+        command: "restore",
+        phase: "restored".into(),
+        tables,
+        phases: clock.laps(),
+        copied_rows,
+        warnings,
+        archive,
+        ..Report::default()
+    })
+}
+
+impl Chosen {
+    /// The file that is made: of some tables, only what belongs to them.
+    fn file(&self, wanted: &Wanted) -> OriginalFile {
+        let mut file = self.opened.manifest.schema.file.clone();
+        if !wanted.tables.is_empty() {
+            file.objects.retain(|object| wanted.tables.contains(&object.table));
+        }
+        file
+    }
+}
+
+/// Writes all rows of a table, and gives how many there are. Files are read on a thread of its own.
+fn restore_table(
+    merged: &Merged<'_>,
+    writer: &DatabaseWriter<'_>,
+    setting: Setting<'_>,
+) -> Result<u64> {
+    let table = merged.table();
+    let rows: u64 = merged.units().iter().map(|unit| unit.file().rows).sum();
+    setting.progress.tell(Event::Expect {
+        table: table.source.clone(),
+        rows,
+        about: !merged.is_base(),
+        bytes: 0,
+    });
+    let mut written = writer.table(table)?;
+    let mut count = 0_u64;
+    let _permit = setting.reserve(table);
+    stage::join(
+        BATCHES_QUEUED,
+        |outlet| {
+            let mut units = merged.units().iter();
+            units.try_for_each(|unit| read_unit(merged, unit, outlet, setting))
+        },
+        |batches: &Made<ArchivedRows>| {
+            while let Some(rows) = batches.next()? {
+                let passed = u64::try_from(rows.records.num_rows()).unwrap_or(u64::MAX);
+                write(&mut written, rows)?;
+                count += passed;
+                let table = table.source.clone();
+                setting.progress.tell(Event::Rows { table, rows: passed, bytes: 0 });
+            }
+            Ok(())
+        },
+    )?;
+    merged.rejected(|row| {
+        count += 1;
+        written.raw(&row.cells)
+    })?;
+    Ok(count)
+}
+
+/// Batches between reading and writing.
+const BATCHES_QUEUED: usize = 2;
+
+fn read_unit(
+    merged: &Merged<'_>,
+    unit: &Unit,
+    outlet: &Outlet<ArchivedRows>,
+    setting: Setting<'_>,
+) -> Result<(), Halt> {
+    let mut halted = None;
+    let read = merged.read(unit, |rows| {
+        setting.stop.check()?;
+        outlet.send(rows).map_err(|halt| {
+            halted = Some(halt);
+            Error::internal("nobody writes what is read")
+        })
+    });
+    // Whoever hangs up has the cause.
+    halted.map_or(Ok(()), Err)?;
+    Ok(read.map(drop)?)
+}
+
+/// Writes a batch; kept cells go in the order of rows and columns.
+fn write(written: &mut TableWriter<'_>, rows: ArchivedRows) -> Result<()> {
+    let ArchivedRows { records, exceptions, misfits } = rows;
+    let exceptions = exceptions.into_iter().map(|(at, exception)| KeptCell {
+        at,
+        column: exception.column,
+        cell: exception.cell,
+        encoding: TextEncoding::default(),
+    });
+    let misfits = misfits.into_iter().map(|(at, misfit)| KeptCell {
+        at,
+        column: misfit.column,
+        cell: misfit.cell,
+        encoding: misfit.encoding,
+    });
+    let mut kept: Vec<_> = exceptions.chain(misfits).collect();
+    kept.sort_by_key(|kept| (kept.at, kept.column));
+    written.rows(&records, &kept)
+}

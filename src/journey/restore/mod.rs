@@ -1,0 +1,103 @@
+//! Restoring: a generation of an archive becomes a database again, in PostgreSQL or as a SQLite file.
+//!
+//! Every file that is needed is looked at first, all its bytes hashed: where one is not what the manifest says, nothing is
+//! begun. The rows are proved twice: each file's by its digest, and what the destination holds by reading it back.
+
+mod file;
+mod target;
+
+pub use file::to_file;
+pub use target::to_target;
+
+use super::Setting;
+use super::archive::{Archive, Files};
+use crate::config::ArchiveSection;
+use crate::error::{Class, Error, Place as _, Result};
+use crate::pipeline::workers;
+use crate::plan::Plan;
+use crate::store::parquet::generation::{self, Opened};
+use crate::store::parquet::manifest::ArchiveFile;
+use crate::store::parquet::place::Access;
+use std::collections::BTreeSet;
+
+/// What is to be restored.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The archive.
+    pub archive: ArchiveSection,
+    /// Which generation; the newest unless given.
+    pub generation: Option<u64>,
+    /// Which tables, by their names in the source; all unless some are named.
+    pub tables: BTreeSet<String>,
+}
+
+/// A generation whose files are all as they were written.
+#[derive(Debug)]
+struct Chosen {
+    archive: Archive,
+    opened: Opened,
+    plan: Plan,
+}
+
+impl Chosen {
+    /// Opens a generation, and makes sure of every file of the tables that are wanted.
+    fn open(wanted: &Wanted, setting: Setting<'_>) -> Result<Self> {
+        let archive = Archive::open(&wanted.archive, Access::Read)?;
+        let opened = match wanted.generation {
+            Some(number) => archive.generation(number)?,
+            None => archive.newest(setting.progress)?.ok_or_else(|| {
+                Error::new(Class::Usage, "there is no generation in it")
+                    .todo("name a place that a run with `--archive` has published to")
+                    .at(format!("archive {}", archive.url()))
+            })?,
+        };
+        let plan = Plan::from_json(&opened.manifest.schema.plan)
+            .at(|| format!("archive {}", archive.url()))?;
+        let chosen = Self { archive, opened, plan };
+        chosen.check_tables(&wanted.tables)?;
+        let plan = chosen.plan.clone().restored(&wanted.tables);
+        let chosen = Self { plan, ..chosen };
+        chosen.check_files(setting)?;
+        Ok(chosen)
+    }
+
+    fn check_tables(&self, wanted: &BTreeSet<String>) -> Result<()> {
+        let has = |name: &String| self.plan.tables.iter().any(|table| table.schema.source == *name);
+        match wanted.iter().find(|name| !has(name)) {
+            None => Ok(()),
+            Some(missing) => {
+                let there: Vec<_> =
+                    self.plan.tables.iter().map(|table| table.schema.source.as_str()).collect();
+                Err(Error::new(Class::Usage, format!("the archive has no table {missing}"))
+                    .todo(format!("it has {}", there.join(", "))))
+            }
+        }
+    }
+
+    /// The files of the tables that are restored.
+    fn files(&self) -> Vec<ArchiveFile> {
+        let tables: BTreeSet<_> =
+            self.plan.tables.iter().map(|table| table.schema.source.as_str()).collect();
+        let files = self.opened.manifest.files.iter();
+        files.filter(|file| tables.contains(file.table.as_str())).cloned().collect()
+    }
+
+    fn check_files(&self, setting: Setting<'_>) -> Result<()> {
+        let hands = vec![(); setting.workers];
+        workers::over(&self.files(), hands, setting.stop, |(), file| self.archive.check_bytes(file))
+            .map(drop)
+    }
+}
+
+impl Archive {
+    /// A generation by its number.
+    fn generation(&self, number: u64) -> Result<Opened> {
+        let Files { place, key } = self.files();
+        if !generation::numbers(place)?.contains(&number) {
+            return Err(Error::new(Class::Usage, format!("there is no generation {number}"))
+                .todo("`liteferry archive list` tells which there are")
+                .at(format!("archive {}", self.url())));
+        }
+        generation::open(place, key, number).at(|| format!("archive {}", self.url()))
+    }
+}

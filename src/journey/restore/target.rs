@@ -1,0 +1,261 @@
+//! Restoring into PostgreSQL: tables, rows, keys, indexes, sequences and foreign keys, as a run would have made them.
+
+use super::{Chosen, Wanted};
+use crate::config::Pipeline;
+use crate::error::{Class, Error, Place as _, Result};
+use crate::journey::archive::merged::{Merged, Unit};
+use crate::journey::begin::{self, Migrated};
+use crate::journey::noted::noted;
+use crate::journey::run::{Clock, create_tables};
+use crate::journey::snapshot::{Aside, Loading, Sender};
+use crate::journey::{Setting, aside, index, prove, verify};
+use crate::pipeline::failpoint::{Step, reach};
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::{GroupSums, Summing};
+use crate::status::{NOT_EQUAL, Report, TableReport};
+use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::define;
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
+use crate::store::postgres::link::Link;
+use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
+use crate::store::sqlite::connection::FileStamp;
+use std::collections::BTreeSet;
+
+/// The phase of what was restored.
+const RESTORED: &str = "restored";
+/// The ledger's step that says of which generation rows are.
+const GENERATION: &str = "generation";
+
+/// Restores a generation into tables that are not there yet, or that are there and empty as they were found; goes on where
+/// an earlier restore of the same generation ended.
+///
+/// # Errors
+///
+/// [`Class::Damaged`]: the archive is not what was written; nothing is left in the target then. Else whatever stands in the
+/// way; the same command goes on from there.
+pub fn to_target(wanted: &Wanted, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
+    let mut clock = Clock::start();
+    setting.progress.tell(Event::Phase(Phase::Check));
+    let chosen = Chosen::open(wanted, setting)?;
+    clock.lap(Phase::Check);
+    let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
+    let (migrated, lease) = chosen.take_or_begin(&mut link)?;
+    noted(conninfo, &mut link, lease, ("restore", &migrated.plan_hash), |link| {
+        let restore = Restore { chosen: &chosen, plan: &migrated.plan, lease, setting };
+        match restore.go(link, &mut clock) {
+            Err(error) if error.class() == Class::Damaged => {
+                restore.take_back(link)?;
+                Err(error)
+            }
+            done => done,
+        }
+    })
+}
+
+impl Chosen {
+    /// The migration that stands for the restore, taken.
+    fn take_or_begin(&self, link: &mut Link<'_>) -> Result<(Migrated, Lease)> {
+        let plan = &self.plan;
+        let mut pipeline = Pipeline::of("".as_ref(), "");
+        pipeline.name = Some(plan.name.clone());
+        pipeline.target.schema.clone_from(&plan.target_schema);
+        let from = format!("archive {}", self.archive.url());
+        link.with(|session| begin::begin(session, (&from, &FileStamp::default()), plan))?;
+        let (migrated, lease) = Migrated::take(link, &pipeline)?;
+        let generation = self.opened.hash.to_string();
+        let noted = link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                ledger::complete_step(session, lease, GENERATION, Some(&generation)).map(drop)
+            })?;
+            ledger::note_of(session, lease.migration, GENERATION)
+        })?;
+        if noted.as_ref() != Some(&generation) || migrated.plan_hash != plan.hash()? {
+            let what = format!(
+                "the target has a migration `{}` that is not the restore of this generation",
+                plan.name
+            );
+            return Err(Error::new(Class::Undecided, what).todo(
+                "restore into another database, or drop what was created with the SQL in liteferry.migration, column drop_sql",
+            ));
+        }
+        Ok((migrated, lease))
+    }
+}
+
+/// One restore under its lease.
+#[derive(Clone, Copy)]
+struct Restore<'a> {
+    chosen: &'a Chosen,
+    plan: &'a Plan,
+    lease: Lease,
+    setting: Setting<'a>,
+}
+
+/// A part of a table, as one transaction loads it.
+struct Job<'a> {
+    merged: &'a Merged<'a>,
+    unit: &'a Unit,
+    /// Its number among those of its table.
+    number: usize,
+    /// Rows of the table that were set aside, noted with its first part.
+    rejected: u64,
+}
+
+impl Restore<'_> {
+    fn go(self, link: &mut Link<'_>, clock: &mut Clock) -> Result<Report> {
+        let Self { plan, lease, setting, .. } = self;
+        aside::put_aside(plan, lease, link)?;
+        create_tables(plan, lease, link, setting)?;
+        clock.lap(Phase::Schema);
+        let copied = self.load(link)?;
+        clock.lap(Phase::Snapshot);
+        let warnings = index::build(plan, None, lease, link, setting)?;
+        clock.lap(Phase::Index);
+        let report = self.prove(link)?;
+        clock.lap(Phase::Proof);
+        link.with(|session| ledger::set_phase(session, lease, &report.phase))?;
+        reach(Step::PhaseNoted);
+        let archive = Some(self.chosen.archive.report(&self.chosen.opened));
+        Ok(Report { phases: clock.laps(), warnings, copied_rows: copied, archive, ..report })
+    }
+
+    /// Loads what is not loaded yet; gives how many rows that were.
+    fn load(self, link: &mut Link<'_>) -> Result<u64> {
+        let Self { chosen, plan, lease, setting } = self;
+        setting.progress.tell(Event::Phase(Phase::Snapshot));
+        let loaded = link.with(|session| ledger::loaded_chunks(session, lease.migration))?;
+        let done: BTreeSet<_> =
+            loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
+        let all = chosen.files();
+        let tables = plan
+            .tables
+            .iter()
+            .map(|table| Merged::open(chosen.archive.files(), &all, &table.schema));
+        let tables = tables.collect::<Result<Vec<_>>>()?;
+        let mut jobs = Vec::new();
+        for merged in &tables {
+            jobs.extend(jobs_of(merged, setting)?);
+        }
+        jobs.retain(|job| !done.contains(&(job.merged.table().target.as_str(), job.number)));
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.unit.file().bytes));
+        let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
+        let rows = workers::over(&jobs, links, setting.stop, |link, job| {
+            reach(Step::ChunkNext);
+            let table = job.merged.table();
+            let _permit = setting.reserve(table);
+            let mut rows = 0;
+            let loaded = link.with(|session| {
+                load_chunk(session, lease, table, job.number, |copy| {
+                    let copied = load_unit(job, copy, setting)?;
+                    rows = copied.sent;
+                    Ok(copied)
+                })
+            });
+            loaded.at(|| format!("table {}", table.source))?;
+            Ok(rows)
+        })?;
+        Ok(rows.into_iter().sum())
+    }
+
+    /// Compares what was sent with what the target gives back.
+    fn prove(self, link: &mut Link<'_>) -> Result<Report> {
+        let Self { plan, lease, setting, .. } = self;
+        setting.progress.tell(Event::Phase(Phase::Proof));
+        let loaded = link.with(|session| ledger::loaded_chunks(session, lease.migration))?;
+        prove::expect(plan, &loaded, 1, setting);
+        reach(Step::ProofBegun);
+        let sent = sums_of(plan, &loaded)?;
+        let target = prove::sums_of_target(plan, link, setting)?;
+        let proofs = verify::compare_all(plan, &sent, &target);
+        let rejected = |target: &str| {
+            let chunks = loaded.iter().filter(|chunk| chunk.table == target);
+            chunks.map(|chunk| chunk.rejected).sum()
+        };
+        let tables = proofs.iter().zip(&plan.tables);
+        let tables: Vec<_> = tables
+            .map(|(proof, table)| TableReport::proved(proof, rejected(&table.schema.target)))
+            .collect();
+        let is_equal = tables.iter().all(|table| table.equal == Some(true));
+        let phase = if is_equal { RESTORED } else { NOT_EQUAL }.into();
+        Ok(Report { command: "restore", phase, tables, ..Report::default() })
+    }
+
+    /// Leaves the target as it was before: what was loaded is of an archive that nobody should trust.
+    fn take_back(self, link: &mut Link<'_>) -> Result<()> {
+        let Self { plan, lease, .. } = self;
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                plan.existing().try_for_each(|(table, _)| define::empty(session, &table.schema))
+            })?;
+            let migration = ledger::find(session, &plan.name, &plan.target_schema)?;
+            migration.map_or(Ok(()), |migration| {
+                session.batch("drop what was restored", &migration.drop_sql)
+            })
+        })
+    }
+}
+
+/// The parts of a table.
+fn jobs_of<'a>(merged: &'a Merged<'a>, setting: Setting<'_>) -> Result<Vec<Job<'a>>> {
+    let table = merged.table();
+    let rows = merged.units().iter().map(|unit| unit.file().rows).sum();
+    let bytes = merged.units().iter().map(|unit| unit.file().bytes).sum();
+    let about = !merged.is_base();
+    setting.progress.tell(Event::Expect { table: table.source.clone(), rows, about, bytes });
+    let mut rejected = 0;
+    merged.rejected(|_row| {
+        rejected += 1;
+        Ok(())
+    })?;
+    let jobs = merged.units().iter().enumerate().map(|(number, unit)| {
+        let rejected = if number == 0 { rejected } else { 0 };
+        Job { merged, unit, number, rejected }
+    });
+    Ok(jobs.collect())
+}
+
+/// Sends the rows of one part.
+fn load_unit(job: &Job<'_>, copy: &mut CopyWriter<'_>, setting: Setting<'_>) -> Result<Copied> {
+    let table = job.merged.table();
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
+    let mut loading = Loading { sums: Summing::new(table), copy };
+    let mut aside = Aside::default();
+    job.merged.read(job.unit, |rows| {
+        setting.stop.check()?;
+        sender.send_rows(&rows.records, &mut loading)?;
+        let passed = rows.records.num_rows().try_into().unwrap_or(u64::MAX);
+        setting.progress.tell(Event::Rows { table: table.source.clone(), rows: passed, bytes: 0 });
+        rows.misfits.iter().try_for_each(|(_, misfit)| aside.misfits.add(misfit))?;
+        rows.exceptions.iter().try_for_each(|(_, exception)| aside.exceptions.add(exception))
+    })?;
+    sender.finish(&mut loading)?;
+    let sums = loading.sums.finish()?;
+    let (sum, groups) = (sums.total(), sums.to_bytes());
+    let loaded = LoadedChunk {
+        table: table.target.clone(),
+        chunk: job.number,
+        sum,
+        groups,
+        rejected: job.rejected,
+        low_mark: None,
+        last_mark: None,
+    };
+    let Aside { misfits, exceptions, .. } = aside;
+    Ok(Copied { loaded, sent: sum.rows, misfits, exceptions, archived: None })
+}
+
+/// The sums of each table as it was sent.
+fn sums_of(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<GroupSums>> {
+    let tables = plan.tables.iter().map(|table| {
+        let mut sums = GroupSums::new(&table.schema);
+        let mut chunks = loaded.iter().filter(|chunk| chunk.table == table.schema.target);
+        chunks.try_for_each(|chunk| sums.merge_bytes(&chunk.groups))?;
+        Ok(sums)
+    });
+    tables.collect()
+}
