@@ -28,6 +28,9 @@ pub(super) struct Restore {
     /// Restore this table and no other; may be given several times
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
+    /// Restore a followed source's archive such that `liteferry follow` goes on from it: without what waits for the cutover
+    #[arg(long, conflicts_with_all = ["sqlite", "tables"])]
+    to_follow: bool,
     /// The file with the archive's key, where it has one
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -47,6 +50,7 @@ impl Restore {
             archive: ArchiveSection { key_file, ..ArchiveSection::at(&self.archive) },
             generation: self.generation,
             tables: self.tables.iter().cloned().collect(),
+            to_follow: self.to_follow,
         };
         let report = match (&self.target, &self.sqlite) {
             (Some(url), _) => {

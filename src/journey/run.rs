@@ -184,7 +184,8 @@ impl Run<'_> {
         let Some(archive) = self.archive.filter(|_| report.equal()) else { return Ok(None) };
         let plan = &self.migrated.plan;
         let file = original(&self.inspected.source.connect()?)?;
-        let state = State { plan, source: &source_of(plan, None), position: None, file };
+        let state =
+            State { plan, source: &source_of(plan, None), position: None, nonce: None, file };
         let opened = archive.publish(state, None, self.lease, link, self.setting)?;
         Ok(Some(archive.report(&opened)))
     }

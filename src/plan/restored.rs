@@ -5,15 +5,15 @@ use crate::model::identifier::quoted;
 use std::collections::BTreeSet;
 
 impl Plan {
-    /// This plan for some of its tables, by their names in the source, or for all of them where none is named; nobody
-    /// follows their source, so that all that the target shall have is made at once. Foreign keys to tables that are not
-    /// restored are left out.
-    pub fn restored(mut self, tables: &BTreeSet<String>) -> Self {
+    /// This plan for some of its tables, by their names in the source, or for all of them where none is named. Foreign keys
+    /// to tables that are not restored are left out. Unless their source shall be followed, all that the target shall have
+    /// is made at once.
+    pub fn restored(mut self, tables: &BTreeSet<String>, to_follow: bool) -> Self {
+        self.is_followed &= to_follow;
         let is_wanted = |name: &String| tables.is_empty() || tables.contains(name);
-        self.is_followed = false;
         self.tables.retain(|table| !table.is_gone && is_wanted(&table.schema.source));
-        for table in &mut self.tables {
-            table.capture = None;
+        if !self.is_followed {
+            self.tables.iter_mut().for_each(|table| table.capture = None);
         }
         let there: Vec<_> = self.tables.iter().map(|table| table.schema.target.clone()).collect();
         let schema = quoted(&self.target_schema);

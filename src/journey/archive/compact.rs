@@ -53,6 +53,7 @@ pub fn compact(files: Files<'_>, opened: &Opened, stop: &Stop) -> Result<Option<
     let contents = Contents {
         source: manifest.source.clone(),
         position: manifest.position,
+        nonce: manifest.nonce.clone(),
         written,
         schema: manifest.schema.clone(),
         files: all,

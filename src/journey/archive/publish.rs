@@ -25,6 +25,8 @@ pub(in crate::journey) struct State<'a> {
     pub(in crate::journey) source: &'a str,
     /// The highest touch; none of a source at rest.
     pub(in crate::journey) position: Option<i64>,
+    /// What the changelog says of itself.
+    pub(in crate::journey) nonce: Option<String>,
     /// The file but for its rows.
     pub(in crate::journey) file: OriginalFile,
 }
@@ -108,11 +110,11 @@ impl Archive {
 }
 
 fn contents(state: State<'_>, files: Vec<ArchiveFile>) -> Result<Contents> {
-    let State { plan, source, position, file } = state;
+    let State { plan, source, position, nonce, file } = state;
     let written = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let tables = there(plan).map(|table| table.schema.clone()).collect();
     let schema = ArchiveSchema { tables, plan: plan.to_json()?, file };
-    Ok(Contents { source: source.into(), position, written, schema, files })
+    Ok(Contents { source: source.into(), position, nonce, written, schema, files })
 }
 
 /// The tables that the source has.
@@ -198,6 +200,11 @@ fn check_source(source: &str, parent: Option<&Opened>) -> Result<()> {
 
 /// What stands between the name of a migration and what tells its source from others.
 const SEPARATOR: char = '\n';
+
+/// What tells the source of a generation from others of its name: of a followed one, whose changelog it has.
+pub(in crate::journey) fn identity_of(source: &str) -> Option<&str> {
+    source.split_once(SEPARATOR).map(|(_name, identity)| identity)
+}
 
 /// What names the source of a plan: `identity` tells it from others of the name.
 pub(in crate::journey) fn source_of(plan: &Plan, identity: Option<&str>) -> String {

@@ -154,7 +154,8 @@ impl Archive {
             file: OriginalFile::default(),
         };
         let (source, position, written) = ("a source".into(), Some(7), 1_700_000_000);
-        let contents = Contents { source, position, written, schema, files };
+        let nonce = Some("a nonce".into());
+        let contents = Contents { source, position, nonce, written, schema, files };
         generation::publish(&self.place, self.key.as_ref(), parent, contents).unwrap()
     }
 

@@ -93,6 +93,7 @@ impl Live<'_> {
             plan: self.plan,
             source: &archiving.outbox.source,
             position: Some(position.seq),
+            nonce: position.nonces.first().cloned(),
             file: original(&self.inspected.source.connect()?)?,
         };
         let mut pending = archiving.outbox.pending.borrow_mut();

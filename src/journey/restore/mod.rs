@@ -29,6 +29,8 @@ pub struct Wanted {
     pub generation: Option<u64>,
     /// Which tables, by their names in the source; all unless some are named.
     pub tables: BTreeSet<String>,
+    /// Whether the target is going to follow the source on.
+    pub to_follow: bool,
 }
 
 /// A generation whose files are all as they were written.
@@ -55,7 +57,10 @@ impl Chosen {
             .at(|| format!("archive {}", archive.url()))?;
         let chosen = Self { archive, opened, plan };
         chosen.check_tables(&wanted.tables)?;
-        let plan = chosen.plan.clone().restored(&wanted.tables);
+        if wanted.to_follow {
+            chosen.check_followed(&wanted.tables)?;
+        }
+        let plan = chosen.plan.clone().restored(&wanted.tables, wanted.to_follow);
         let chosen = Self { plan, ..chosen };
         chosen.check_files(setting)?;
         Ok(chosen)
@@ -72,6 +77,19 @@ impl Chosen {
                     .todo(format!("it has {}", there.join(", "))))
             }
         }
+    }
+
+    /// Fails where nobody can follow on from here.
+    fn check_followed(&self, wanted: &BTreeSet<String>) -> Result<()> {
+        if !self.plan.is_followed {
+            let what = "the source of this archive was at rest: there is nothing to follow";
+            return Err(Error::new(Class::Usage, what).todo("leave --to-follow out"));
+        }
+        if !wanted.is_empty() {
+            let what = "a source is followed with all its tables";
+            return Err(Error::new(Class::Usage, what).todo("leave --table or --to-follow out"));
+        }
+        Ok(())
     }
 
     /// The files of the tables that are restored.

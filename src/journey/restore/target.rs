@@ -4,17 +4,20 @@ use super::{Chosen, Wanted};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::archive::merged::{Merged, Unit};
+use crate::journey::archive::publish::identity_of;
 use crate::journey::begin::{self, Migrated};
+use crate::journey::live::{IDENTITY, INSTALLED};
 use crate::journey::noted::noted;
 use crate::journey::run::{Clock, create_tables};
 use crate::journey::snapshot::{Aside, Loading, Sender};
 use crate::journey::{Setting, aside, index, prove, verify};
+use crate::model::DigestSum;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::{Event, workers};
 use crate::plan::Plan;
 use crate::proof::{GroupSums, Summing};
-use crate::status::{NOT_EQUAL, Report, TableReport};
+use crate::status::{FOLLOWING, NOT_EQUAL, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::define;
 use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
@@ -116,6 +119,9 @@ impl Restore<'_> {
         clock.lap(Phase::Index);
         let report = self.prove(link)?;
         clock.lap(Phase::Proof);
+        if plan.is_followed {
+            self.begin_to_follow(link)?;
+        }
         link.with(|session| ledger::set_phase(session, lease, &report.phase))?;
         reach(Step::PhaseNoted);
         let archive = Some(self.chosen.archive.report(&self.chosen.opened));
@@ -160,6 +166,27 @@ impl Restore<'_> {
         Ok(rows.into_iter().sum())
     }
 
+    /// Notes where the target stands in the source's changelog, so that whoever follows it goes on from there.
+    fn begin_to_follow(self, link: &mut Link<'_>) -> Result<()> {
+        let (lease, manifest) = (self.lease, &self.chosen.opened.manifest);
+        let known = manifest.position.zip(manifest.nonce.as_deref());
+        let Some(((seq, nonce), identity)) = known.zip(identity_of(&manifest.source)) else {
+            return Err(Error::internal("a followed source without a position"));
+        };
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, lease)?;
+                for step in [IDENTITY, INSTALLED] {
+                    ledger::complete_step(session, lease, step, Some(identity))?;
+                }
+                if ledger::begin_position(session, lease, seq, nonce, DigestSum::default())? {
+                    ledger::seal_position(session, lease, seq, nonce)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
     /// Compares what was sent with what the target gives back.
     fn prove(self, link: &mut Link<'_>) -> Result<Report> {
         let Self { plan, lease, setting, .. } = self;
@@ -179,7 +206,12 @@ impl Restore<'_> {
             .map(|(proof, table)| TableReport::proved(proof, rejected(&table.schema.target)))
             .collect();
         let is_equal = tables.iter().all(|table| table.equal == Some(true));
-        let phase = if is_equal { RESTORED } else { NOT_EQUAL }.into();
+        let phase = match is_equal {
+            true if plan.is_followed => FOLLOWING,
+            true => RESTORED,
+            false => NOT_EQUAL,
+        };
+        let phase = phase.into();
         Ok(Report { command: "restore", phase, tables, ..Report::default() })
     }
 

@@ -1,7 +1,7 @@
 //! The manifest of a generation: which files it is made of, and what they hold.
 //!
 //! One line of JSON, [sealed](seal) by a hash of its own: `{"format":1,"generation":…,"parent":…,"source":…,
-//! "position":…,"written":…,"schema":{"tables":[…],"plan":"…","file":{…}},"files":[…],"root":…,"hash":…}`. It is read strictly: what
+//! "position":…,"nonce":…,"written":…,"schema":{"tables":[…],"plan":"…","file":{…}},"files":[…],"root":…,"hash":…}`. It is read strictly: what
 //! this program would not have written is refused, and nothing of it is looked at before its hash is that of its bytes.
 
 pub mod seal;
@@ -155,6 +155,8 @@ pub struct Contents {
     pub source: String,
     /// The highest touch of the state; none where the source is at rest.
     pub position: Option<i64>,
+    /// What the source's changelog said of itself then: who goes on from here knows it by that.
+    pub nonce: Option<String>,
     /// When it was made, in seconds since 1970.
     pub written: u64,
     /// The tables.
@@ -186,6 +188,8 @@ pub struct Manifest {
     pub source: String,
     /// The highest touch of the state; none where the source is at rest.
     pub position: Option<i64>,
+    /// What the source's changelog said of itself then: who goes on from here knows it by that.
+    pub nonce: Option<String>,
     /// When it was made, in seconds since 1970.
     pub written: u64,
     /// The tables.
@@ -208,13 +212,23 @@ impl Manifest {
         contents: Contents,
         key: Option<&Key>,
     ) -> Result<Self> {
-        let Contents { source, position, written, mut schema, mut files } = contents;
+        let Contents { source, position, nonce, written, mut schema, mut files } = contents;
         schema.tables.iter_mut().for_each(|table| table.chunks.clear());
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let root = root(&source, position, &schema, &files)?;
         let format = FORMAT;
-        let manifest =
-            Self { format, generation, parent, source, position, written, schema, files, root };
+        let manifest = Self {
+            format,
+            generation,
+            parent,
+            source,
+            position,
+            nonce,
+            written,
+            schema,
+            files,
+            root,
+        };
         match manifest.check(key) {
             Ok(()) => Ok(manifest),
             Err(why) => Err(Error::internal(format!("a manifest cannot be: {why}"))),

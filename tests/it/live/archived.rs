@@ -83,6 +83,32 @@ fn what_is_restored_is_what_the_source_was_when_it_was_published() {
 }
 
 #[test]
+fn a_node_that_is_restored_follows_on() {
+    let mut archived = Archived::of("WAL", 14);
+    archived.run().expect(0);
+    archived.workload.statements(60);
+    archived.catch_up().expect(0);
+    archived.workload.statements(60);
+    let other = Environment::new();
+    let (place, target) = (archived.place(), other.url());
+    let place = place.to_str().unwrap();
+    let ends = ["restore", "--archive", place, "--target", &target, "--to-follow"];
+    other.liteferry(&ends).expect(0);
+    let source = archived.environment.source();
+    let source = source.to_str().unwrap();
+    let follow = ["follow", "--until-caught-up", "--source", source, "--target", &target];
+    let follow = [&follow[..], &["--archive", place, "--json"]].concat();
+    other.liteferry(&follow).expect(0);
+    Comparison::new().assert_equal(&archived.environment.source(), &other.connect());
+    archived.workload.statements(60);
+    other.liteferry(&follow).expect(0);
+    Comparison::new().assert_equal(&archived.environment.source(), &other.connect());
+    archived.assert_restored(&[]);
+    // The one that stayed behind notices that another goes on.
+    archived.catch_up().expect(66);
+}
+
+#[test]
 fn where_nothing_has_changed_nothing_is_published() {
     let archived = Archived::of("WAL", 12);
     archived.run().expect(0);

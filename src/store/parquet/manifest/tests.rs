@@ -47,6 +47,7 @@ pub(in crate::store::parquet) fn contents(files: Vec<ArchiveFile>) -> Contents {
     Contents {
         source: "a source".into(),
         position: Some(i64::MAX),
+        nonce: Some("a nonce".into()),
         written: 1_700_000_000,
         schema: ArchiveSchema { tables, plan, file },
         files,
