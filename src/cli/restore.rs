@@ -25,6 +25,9 @@ pub(super) struct Restore {
     /// The generation [default: the newest]
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
+    /// Fail unless the generation has this root, as a run or `archive list --json` told it
+    #[arg(long, value_name = "HASH")]
+    root: Option<String>,
     /// Restore this table and no other; may be given several times
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
@@ -49,6 +52,7 @@ impl Restore {
         let wanted = Wanted {
             archive: ArchiveSection { key_file, ..ArchiveSection::at(&self.archive) },
             generation: self.generation,
+            root: self.root.clone(),
             tables: self.tables.iter().cloned().collect(),
             to_follow: self.to_follow,
         };

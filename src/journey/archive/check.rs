@@ -46,7 +46,7 @@ pub fn check(
 ) -> Result<Checked> {
     let mut checked = Checked::default();
     // The pointer, and whether the newest generation is the one that it names.
-    let newest = archive.newest(setting.progress);
+    let newest = archive.newest_of_all(setting.progress);
     let there = match newest {
         Ok(Some(_)) => true,
         Ok(None) => false,
@@ -90,7 +90,11 @@ impl Checked {
         if error.class() != Class::Damaged {
             return Err(error);
         }
-        self.damaged.push(error);
+        // The pointer and the list may tell of one manifest.
+        let told = error.to_string();
+        if self.damaged.iter().all(|before| before.to_string() != told) {
+            self.damaged.push(error);
+        }
         Ok(())
     }
 }

@@ -85,6 +85,36 @@ impl Archive {
         Ok(Some(newest.opened))
     }
 
+    /// The newest generation; fails where it, or the pointer to it, is damaged, though an older one may be whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Damaged`], which names the part; a place that cannot be read.
+    pub(in crate::journey) fn newest_of_all(
+        &self,
+        progress: &dyn Progress,
+    ) -> Result<Option<Opened>> {
+        let of_archive = || format!("archive {}", self.url);
+        let newest = generation::newest(self.place.as_ref(), self.key.as_ref()).at(of_archive)?;
+        let Some(newest) = newest else { return Ok(None) };
+        for notice in newest.notices {
+            match notice {
+                Notice::Passed(_, error) | Notice::PointerDamaged(error) => {
+                    let todo = "`liteferry archive list` tells which generations are whole: name one by its number";
+                    return Err(error.todo(todo)).at(of_archive);
+                }
+                Notice::PointerMissing if newest.opened.manifest.parent.is_some() => {
+                    return Err(Error::new(Class::Damaged, words(&notice))).at(of_archive);
+                }
+                Notice::PointerMissing | Notice::PointerBehind(_) => {
+                    let told = format!("archive {}: {}", self.url, words(&notice));
+                    progress.tell(Event::Warning(told));
+                }
+            }
+        }
+        Ok(Some(newest.opened))
+    }
+
     /// Every generation, from the newest on.
     ///
     /// # Errors

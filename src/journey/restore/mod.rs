@@ -27,6 +27,8 @@ pub struct Wanted {
     pub archive: ArchiveSection,
     /// Which generation; the newest unless given.
     pub generation: Option<u64>,
+    /// Which root the generation must have, where its reader knows that.
+    pub root: Option<String>,
     /// Which tables, by their names in the source; all unless some are named.
     pub tables: BTreeSet<String>,
     /// Whether the target is going to follow the source on.
@@ -47,12 +49,20 @@ impl Chosen {
         let archive = Archive::open(&wanted.archive, Access::Read)?;
         let opened = match wanted.generation {
             Some(number) => archive.generation(number)?,
-            None => archive.newest(setting.progress)?.ok_or_else(|| {
+            None => archive.newest_of_all(setting.progress)?.ok_or_else(|| {
                 Error::new(Class::Usage, "there is no generation in it")
                     .todo("name a place that a run with `--archive` has published to")
                     .at(format!("archive {}", archive.url()))
             })?,
         };
+        let root = opened.manifest.root.to_string();
+        if let Some(expected) = wanted.root.as_ref().filter(|expected| **expected != root) {
+            let what = format!(
+                "generation {} has the root {root}, and not {expected}",
+                opened.manifest.generation
+            );
+            return Err(Error::new(Class::Damaged, what).at(format!("archive {}", archive.url())));
+        }
         let plan = Plan::from_json(&opened.manifest.schema.plan)
             .at(|| format!("archive {}", archive.url()))?;
         let chosen = Self { archive, opened, plan };

@@ -1,5 +1,6 @@
 //! What a run leaves in an archive, seen from outside.
 
+mod damages;
 #[cfg(debug_assertions)]
 pub(crate) mod kills;
 
