@@ -69,6 +69,7 @@ pub fn follow(
             renewed: Instant::now(),
             live: &live,
             archived: None,
+            held: 0,
             migration: migrated.id,
             setting,
         };
@@ -97,6 +98,9 @@ pub fn follow(
         })
     })
 }
+
+/// How often in a row somebody else may be writing to the archive.
+const HELD_MAX: u32 = 5;
 
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -128,6 +132,8 @@ struct Following<'a> {
     renewed: Instant,
     /// The newest generation, where there is an archive.
     archived: Option<ArchiveReport>,
+    /// How often in a row somebody else was writing to it.
+    held: u32,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -178,12 +184,16 @@ impl Following<'_> {
         };
         match self.live.publish(link) {
             // Somebody compacts the archive just now.
-            Err(error) if error.class() == Class::Held => {
+            Err(error) if error.class() == Class::Held && self.held < HELD_MAX => {
+                self.held += 1;
+                let told = format!("the archive is not published yet: {error}");
+                self.setting.progress.tell(Event::Warning(told));
                 self.published = Instant::now().checked_sub(every / 2).unwrap_or(self.published);
                 return Ok(());
             }
             published => self.archived = published?,
         }
+        self.held = 0;
         self.published = Instant::now();
         self.live.purge(link)
     }

@@ -26,6 +26,7 @@ use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::connection::FileStamp;
 use crate::store::sqlite::original::original;
+use crate::store::sqlite::read::Reader;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -183,9 +184,11 @@ impl Run<'_> {
     fn publish(self, report: &Report, link: &mut Link<'_>) -> Result<Option<ArchiveReport>> {
         let Some(archive) = self.archive.filter(|_| report.equal()) else { return Ok(None) };
         let plan = &self.migrated.plan;
-        let file = original(&self.inspected.source.connect()?)?;
-        let state =
-            State { plan, source: &source_of(plan, None), position: None, nonce: None, file };
+        let reader = Reader::new(self.inspected.source.connect()?)?;
+        let file = original(reader.connection())?;
+        let whole = archive.put_whole(&file, &reader)?;
+        let (source, position, nonce) = (&source_of(plan, None), None, None);
+        let state = State { plan, source, position, nonce, file, whole };
         let opened = archive.publish(state, None, self.lease, link, self.setting)?;
         Ok(Some(archive.report(&opened)))
     }

@@ -1,6 +1,6 @@
 //! The plan of a target that is restored from an archive: the same tables, and no source.
 
-use super::Plan;
+use super::{Plan, Step};
 use crate::model::identifier::quoted;
 use std::collections::BTreeSet;
 
@@ -23,6 +23,12 @@ impl Plan {
             there.contains(&step.table) && parents.iter().any(|parent| step.sql.contains(parent))
         });
         self.triggers.retain(|step| there.contains(&step.table));
+        // Tables that are there must be empty, whatever the migration was allowed to do.
+        for existing in self.tables.iter_mut().filter_map(|table| table.existing.as_mut()) {
+            existing.truncate = false;
+        }
+        let steps: BTreeSet<_> = self.steps().map(Step::full_name).collect();
+        self.aside.retain(|aside| steps.contains(&aside.step));
         self
     }
 }

@@ -7,6 +7,7 @@ use crate::journey::Setting;
 use crate::pipeline::workers;
 use crate::store::parquet::generation;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
+use crate::store::parquet::place::Access;
 use crate::store::parquet::{BesideReader, ChunkReader};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -46,7 +47,7 @@ pub fn check(
 ) -> Result<Checked> {
     let mut checked = Checked::default();
     // The pointer, and whether the newest generation is the one that it names.
-    let newest = archive.newest_of_all(setting.progress);
+    let newest = archive.newest_of_all(Access::Read, setting.progress);
     let there = match newest {
         Ok(Some(_)) => true,
         Ok(None) => false,
@@ -146,7 +147,7 @@ impl Archive {
                 }
                 Ok(())
             }
-            FileKind::Forms | FileKind::Rejected => {
+            FileKind::Forms | FileKind::Rejected | FileKind::Whole => {
                 let reader = BesideReader::open(bytes, &stored, key)?;
                 reader.kept().try_for_each(|kept| {
                     setting.stop.check()?;

@@ -63,7 +63,7 @@ impl Files<'_> {
     /// # Errors
     ///
     /// As [`Self::rows`].
-    pub(super) fn beside(self, file: &ArchiveFile) -> Result<BesideReader> {
+    pub(in crate::journey) fn beside(self, file: &ArchiveFile) -> Result<BesideReader> {
         let open = || BesideReader::open(self.fetch(file)?, &file.stored(), self.key);
         open().at(|| format!("archive: {}", file.name()))
     }

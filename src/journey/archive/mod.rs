@@ -14,6 +14,7 @@ pub mod merged;
 pub mod pending;
 pub(in crate::journey) mod publish;
 mod rows;
+mod whole;
 
 pub use files::Files;
 pub use rows::ArchivedRows;
@@ -31,7 +32,7 @@ use crate::store::postgres::link::Link;
 use std::time::{Duration, SystemTime};
 
 /// The step of the ledger that says where a followed migration has its archive.
-pub(super) const STEP: &str = "archive";
+pub(in crate::journey) const STEP: &str = "archive";
 
 /// An archive that is open.
 #[derive(Debug)]
@@ -73,25 +74,15 @@ impl Archive {
         Files { place: self.place.as_ref(), key: self.key.as_ref() }
     }
 
-    /// The newest generation that is whole; whatever is odd about the others is told.
-    pub(in crate::journey) fn newest(&self, progress: &dyn Progress) -> Result<Option<Opened>> {
-        let newest = generation::newest(self.place.as_ref(), self.key.as_ref())
-            .at(|| format!("archive {}", self.url))?;
-        let Some(newest) = newest else { return Ok(None) };
-        for notice in &newest.notices {
-            let told = format!("archive {}: {}", self.url, words(notice));
-            progress.tell(Event::Warning(told));
-        }
-        Ok(Some(newest.opened))
-    }
-
-    /// The newest generation; fails where it, or the pointer to it, is damaged, though an older one may be whole.
+    /// The newest generation; fails where it, or the pointer to it, is damaged, though an older one may be whole. Who is going
+    /// to write makes a pointer anew that is missing.
     ///
     /// # Errors
     ///
     /// [`Class::Damaged`], which names the part; a place that cannot be read.
     pub(in crate::journey) fn newest_of_all(
         &self,
+        access: Access,
         progress: &dyn Progress,
     ) -> Result<Option<Opened>> {
         let of_archive = || format!("archive {}", self.url);
@@ -103,7 +94,9 @@ impl Archive {
                     let todo = "`liteferry archive list` tells which generations are whole: name one by its number";
                     return Err(error.todo(todo)).at(of_archive);
                 }
-                Notice::PointerMissing if newest.opened.manifest.parent.is_some() => {
+                Notice::PointerMissing
+                    if access == Access::Read && newest.opened.manifest.parent.is_some() =>
+                {
                     return Err(Error::new(Class::Damaged, words(&notice))).at(of_archive);
                 }
                 Notice::PointerMissing | Notice::PointerBehind(_) => {
@@ -131,7 +124,7 @@ impl Archive {
     ///
     /// As [`compact::compact`], and [`Class::Usage`]: there is no generation.
     pub fn compact(&self, progress: &dyn Progress, stop: &Stop) -> Result<ArchiveReport> {
-        let newest = self.newest(progress)?.ok_or_else(|| {
+        let newest = self.newest_of_all(Access::Write, progress)?.ok_or_else(|| {
             Error::new(Class::Usage, "there is no generation").at(format!("archive {}", self.url))
         })?;
         let compacted =
@@ -189,9 +182,7 @@ impl Archive {
 
 fn words(notice: &Notice) -> String {
     match notice {
-        Notice::Passed(number, error) => {
-            format!("generation {number} is damaged, and passed over: {error}")
-        }
+        Notice::Passed(number, error) => format!("generation {number} is damaged: {error}"),
         Notice::PointerMissing => "it lacks the pointer to its newest generation".into(),
         Notice::PointerBehind(number) => {
             format!("it points to generation {number}, and there are newer ones")

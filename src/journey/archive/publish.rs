@@ -4,7 +4,7 @@
 //! stays what it is there. Which files wait for that is in the ledger, until the generation is there.
 
 use super::pending::Pending;
-use super::{Archive, STEP, fork};
+use super::{Archive, fork};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
 use crate::model::OriginalFile;
@@ -12,7 +12,8 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable};
 use crate::store::parquet::Key;
 use crate::store::parquet::generation::{self, Opened};
-use crate::store::parquet::manifest::{ArchiveFile, ArchiveSchema, Contents, Manifest};
+use crate::store::parquet::manifest::{ArchiveFile, ArchiveSchema, Contents, FileKind, Manifest};
+use crate::store::parquet::place::Access;
 use crate::store::postgres::ledger::{self, ArchivedChunk, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,6 +30,8 @@ pub(in crate::journey) struct State<'a> {
     pub(in crate::journey) nonce: Option<String>,
     /// The file but for its rows.
     pub(in crate::journey) file: OriginalFile,
+    /// The files of the tables that are kept whole.
+    pub(in crate::journey) whole: Vec<ArchiveFile>,
 }
 
 /// What a generation to come begins from.
@@ -74,13 +77,14 @@ impl Archive {
             && pending.is_empty()
             && sources.waiting.is_empty()
             && parent.manifest.source == state.source
+            && parent.manifest.position == state.position
+            && parent.manifest.schema.plan == state.plan.to_json()?
         {
             return Ok(parent.clone());
         }
         if let Some(pending) = &mut pending {
             files = pending.files(self.files(), &files)?;
         }
-        let is_followed = state.plan.is_followed;
         let contents = contents(state, files)?;
         let parent = sources.parent;
         let opened = match parent {
@@ -98,9 +102,10 @@ impl Archive {
         link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
-                if is_followed {
-                    ledger::complete_step(session, lease, STEP, Some(&self.url))?;
-                }
+                // Who comes later knows from that whether the archive was set back.
+                ledger::forget_steps(session, lease, &[PUBLISHED.into()])?;
+                let number = opened.manifest.generation.to_string();
+                ledger::complete_step(session, lease, PUBLISHED, Some(&number))?;
                 ledger::forget_archived(session, lease)
             })
         })?;
@@ -109,8 +114,38 @@ impl Archive {
     }
 }
 
-fn contents(state: State<'_>, files: Vec<ArchiveFile>) -> Result<Contents> {
-    let State { plan, source, position, nonce, file } = state;
+/// The step of the ledger that says which generation was published last.
+const PUBLISHED: &str = "generation published";
+
+impl Archive {
+    /// Fails where the generation that was published last is gone: what is published on an older one would lack what was
+    /// in between.
+    fn check_not_set_back(
+        &self,
+        newest: Option<&Opened>,
+        lease: Lease,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        let noted = link.with(|session| ledger::note_of(session, lease.migration, PUBLISHED))?;
+        let Some(published) = noted.and_then(|noted| noted.parse::<u64>().ok()) else {
+            return Ok(());
+        };
+        let newest = newest.map_or(0, |newest| newest.manifest.generation);
+        if newest >= published {
+            return Ok(());
+        }
+        let what = format!(
+            "generation {published} was published, and the newest one that is there is {newest}"
+        );
+        Err(Error::new(Class::Damaged, what)
+            .todo("put the archive back as it was; or take all tables anew with `liteferry run --anew TABLE`")
+            .at(format!("archive {}", self.url)))
+    }
+}
+
+fn contents(state: State<'_>, mut files: Vec<ArchiveFile>) -> Result<Contents> {
+    let State { plan, source, position, nonce, file, whole } = state;
+    files.extend(whole);
     let written = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let tables = there(plan).map(|table| table.schema.clone()).collect();
     let schema = ArchiveSchema { tables, plan: plan.to_json()?, file };
@@ -136,7 +171,8 @@ impl Sources {
         link: &mut Link<'_>,
         setting: Setting<'_>,
     ) -> Result<Self> {
-        let parent = archive.newest(setting.progress)?;
+        let parent = archive.newest_of_all(Access::Write, setting.progress)?;
+        archive.check_not_set_back(parent.as_ref(), lease, link)?;
         link.with(|session| {
             let waiting = ledger::archived_chunks(session, lease.migration)?;
             Ok((waiting, ledger::loaded_chunks(session, lease.migration)?))
@@ -149,14 +185,18 @@ impl Sources {
         check_source(source, self.parent.as_ref())?;
         let mut files = Vec::new();
         for table in there(plan) {
-            let of_table = self.of(table, source);
+            let of_table = self.of(table, (source, plan.is_followed));
             files.extend(of_table.at(|| format!("table {}", table.schema.source))?);
         }
         Ok(files)
     }
 
     /// The files that have the rows of a table.
-    fn of(&self, table: &PlannedTable, source: &str) -> Result<Vec<ArchiveFile>> {
+    fn of(
+        &self,
+        table: &PlannedTable,
+        (source, is_followed): (&str, bool),
+    ) -> Result<Vec<ArchiveFile>> {
         let target = &table.schema.target;
         let waiting = self.waiting.iter().filter(|chunk| chunk.table == *target);
         let waiting: Vec<_> = waiting.collect();
@@ -168,7 +208,7 @@ impl Sources {
             let of_table = files.into_iter().flatten().filter(|it| it.table == table.schema.source);
             let files: Vec<_> = of_table.cloned().collect();
             if !files.is_empty() || loaded.clone().next().is_none() {
-                return Ok(files);
+                return self.checked(files, table, is_followed);
             }
         }
         if let Some(missing) =
@@ -181,7 +221,34 @@ impl Sources {
             )));
         }
         let files = waiting.iter().map(|chunk| fork::of_text(&chunk.files));
-        Ok(files.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let files = files.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        self.checked(files, table, is_followed)
+    }
+}
+
+impl Sources {
+    /// Of a source at rest: each chunk as it is loaded must be in a file of its rows, and nothing else.
+    fn checked(
+        &self,
+        files: Vec<ArchiveFile>,
+        table: &PlannedTable,
+        is_followed: bool,
+    ) -> Result<Vec<ArchiveFile>> {
+        let mut loaded = self.loaded.iter().filter(|chunk| chunk.table == table.schema.target);
+        let has = |chunk: &LoadedChunk| {
+            let mut rows = files.iter().filter(|file| file.kind == FileKind::Rows);
+            let number = u64::try_from(chunk.chunk).unwrap_or(u64::MAX);
+            rows.any(|file| file.chunk == number && file.digest() == Some(chunk.sum))
+        };
+        match loaded.find(|chunk| !is_followed && !has(chunk)) {
+            None => Ok(files),
+            Some(chunk) => {
+                let what = format!("the archive has chunk {} with other rows", chunk.chunk);
+                let name = &table.schema.source;
+                Err(Error::new(Class::Undecided, what)
+                    .todo(format!("take the table anew with `liteferry run --anew {name}`")))
+            }
+        }
     }
 }
 

@@ -4,18 +4,21 @@
 //! process had not published when it died is still in the log, and tables that only grow have it behind their sealed
 //! marks: the first pass of the next process applies it once more, and the archive gets it then.
 
+use super::pass::Keys;
 use super::{IDENTITY, Live};
 use crate::error::{Class, Error, Result};
-use crate::journey::archive::Archive;
 use crate::journey::archive::pending::{PENDING_BYTES, Pending, Staged};
 use crate::journey::archive::publish::{State, source_of};
+use crate::journey::archive::{Archive, STEP};
 use crate::journey::snapshot::Forked;
 use crate::model::{TableSchema, Touches};
+use crate::plan::Plan;
 use crate::status::ArchiveReport;
 use crate::store::parquet::manifest::FileKind;
-use crate::store::postgres::ledger::{self, Position};
+use crate::store::postgres::ledger::{self, LoadedChunk, Position};
 use crate::store::postgres::link::Link;
 use crate::store::sqlite::original::original;
+use crate::store::sqlite::read::Reader;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -55,6 +58,13 @@ impl Live<'_> {
         })?;
         let identity = identity.ok_or_else(|| Error::internal("nobody knows the changelog"))?;
         let source = source_of(self.plan, Some(&identity));
+        // From now on nobody applies anything without the archive.
+        link.with(|session| {
+            session.transaction(|session| {
+                ledger::guard(session, self.lease)?;
+                ledger::complete_step(session, self.lease, STEP, Some(archive.url())).map(drop)
+            })
+        })?;
         let before = archive.before(self.plan, &source, self.lease, link, self.setting)?;
         if let Some((published, position)) = before.position.zip(position) {
             check_behind(published, &position)?;
@@ -81,6 +91,13 @@ impl Live<'_> {
     /// An archive that cannot be written to, or is another one's.
     pub(in crate::journey) fn publish(&self, link: &mut Link<'_>) -> Result<Option<ArchiveReport>> {
         let Some(archiving) = self.archiving(link)? else { return Ok(None) };
+        // What is kept whole is of the very state that the target is brought to.
+        let mut reader = Reader::of_moving(self.inspected.source.connect()?);
+        reader.hold()?;
+        self.drain(&reader, &Keys::Made, link)?;
+        let file = original(reader.connection())?;
+        let whole = archiving.archive.put_whole(&file, &reader)?;
+        reader.let_go()?;
         let position = link.with(|session| ledger::position(session, self.lease.migration))?;
         let Some(position) = position.filter(|position| position.consistent) else {
             return Ok(None);
@@ -94,7 +111,8 @@ impl Live<'_> {
             source: &archiving.outbox.source,
             position: Some(position.seq),
             nonce: position.nonces.first().cloned(),
-            file: original(&self.inspected.source.connect()?)?,
+            file,
+            whole,
         };
         let mut pending = archiving.outbox.pending.borrow_mut();
         let published =
@@ -157,6 +175,13 @@ impl<'a> Archiving<'a> {
         self.outbox.aside.borrow_mut().insert(table.source.clone());
     }
 
+    /// The same of all tables of which chunks were loaded without some rows.
+    pub(super) fn note_all_aside(self, plan: &Plan, loaded: &[LoadedChunk]) {
+        let is_aside = |table: &str| loaded.iter().any(|it| it.table == table && it.rejected > 0);
+        let tables = plan.tables.iter().map(|table| &table.schema);
+        tables.filter(|table| is_aside(&table.target)).for_each(|table| self.note_aside(table));
+    }
+
     /// Whether a pass was committed that nobody has kept, because the answer was lost.
     pub(super) fn has_missed(self, begins: &Position) -> bool {
         self.outbox.passes.get().is_some_and(|passes| passes != begins.passes)
@@ -169,9 +194,9 @@ impl<'a> Archiving<'a> {
         touches: Touches,
         begins: &Position,
     ) -> Result<()> {
-        let kept = self.outbox.pending.borrow_mut().keep(self.archive.files(), staged, touches);
+        self.outbox.pending.borrow_mut().keep(self.archive.files(), staged, touches)?;
         self.outbox.read_to.set(Some(touches.last));
         self.outbox.passes.set(Some(begins.passes.saturating_add(1)));
-        kept
+        Ok(())
     }
 }

@@ -157,6 +157,9 @@ impl<'a> Live<'a> {
         let readers = (Readers::Turns(&states), forked);
         snapshot::copy(self.plan, self.lease, &loaded, readers, link, self.setting)?;
         let loaded = self.loaded(link)?;
+        if let Some(archiving) = archiving {
+            archiving.note_all_aside(self.plan, &loaded);
+        }
         self.begin_position(&loaded, link)?;
         self.join_states(&loaded, link)?;
         let copied = rows(&loaded).saturating_sub(before);

@@ -12,7 +12,10 @@ use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Halt, Made, Outlet};
 use crate::status::{Report, TableReport};
+use crate::store::parquet::Kept;
+use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::sqlite::write::{DatabaseWriter, KeptCell, TableWriter};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Restores a generation into a file that is not there yet, and appears when it is complete.
@@ -42,6 +45,11 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
             .at(|| format!("table {}", planned.schema.source))?;
         tables.push(TableReport::unproved(&planned.schema.source, rows, 0));
     }
+    for file in all.iter().filter(|it| it.kind == FileKind::Whole) {
+        if chosen.has_shadow(&file.table, wanted) {
+            restore_whole(&chosen, file, &writer).at(|| format!("table {}", file.table))?;
+        }
+    }
     clock.lap(Phase::Snapshot);
     setting.progress.tell(Event::Phase(Phase::Index));
     reach(Step::FileFilled);
@@ -63,14 +71,48 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
 }
 
 impl Chosen {
+    /// Whether a table that was kept whole belongs to the file.
+    fn has_shadow(&self, table: &str, wanted: &Wanted) -> bool {
+        let mut shadows = self.opened.manifest.schema.file.shadows();
+        let is_wanted = wanted.tables.is_empty() || wanted.tables.contains(table);
+        is_wanted && shadows.any(|shadow| shadow.name == table)
+    }
+
     /// The file that is made: of some tables, only what belongs to them.
     fn file(&self, wanted: &Wanted) -> OriginalFile {
         let mut file = self.opened.manifest.schema.file.clone();
         if !wanted.tables.is_empty() {
-            file.objects.retain(|object| wanted.tables.contains(&object.table));
+            // SQLite's own tables stay, with what they say of these.
+            let is_own = |name: &str| name.starts_with("sqlite_");
+            let is_wanted = |table: &str| wanted.tables.contains(table);
+            file.objects.retain(|object| is_wanted(&object.table) || is_own(&object.name));
+            file.own_rows.retain(|row| {
+                let name = row.cells.first().map(|(cell, _)| String::from_utf8_lossy(&cell.bytes));
+                name.is_some_and(|name| is_wanted(&name))
+            });
+            let tables: BTreeSet<_> =
+                file.objects.iter().map(|object| object.name.clone()).collect();
+            file.objects.retain(|object| !is_own(&object.name) || tables.contains(&object.table));
         }
         file
     }
+}
+
+/// Writes all rows of a table that was kept whole.
+fn restore_whole(chosen: &Chosen, file: &ArchiveFile, writer: &DatabaseWriter<'_>) -> Result<()> {
+    let mut written = writer.kept_whole(&file.table)?;
+    for kept in chosen.archive.files().beside(file)?.kept() {
+        match kept.at(|| format!("archive: {}", file.name()))? {
+            Kept::Rejected(row) => written.whole(&row.row, row.cells)?,
+            Kept::Exception(..) | Kept::Misfit(..) => {
+                let what = "it holds other things than rows of a table that is kept whole";
+                return Err(
+                    Error::new(Class::Damaged, what).at(format!("archive: {}", file.name()))
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes all rows of a table, and gives how many there are. Files are read on a thread of its own.

@@ -16,7 +16,7 @@ use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::workers;
 use crate::plan::Plan;
 use crate::store::parquet::generation::{self, Opened};
-use crate::store::parquet::manifest::ArchiveFile;
+use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::Access;
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ impl Chosen {
         let archive = Archive::open(&wanted.archive, Access::Read)?;
         let opened = match wanted.generation {
             Some(number) => archive.generation(number)?,
-            None => archive.newest_of_all(setting.progress)?.ok_or_else(|| {
+            None => archive.newest_of_all(Access::Read, setting.progress)?.ok_or_else(|| {
                 Error::new(Class::Usage, "there is no generation in it")
                     .todo("name a place that a run with `--archive` has published to")
                     .at(format!("archive {}", archive.url()))
@@ -77,12 +77,12 @@ impl Chosen {
     }
 
     fn check_tables(&self, wanted: &BTreeSet<String>) -> Result<()> {
-        let has = |name: &String| self.plan.tables.iter().any(|table| table.schema.source == *name);
+        let there = || self.plan.tables.iter().filter(|table| !table.is_gone);
+        let has = |name: &String| there().any(|table| table.schema.source == *name);
         match wanted.iter().find(|name| !has(name)) {
             None => Ok(()),
             Some(missing) => {
-                let there: Vec<_> =
-                    self.plan.tables.iter().map(|table| table.schema.source.as_str()).collect();
+                let there: Vec<_> = there().map(|table| table.schema.source.as_str()).collect();
                 Err(Error::new(Class::Usage, format!("the archive has no table {missing}"))
                     .todo(format!("it has {}", there.join(", "))))
             }
@@ -102,12 +102,14 @@ impl Chosen {
         Ok(())
     }
 
-    /// The files of the tables that are restored.
+    /// The files of the tables that are restored, and of those that are kept whole.
     fn files(&self) -> Vec<ArchiveFile> {
         let tables: BTreeSet<_> =
             self.plan.tables.iter().map(|table| table.schema.source.as_str()).collect();
-        let files = self.opened.manifest.files.iter();
-        files.filter(|file| tables.contains(file.table.as_str())).cloned().collect()
+        let is_needed = |file: &&ArchiveFile| {
+            tables.contains(file.table.as_str()) || file.kind == FileKind::Whole
+        };
+        self.opened.manifest.files.iter().filter(is_needed).cloned().collect()
     }
 
     fn check_files(&self, setting: Setting<'_>) -> Result<()> {

@@ -46,9 +46,10 @@ pub fn to_target(wanted: &Wanted, conninfo: &Conninfo, setting: Setting<'_>) -> 
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let (migrated, lease) = chosen.take_or_begin(&mut link)?;
     noted(conninfo, &mut link, lease, ("restore", &migrated.plan_hash), |link| {
+        let is_complete = [RESTORED, FOLLOWING].contains(&migrated.phase.as_str());
         let restore = Restore { chosen: &chosen, plan: &migrated.plan, lease, setting };
         match restore.go(link, &mut clock) {
-            Err(error) if error.class() == Class::Damaged => {
+            Err(error) if error.class() == Class::Damaged && !is_complete => {
                 restore.take_back(link)?;
                 Err(error)
             }
@@ -66,6 +67,10 @@ impl Chosen {
         pipeline.target.schema.clone_from(&plan.target_schema);
         let from = format!("archive {}", self.archive.url());
         link.with(|session| begin::begin(session, (&from, &FileStamp::default()), plan))?;
+        let found = link.with(|session| ledger::find(session, &plan.name, &plan.target_schema))?;
+        if found.is_none_or(|found| found.source_path != from) {
+            return Err(another(plan));
+        }
         let (migrated, lease) = Migrated::take(link, &pipeline)?;
         let generation = self.opened.hash.to_string();
         let noted = link.with(|session| {
@@ -76,16 +81,20 @@ impl Chosen {
             ledger::note_of(session, lease.migration, GENERATION)
         })?;
         if noted.as_ref() != Some(&generation) || migrated.plan_hash != plan.hash()? {
-            let what = format!(
-                "the target has a migration `{}` that is not the restore of this generation",
-                plan.name
-            );
-            return Err(Error::new(Class::Undecided, what).todo(
-                "restore into another database, or drop what was created with the SQL in liteferry.migration, column drop_sql",
-            ));
+            return Err(another(plan));
         }
         Ok((migrated, lease))
     }
+}
+
+fn another(plan: &Plan) -> Error {
+    let what = format!(
+        "the target has a migration `{}` that is not the restore of this generation",
+        plan.name
+    );
+    Error::new(Class::Undecided, what).todo(
+        "restore into another database, or drop what was created with the SQL in liteferry.migration, column drop_sql",
+    )
 }
 
 /// One restore under its lease.

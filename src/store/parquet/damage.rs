@@ -71,7 +71,7 @@ fn put(
             let digest = sums(&table, &batches).unwrap().total();
             (draft, stored, (kind != FileKind::DeletedKeys).then_some(digest))
         }
-        FileKind::Forms | FileKind::Rejected => {
+        FileKind::Forms | FileKind::Rejected | FileKind::Whole => {
             let mut writer = BesideWriter::new(draft).with_key(key);
             let cell = RawCell { class: StorageClass::Text, bytes: vec![b'x'; 300] };
             let exception = FormException { row: RowName::Rowid(from), column: 1, cell };

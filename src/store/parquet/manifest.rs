@@ -37,11 +37,13 @@ pub enum FileKind {
     Forms,
     /// Rows that were set aside.
     Rejected,
+    /// All rows of a table that no plan has.
+    Whole,
 }
 
 impl FileKind {
-    const ALL: [Self; 5] =
-        [Self::Rows, Self::Deltas, Self::DeletedKeys, Self::Forms, Self::Rejected];
+    const ALL: [Self; 6] =
+        [Self::Rows, Self::Deltas, Self::DeletedKeys, Self::Forms, Self::Rejected, Self::Whole];
 
     /// The folder of such files within their table's.
     pub fn folder(self) -> &'static str {
@@ -51,6 +53,7 @@ impl FileKind {
             Self::DeletedKeys => "deleted_keys",
             Self::Forms => "forms",
             Self::Rejected => "rejected",
+            Self::Whole => "whole",
         }
     }
 
@@ -285,6 +288,7 @@ impl Manifest {
                 return Err(format!("table {} is there twice", table.source));
             }
         }
+        tables.extend(self.schema.file.shadows().map(|shadow| shadow.name.as_str()));
         self.check_files(&tables, key)?;
         let root = root(&self.source, self.position, &self.schema, &self.files);
         if root.map_err(|error| error.to_string())? != self.root {

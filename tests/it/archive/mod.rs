@@ -160,6 +160,7 @@ fn a_file_that_is_restored_is_as_the_original() {
         "INSERT INTO pools VALUES ('0x3', 'soon'), ('0x4', x'00');
          PRAGMA user_version = 5; CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT);
          INSERT INTO counted VALUES (7); DELETE FROM counted;
+         CREATE VIRTUAL TABLE texts USING fts5 (body); INSERT INTO texts VALUES ('one two'), ('three');
          CREATE TRIGGER t AFTER INSERT ON pools BEGIN DELETE FROM log; END;",
     );
     archived.run(&[]);
@@ -199,4 +200,68 @@ pub(crate) fn told(path: &Path) -> Vec<String> {
         all.extend(rows(&format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""))));
     }
     all
+}
+
+#[test]
+fn single_tables_are_restored_with_what_belongs_to_them() {
+    let archived = Archived::of(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT UNIQUE); INSERT INTO a VALUES (7, 'x');
+         CREATE INDEX a_x ON a (x);
+         CREATE TABLE b (id INTEGER PRIMARY KEY AUTOINCREMENT, a INTEGER REFERENCES a); INSERT INTO b VALUES (9, 7);
+         ANALYZE;",
+    );
+    archived.run(&[]).expect(0);
+    let place = archived.place();
+    let ends = ["restore", "--archive", place.to_str().unwrap(), "--table", "a"];
+    let file = archived.environment.path("a.db");
+    let to_file = [&ends[..], &["--sqlite", file.to_str().unwrap()]].concat();
+    archived.environment.liteferry(&to_file).expect(0);
+    let restored = rusqlite::Connection::open(&file).unwrap();
+    let text = |sql: &str| restored.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(text("SELECT group_concat(name || seq) FROM sqlite_sequence"), "a7");
+    assert_eq!(
+        text(
+            "SELECT group_concat(name) FROM sqlite_schema WHERE tbl_name = 'b'
+                     UNION ALL SELECT 'none' ORDER BY 1 DESC"
+        ),
+        "none"
+    );
+    let other = Environment::new();
+    let target = other.url();
+    other.liteferry(&[&ends[..], &["--target", &target]].concat()).expect(0);
+    assert_eq!(other.value("SELECT count(*) FROM a"), "1");
+    assert_eq!(other.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "1");
+    archived.environment.liteferry(&[&ends[..4], &["c", "--sqlite", "c.db"]].concat()).expect(2);
+}
+
+#[test]
+fn what_is_decided_late_is_not_missed_in_silence() {
+    let archived = Archived::of(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+         INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z'), (4, x'00ff');",
+    );
+    let pipeline = archived.environment.path("pipeline.toml");
+    let write = |said: &str| {
+        let text = format!(
+            "[source]\npath = {:?}\n[target]\nurl = {:?}\n[archive]\nurl = \"archive\"\n{said}",
+            archived.environment.source(),
+            archived.environment.url(),
+        );
+        fs::write(&pipeline, text).unwrap();
+    };
+    let run = |more: &[&str]| {
+        let words = ["run", "--no-capture", pipeline.to_str().unwrap(), "--json"];
+        archived.environment.liteferry(&[&words[..], more].concat())
+    };
+    write("");
+    run(&[]).expect(65);
+    write("[tables.t.columns]\na = { misfits = 'null' }");
+    run(&[]).expect(78).saying(&["with other rows", "--anew t"]);
+    run(&["--anew", "t"]).expect(0);
+    archived.assert_whole();
+    let other = Environment::new();
+    let (place, target) = (archived.place(), other.url());
+    let ends = ["restore", "--archive", place.to_str().unwrap(), "--target", &target];
+    other.liteferry(&ends).expect(0);
+    assert_eq!(other.value("SELECT count(*) FROM t"), "4");
 }

@@ -128,6 +128,27 @@ fn a_source_with_an_archive_is_not_followed_without_it() {
 }
 
 #[test]
+fn nothing_is_published_on_an_archive_that_was_set_back() {
+    let mut archived = Archived::of("WAL", 15);
+    archived.run().expect(0);
+    archived.workload.statements(30);
+    archived.catch_up().expect(0);
+    let newest = archived.place().join("generations").join("000002.json");
+    let whole = std::fs::read(&newest).unwrap();
+    archived.workload.statements(30);
+    std::fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+    archived.catch_up().expect(76).saying(&["000002.json"]);
+    archived.archive(&["compact"]).expect(76);
+    // As if the archive had never had it.
+    std::fs::remove_file(&newest).unwrap();
+    std::fs::remove_file(archived.place().join("latest.json")).unwrap();
+    archived.catch_up().expect(76).saying(&["generation 2 was published"]);
+    std::fs::write(&newest, &whole).unwrap();
+    archived.catch_up().expect(0);
+    archived.assert_restored(&[]);
+}
+
+#[test]
 fn rows_set_aside_come_and_go_in_the_archive_too() {
     let environment = Environment::new();
     environment.sqlite(

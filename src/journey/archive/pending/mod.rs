@@ -68,7 +68,7 @@ impl Pending {
 
     /// Whether nothing was committed since the newest generation.
     pub fn is_empty(&self) -> bool {
-        self.tables.values().all(Table::is_empty)
+        !self.is_lost && self.tables.values().all(Table::is_empty)
     }
 
     /// Begins what a pass has to say of a table, given with all its chunks; it counts once it is [kept](Self::keep).
