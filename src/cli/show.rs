@@ -154,7 +154,7 @@ pub(super) fn demo(shown: &Shown) {
     let program = program();
     let folder = shown.folder.display();
     line(&format!(
-        "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\n\nlook at it:\n  {}\n\n\
+        "\nthe SQLite file   {} ({})\nits pipeline      {}\nin PostgreSQL     {}\nits archive       {}\na second node     {}\n\nlook at it:\n  {}\n\n\
          your own file:\n  {program} run --source FILE --target local\n  \
          {program} run --source FILE --target postgresql://USER@HOST/DATABASE\n\n\
          follow what is written to it:\n  {program} follow {}\n\ncompare again, while nobody follows it:\n  {program} verify {}\n\ndelete the demo, its server included:\n  {program} demo --clean --dir {folder}",
@@ -162,6 +162,8 @@ pub(super) fn demo(shown: &Shown) {
         bytes(shown.source_bytes),
         shown.pipeline.display(),
         shown.target,
+        shown.archive.display(),
+        shown.second,
         shown.psql,
         shown.pipeline.display(),
         shown.pipeline.display(),

@@ -1,12 +1,13 @@
 //! The demo: a trading database made from a seed, moved into a private PostgreSQL while a collector goes on writing to
-//! it, followed until both are the same, and proved.
+//! it, followed until both are the same, and proved; and a second node that comes up from the archive of it.
 
 use super::Setting;
 use super::follow::{Until, follow};
+use super::restore::{self, Wanted};
 use super::run::{Course, run};
 use super::target::Target;
 use super::verify::verify;
-use crate::config::Pipeline;
+use crate::config::{ArchiveSection, Pipeline};
 use crate::error::{Class, Error, Place, Result};
 use crate::model::Motion;
 use crate::pipeline::beside::beside;
@@ -15,6 +16,7 @@ use crate::status::Report;
 use crate::store::postgres::server::{Server, ServerOptions, default_dir};
 use crate::store::sqlite::collect::Collector;
 use crate::store::sqlite::fill::{Journal, fill};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,12 +27,15 @@ const SOURCE: &str = "gecko_data.db";
 const SOURCE_LOG: &str = "gecko_data.db-wal";
 const SOURCE_LOG_INDEX: &str = "gecko_data.db-shm";
 const PIPELINE_NAME: &str = "gecko.toml";
+const ARCHIVE: &str = "archive";
+/// The databases of both nodes.
+const NODES: [&str; 2] = ["gecko", "second_node"];
 /// How long the collector pauses between two transactions.
 const COLLECTED_EVERY: Duration = Duration::from_millis(5);
 /// The same rows for everybody.
 const SEED: u64 = 1;
-/// What PostgreSQL needs for the same rows, as a share of the SQLite file: tables and indexes, and its log.
-const TARGET_SHARE: u64 = 2;
+/// What PostgreSQL needs for the same rows twice, as a share of the SQLite file: tables and indexes, and its log.
+const TARGET_SHARE: u64 = 4;
 /// What any cluster needs, and its log while rows stream in.
 const CLUSTER_BYTES: u64 = 1_200_000_000;
 
@@ -54,6 +59,10 @@ pub struct Shown {
     pub source_bytes: u64,
     /// The address of the private server.
     pub target: String,
+    /// The archive.
+    pub archive: PathBuf,
+    /// The address of the database that was restored from it.
+    pub second: String,
     /// What to type for a look with psql.
     pub psql: String,
     /// The pipeline file, to read and to play with.
@@ -92,6 +101,12 @@ impl Demo {
         for name in [SOURCE, SOURCE_LOG, SOURCE_LOG_INDEX, PIPELINE_NAME] {
             remove_if_there(&self.folder.join(name))?;
         }
+        match fs::remove_dir_all(self.archive()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(file_failed("cannot delete", &self.archive(), error));
+            }
+            _ => {}
+        }
         match fs::remove_dir(&self.folder) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -129,12 +144,12 @@ impl Demo {
         let sample = Trading::new(SEED, self.sizes);
         fill(&self.source(), &sample, Journal::Wal, filled)?;
         setting.stop.check()?;
-        let options = ServerOptions {
+        let [first, second] = NODES.map(|database| ServerOptions {
             bin_dir: bin_dir.map(Into::into),
-            database: "gecko".into(),
+            database: database.into(),
             ..ServerOptions::new(self.server_dir())
-        };
-        let target = Target::private(&options, say)?;
+        });
+        let target = Target::private(&first, say)?;
         let pipeline = self.pipeline(&target)?;
         say("a collector goes on writing to it while it is moved");
         let mut collector = Collector::open(&self.source(), sample)?;
@@ -156,6 +171,17 @@ impl Demo {
         } else {
             report
         };
+        let second = Target::private(&second, say)?;
+        let report = if report.equal() {
+            say("a second node comes up from the archive");
+            let node = restore::to_target(&self.wanted(), &second.conninfo, setting)?;
+            let took = node.duration();
+            check_same(&report, &node)?;
+            let phases = report.phases.into_iter().chain([("second node", took)]).collect();
+            Report { phases, archive: node.archive, ..report }
+        } else {
+            report
+        };
         let source_bytes = fs::metadata(self.source()).map_or(0, |file| file.len());
         Ok(Shown {
             report,
@@ -163,6 +189,8 @@ impl Demo {
             source: self.source(),
             source_bytes,
             target: target.display(),
+            archive: self.archive(),
+            second: second.display(),
             psql: target.server.as_ref().map(Server::psql_command).unwrap_or_default(),
             pipeline: self.pipeline_file(),
         })
@@ -176,6 +204,8 @@ impl Demo {
                 &format!("path = {}", toml_text(&self.source().to_string_lossy())),
             )
             .replace("url = \"local\"", &format!("url = {}", toml_text(&target.display())));
+        let archive = toml_text(&self.archive().to_string_lossy());
+        let text = format!("{text}\n[archive]\nurl = {archive}\n");
         let file = self.pipeline_file();
         fs::write(&file, text).map_err(|error| file_failed("cannot write", &file, error))?;
         Pipeline::read(&file)
@@ -209,9 +239,36 @@ impl Demo {
         self.folder.join(PIPELINE_NAME)
     }
 
+    fn archive(&self) -> PathBuf {
+        self.folder.join(ARCHIVE)
+    }
+
+    /// All of the newest generation.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            archive: ArchiveSection::at(&self.archive().to_string_lossy()),
+            generation: None,
+            root: None,
+            tables: BTreeSet::new(),
+            to_follow: false,
+        }
+    }
+
     fn server_dir(&self) -> PathBuf {
         self.folder.join("server")
     }
+}
+
+/// Fails unless the second node has what the first one has.
+fn check_same(first: &Report, second: &Report) -> Result<()> {
+    let told = |report: &Report| -> Vec<_> {
+        let tables = report.tables.iter();
+        tables.map(|table| (table.name.clone(), table.digest_target.clone())).collect()
+    };
+    if second.equal() && told(first) == told(second) {
+        return Ok(());
+    }
+    Err(Error::new(Class::NotEqual, "the second node has other rows than the first one"))
 }
 
 /// Beside the private server's own folder.
