@@ -22,13 +22,13 @@ pub(super) struct ArchiveCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List its generations
+    /// List its generations and its backups
     List(At),
-    /// Make sure that every file of every generation is there, of its size
+    /// Make sure that every file of every generation is there, of its size, and every backup
     Check {
         #[command(flatten)]
         at: At,
-        /// Read every file: hash its bytes, and sum its rows
+        /// Read every file: hash its bytes, sum its rows, and unpack backups
         #[arg(long)]
         read_data: bool,
         /// This generation and no other
@@ -42,7 +42,7 @@ enum What {
         #[command(flatten)]
         at: At,
     },
-    /// Take away old generations, and the files that no other one names; the newest stays
+    /// Take away old generations and backups, and the files that no other one names; the newest stay
     Prune {
         #[command(flatten)]
         at: At,
@@ -68,15 +68,19 @@ pub(super) struct At {
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
 struct KeepArgument {
-    /// Keep so many generations
+    /// Keep so many generations, and so many backups of each database
     #[arg(long, value_name = "N")]
     keep: Option<NonZeroU64>,
-    /// Keep the generations of so many days
+    /// Keep the generations and the backups of so many days
     #[arg(long, value_name = "DAYS")]
     keep_days: Option<NonZeroU64>,
 }
 
 impl At {
+    pub(super) fn new(url: String, key_file: Option<PathBuf>) -> Self {
+        Self { url, key_file }
+    }
+
     pub(super) fn open(&self, access: Access) -> crate::Result<Archive> {
         let Self { url, key_file } = self;
         let section = ArchiveSection { key_file: key_file.clone(), ..ArchiveSection::at(url) };
@@ -88,8 +92,8 @@ impl ArchiveCommand {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         match &self.what {
             What::List(at) => {
-                let listed = at.open(Access::Read)?.list()?;
-                show::archive::listed(&listed, output);
+                let archive = at.open(Access::Read)?;
+                show::archive::listed(&archive.list()?, &archive.backups()?, output);
                 Ok(())
             }
             What::Check { at, read_data, generation, hands } => {

@@ -3,6 +3,7 @@
 //! Results go to stdout; everything else goes to stderr.
 
 mod archive;
+mod backup;
 mod capture;
 mod census;
 mod demo;
@@ -52,6 +53,7 @@ enum Command {
     Status(status::Status),
     Uninstall(uninstall::Uninstall),
     Archive(archive::ArchiveCommand),
+    Backup(backup::Backup),
     Restore(restore::Restore),
 }
 
@@ -172,6 +174,7 @@ impl Command {
             Self::Status(status) => status.run(screen, stop, output),
             Self::Uninstall(uninstall) => uninstall.run(screen, stop, output),
             Self::Archive(archive) => archive.run(screen, stop, output),
+            Self::Backup(backup) => backup.run(screen, stop, output),
             Self::Restore(restore) => restore.run(screen, stop, output),
         }
     }
@@ -189,6 +192,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Uninstall(_) => "uninstall",
             Self::Archive(_) => "archive",
+            Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
         }
     }

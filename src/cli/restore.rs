@@ -1,8 +1,11 @@
 //! `liteferry restore`
 
+use super::archive::At;
+use super::backup::FromBackup;
 use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
 use crate::config::ArchiveSection;
+use crate::error::{Class, Error};
 use crate::journey::restore::{Wanted, to_file, to_target};
 use crate::journey::target::Target;
 use crate::pipeline::Stop;
@@ -14,8 +17,8 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The archive: a folder, file:///folder, or s3://bucket/prefix
-    #[arg(long, value_name = "PLACE")]
-    archive: String,
+    #[arg(long, value_name = "PLACE", required_unless_present = "file")]
+    archive: Option<String>,
     /// Where to: a connection string without password, `local`, or `local:DIR`
     #[arg(long, value_name = "URL", required_unless_present = "sqlite", conflicts_with = "sqlite")]
     target: Option<String>,
@@ -34,10 +37,12 @@ pub(super) struct Restore {
     /// Restore a followed source's archive such that `liteferry follow` goes on from it: without what waits for the cutover
     #[arg(long, conflicts_with_all = ["sqlite", "tables"])]
     to_follow: bool,
+    #[command(flatten)]
+    from: FromBackup,
     /// The file with the archive's key, where it has one
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The folder of PostgreSQL's programs, for `local`
+    /// The folder of PostgreSQL's programs, for `local` and for backups of PostgreSQL
     #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
     #[command(flatten)]
@@ -46,11 +51,15 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
+        if self.from.is_given() {
+            return self.put_back(screen, stop, output);
+        }
         let budget = self.hands.budget();
         let setting = self.hands.setting(stop, screen, &budget);
+        let Some(archive) = &self.archive else { return Err(incomplete().into()) };
         let key_file = self.key_file.clone();
         let wanted = Wanted {
-            archive: ArchiveSection { key_file, ..ArchiveSection::at(&self.archive) },
+            archive: ArchiveSection { key_file, ..ArchiveSection::at(archive) },
             generation: self.generation,
             root: self.root.clone(),
             tables: self.tables.iter().cloned().collect(),
@@ -63,10 +72,29 @@ impl Restore {
                 to_target(&wanted, &target.conninfo, setting)?
             }
             (None, Some(file)) => to_file(&wanted, file, setting)?,
-            (None, None) => return Ok(()),
+            (None, None) => return Err(incomplete().into()),
         };
         screen.finish();
         show::report(&report, screen, output);
         judge(&report)
     }
+
+    fn put_back(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
+        let at = self.archive.as_ref().map(|url| At::new(url.clone(), self.key_file.clone()));
+        let restored = match (&self.target, &self.sqlite) {
+            (Some(url), _) => {
+                let to = (url.as_str(), self.pg_bin.as_deref());
+                self.from.restore_postgres(at, to, screen, stop)?
+            }
+            (None, Some(file)) => self.from.restore_sqlite(at, file, stop)?,
+            (None, None) => return Err(incomplete().into()),
+        };
+        screen.finish();
+        show::archive::restored(&restored, output);
+        Ok(())
+    }
+}
+
+fn incomplete() -> Error {
+    Error::new(Class::Usage, "give --archive or --file, and --target or --sqlite")
 }

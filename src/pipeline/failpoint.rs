@@ -158,6 +158,18 @@ steps! {
     CompactionProved = "compaction-proved",
     /// A generation without steps is in the archive.
     CompactionPublished = "compaction-published",
+    /// A piece of a backup is about to be moved.
+    BackupMoved = "backup-moved",
+    /// What is backed up is known to be whole.
+    BackupProved = "backup-proved",
+    /// A backup is in the archive; nothing names it.
+    BackupPut = "backup-put",
+    /// A backup is in the archive under its name.
+    BackupNamed = "backup-named",
+    /// A backup is unpacked beside the place where it shall be.
+    BackupUnpacked = "backup-unpacked",
+    /// A backup is restored.
+    BackupRestored = "backup-restored",
     /// Everything is done, and the run's end is not noted.
     EndReached = "end-reached",
     /// The run's end is noted.

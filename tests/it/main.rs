@@ -8,6 +8,8 @@ mod apply;
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod badfiles;
 #[cfg(test)]
 mod cli;

@@ -5,16 +5,27 @@ use crate::cli::Output;
 use crate::error::{Error, Result, legible};
 use crate::journey::archive::check::Checked;
 use crate::status::ArchiveReport;
+use crate::store::parquet::backup::Named;
 use crate::store::parquet::generation::Opened;
 use crate::store::parquet::prune::Pruned;
 use serde_json::Value;
 
-/// Prints its generations, the newest first.
-pub(in crate::cli) fn listed(listed: &[(u64, Result<Opened>)], output: Output) {
+/// Prints its generations and its backups, the newest first.
+pub(in crate::cli) fn listed(
+    listed: &[(u64, Result<Opened>)],
+    backups: &[(String, Result<Named>)],
+    output: Output,
+) {
     if output.json {
         let generations: Vec<_> =
             listed.iter().map(|(number, read)| generation_json(*number, read)).collect();
-        json(&json!({ "command": "archive list", "ok": true, "generations": generations }));
+        let backups: Vec<_> = backups.iter().map(|(name, read)| backup_json(name, read)).collect();
+        json(&json!({
+            "command": "archive list",
+            "ok": true,
+            "generations": generations,
+            "backups": backups,
+        }));
         return;
     }
     let mut table = grid(&["generation", "made", "touch", "tables", "files", "size", "root", ""]);
@@ -23,6 +34,76 @@ pub(in crate::cli) fn listed(listed: &[(u64, Result<Opened>)], output: Output) {
     }
     numbers(&mut table, &[0, 2, 3, 4, 5]);
     line(&table.to_string());
+    if backups.is_empty() {
+        return;
+    }
+    let mut table = grid(&["backup", "of", "made", "size", "unpacked", ""]);
+    for (name, read) in backups {
+        table.add_row(backup_row(name, read));
+    }
+    numbers(&mut table, &[3, 4]);
+    line(&table.to_string());
+}
+
+fn backup_row(name: &str, read: &Result<Named>) -> Vec<String> {
+    match read {
+        Ok(Named { backup, .. }) => vec![
+            name.to_owned(),
+            legible(&backup.source).into_owned(),
+            made(backup.written),
+            bytes(backup.bytes),
+            bytes(backup.whole),
+            String::new(),
+        ],
+        Err(error) => {
+            let nothing = std::iter::repeat_n(String::new(), 4);
+            let damaged = format!("damaged: {}", legible(&error.to_string()));
+            std::iter::once(name.to_owned()).chain(nothing).chain([damaged]).collect()
+        }
+    }
+}
+
+fn backup_json(name: &str, read: &Result<Named>) -> Value {
+    match read {
+        Ok(Named { backup, .. }) => json!({
+            "backup": name,
+            "kind": backup.kind.name(),
+            "source": backup.source,
+            "written": backup.written,
+            "bytes": backup.bytes,
+            "unpacked": backup.whole,
+            "blake3": backup.blake3.to_string(),
+        }),
+        Err(error) => json!({ "backup": name, "damaged": error.to_string() }),
+    }
+}
+
+/// Prints what a backup is called.
+pub(in crate::cli) fn backed_up(made: &Named, output: Output) {
+    let Named { name, backup } = made;
+    if output.json {
+        json(&json!({
+            "command": "backup",
+            "ok": true,
+            "backup": name,
+            "kind": backup.kind.name(),
+            "bytes": backup.bytes,
+            "unpacked": backup.whole,
+            "blake3": backup.blake3.to_string(),
+        }));
+        return;
+    }
+    let (size, whole) = (bytes(backup.bytes), bytes(backup.whole));
+    line(&format!("backup {name}: {size}, {whole} unpacked"));
+}
+
+/// Prints where something was restored to.
+pub(in crate::cli) fn restored(to: &str, output: Output) {
+    if output.json {
+        json(&json!({ "command": "restore", "ok": true, "restored": to }));
+        return;
+    }
+    line(&format!("restored {}", legible(to)));
 }
 
 fn generation_row(number: u64, read: &Result<Opened>) -> Vec<String> {
@@ -69,13 +150,14 @@ fn made(seconds: u64) -> String {
 
 /// Prints what a check has found.
 pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
-    let Checked { generations, files, bytes: size, damaged } = checked;
+    let Checked { generations, backups, files, bytes: size, damaged } = checked;
     if output.json {
         let damaged: Vec<_> = damaged.iter().map(Error::to_string).collect();
         json(&json!({
             "command": "archive check",
             "ok": damaged.is_empty(),
             "generations": generations,
+            "backups": backups,
             "files": files,
             "bytes": size,
             "damaged": damaged,
@@ -84,7 +166,10 @@ pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
     }
     damaged.iter().for_each(|error| line(&format!("damaged: {}", legible(&error.to_string()))));
     let verdict = if damaged.is_empty() { "every part is there" } else { "NOT WHOLE" };
-    line(&format!("{verdict}: {generations} generations, {files} files, {}", bytes(*size)));
+    line(&format!(
+        "{verdict}: {generations} generations, {files} files, {}, {backups} backups",
+        bytes(*size)
+    ));
 }
 
 /// Prints which generation a compacted archive has.
@@ -100,16 +185,20 @@ pub(in crate::cli) fn compacted(report: &ArchiveReport, output: Output) {
 
 /// Prints what was taken away.
 pub(in crate::cli) fn pruned(pruned: Pruned, output: Output) {
-    let Pruned { generations, files, bytes: size } = pruned;
+    let Pruned { generations, backups, files, bytes: size } = pruned;
     if output.json {
         json(&json!({
             "command": "archive prune",
             "ok": true,
             "generations": generations,
+            "backups": backups,
             "files": files,
             "bytes": size,
         }));
         return;
     }
-    line(&format!("taken away: {generations} generations, {files} files, {}", bytes(size)));
+    line(&format!(
+        "taken away: {generations} generations, {backups} backups, {files} files, {}",
+        bytes(size)
+    ));
 }

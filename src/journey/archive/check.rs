@@ -26,6 +26,8 @@ pub enum Depth {
 pub struct Checked {
     /// Generations that were looked at.
     pub generations: usize,
+    /// Backups that were looked at.
+    pub backups: usize,
     /// Files, each once.
     pub files: usize,
     /// Their bytes.
@@ -54,6 +56,16 @@ pub fn check(
         Err(error) => checked.note(error).map(|()| true)?,
     };
     let listed = archive.list()?;
+    let backups = if generation.is_none() { archive.backups()? } else { Vec::new() };
+    for (_, read) in &backups {
+        if let Ok(named) = read {
+            let all = depth == Depth::Data;
+            checked.backups += 1;
+            archive.check_backup(named, all, setting.stop).or_else(|error| checked.note(error))?;
+        }
+    }
+    let damaged = backups.into_iter().filter_map(|(_, read)| read.err());
+    damaged.into_iter().try_for_each(|error| checked.note(error))?;
     let wanted =
         listed.into_iter().filter(|(number, _)| generation.is_none_or(|one| one == *number));
     let mut files = BTreeMap::new();
@@ -67,7 +79,7 @@ pub fn check(
             Err(error) => checked.note(error)?,
         }
     }
-    if checked.generations == 0 && checked.damaged.is_empty() {
+    if checked.generations == 0 && checked.backups == 0 && checked.damaged.is_empty() {
         let what = match generation {
             Some(number) if there => format!("there is no generation {number}"),
             _ => "there is no generation".into(),

@@ -5,6 +5,7 @@
 //! rows that it has touched and that are not there after it. Rows are found by their typed key alone: whatever a step
 //! says of a key holds, until a later one says something else.
 
+pub mod backup;
 pub mod check;
 pub mod compact;
 mod files;
@@ -24,6 +25,7 @@ use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::{Event, Progress, Stop};
 use crate::status::ArchiveReport;
 use crate::store::parquet::Key;
+use crate::store::parquet::backup as backups;
 use crate::store::parquet::generation::{self, Notice, Opened};
 use crate::store::parquet::place::{self, Access, Place};
 use crate::store::parquet::prune::{GRACE, Keep, Pruned, prune};
@@ -155,15 +157,23 @@ impl Archive {
         }
     }
 
-    /// Takes away what is not kept; what no generation names, `at_once` or when it is a day old.
+    /// Takes away the generations and the backups that are not kept; what none of them names, `at_once` or when it is a day old.
     ///
     /// # Errors
     ///
     /// A generation that is damaged, and a place that cannot be written to.
     pub fn prune(&self, keep: Keep, at_once: bool) -> Result<Pruned> {
         let grace = if at_once { Duration::ZERO } else { GRACE };
-        prune(self.place.as_ref(), self.key.as_ref(), keep, SystemTime::now(), grace)
-            .at(|| format!("archive {}", self.url))
+        let (place, key, now) = (self.place.as_ref(), self.key.as_ref(), SystemTime::now());
+        let both = || {
+            let mut pruned = prune(place, key, keep, now, grace)?;
+            let backups = backups::prune(place, key, keep, now, grace)?;
+            pruned.backups = backups.backups;
+            pruned.files += backups.files;
+            pruned.bytes = pruned.bytes.saturating_add(backups.bytes);
+            Ok(pruned)
+        };
+        both().at(|| format!("archive {}", self.url))
     }
 
     /// A generation of it, for people and programs.

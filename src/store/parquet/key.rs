@@ -21,6 +21,7 @@ const FILE_MAX: u64 = 2 * BYTES as u64 + 2;
 const FILES: &str = "liteferry archive 2026 Parquet files";
 const MANIFESTS: &str = "liteferry archive 2026 manifests";
 const NAMES: &str = "liteferry archive 2026 names of tables";
+const BACKUPS: &str = "liteferry archive 2026 backups";
 const ID: &str = "liteferry archive 2026 which key";
 
 /// The key of an archive.
@@ -29,6 +30,7 @@ pub struct Key {
     files: [u8; BYTES],
     manifests: [u8; BYTES],
     names: [u8; BYTES],
+    backups: [u8; BYTES],
     id: KeyId,
 }
 
@@ -50,6 +52,7 @@ impl Key {
             files: derive(FILES),
             manifests: derive(MANIFESTS),
             names: derive(NAMES),
+            backups: derive(BACKUPS),
             id: KeyId(id),
         }
     }
@@ -91,6 +94,11 @@ impl Key {
     /// The key of AES-256-GCM that hides manifests and the pointer to them.
     pub(super) fn manifests(&self) -> &[u8; BYTES] {
         &self.manifests
+    }
+
+    /// The key of AES-256-GCM that hides backups.
+    pub(super) fn backups(&self) -> &[u8; BYTES] {
+        &self.backups
     }
 
     /// Tells it from other keys.
@@ -238,7 +246,7 @@ mod tests {
     #[test]
     fn each_purpose_has_a_key_of_its_own() {
         let key = Key::new(random());
-        let all = [key.files, key.manifests, key.names, random()];
+        let all = [key.files, key.manifests, key.names, key.backups, random()];
         for (at, one) in all.iter().enumerate() {
             assert!(all.iter().skip(at + 1).all(|other| other != one));
             assert_ne!(one[..16], key.id.0);

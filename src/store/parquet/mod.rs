@@ -7,6 +7,7 @@
 //! With a [`Key`] nothing of it can be read without that, nor written: not a value, nor a name.
 //! The format of the files: <https://parquet.apache.org/docs/file-format/>.
 
+pub mod backup;
 mod beside;
 mod cipher;
 mod facts;

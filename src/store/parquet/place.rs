@@ -151,6 +151,11 @@ impl Write for Draft {
 }
 
 impl Draft {
+    /// What was written so far, for its writer to look at; both share one position.
+    pub(super) fn reader(&self) -> Result<File> {
+        self.file.try_clone().map_err(|error| failed("read a draft", error))
+    }
+
     /// Fails unless as many bytes were written as are said to be.
     fn check(&self, stored: &Stored) -> Result<()> {
         let found = self.file.metadata().map_err(|error| failed("read a draft", error))?.len();

@@ -31,6 +31,8 @@ pub enum Keep {
 pub struct Pruned {
     /// Generations.
     pub generations: u64,
+    /// Backups.
+    pub backups: u64,
     /// Files that no other generation names, drafts included.
     pub files: u64,
     /// Bytes of those files, drafts not included.

@@ -1,5 +1,6 @@
 //! The SQLite side: the only room that knows rusqlite.
 
+pub mod backup;
 mod batch;
 mod behind;
 pub mod capture;

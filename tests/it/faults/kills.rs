@@ -3,6 +3,7 @@
 use super::process::{Ended, Process};
 use super::stage::{Migration, Stage};
 use crate::archive::kills::{OF_ARCHIVE, OF_RESTORE};
+use crate::backup::kills::OF_BACKUP;
 use crate::environment::wait_until;
 use liteferry::pipeline::failpoint::Step;
 use liteferry::store::postgres::server::StopMode;
@@ -54,6 +55,7 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
         .chain(&OF_ARCHIVE)
         .chain(&OF_RESTORE)
         .chain(&OF_COMPACTION)
+        .chain(&OF_BACKUP)
         .collect();
     for step in Step::ALL.iter().filter(|step| !elsewhere.contains(step)) {
         println!("{}", step.name());

@@ -2,6 +2,7 @@
 
 use super::workload::{SCHEMA, Workload};
 use crate::archive::kills::{OF_ARCHIVE, OF_RESTORE};
+use crate::backup::kills::OF_BACKUP;
 use crate::environment::Environment;
 use crate::faults::kills::{OF_COMPACTION, OF_ODD_TABLES};
 use liteferry::pipeline::failpoint::{Step, VARIABLE};
@@ -91,6 +92,7 @@ fn every_step_of_a_run(mode: &str) {
         .chain(&OF_ARCHIVE)
         .chain(&OF_RESTORE)
         .chain(&OF_COMPACTION)
+        .chain(&OF_BACKUP)
         .collect();
     let steps = Step::ALL.iter().filter(|step| !elsewhere.contains(step));
     for (step, seed) in steps.zip(1..) {

@@ -22,6 +22,7 @@ const MAGIC: &[u8] = b"liteferry sealed 1\n";
 pub(in crate::store::parquet) enum Sealed {
     Manifest,
     Pointer,
+    Backup,
 }
 
 impl Sealed {
@@ -30,6 +31,7 @@ impl Sealed {
         match self {
             Self::Manifest => b"liteferry manifest 1",
             Self::Pointer => b"liteferry pointer 1",
+            Self::Backup => b"liteferry backup 1",
         }
     }
 }

@@ -48,7 +48,9 @@ pub(super) fn install(
 fn missing(wanted: Option<u32>) -> Error {
     let what = match wanted {
         Some(major) => {
-            format!("the server's data are of PostgreSQL {major}, which this machine does not have")
+            format!(
+                "PostgreSQL {major} is what the server is, and this machine has no programs of it"
+            )
         }
         None => format!("this machine has no PostgreSQL {OLDEST} or newer"),
     };

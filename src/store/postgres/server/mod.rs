@@ -22,12 +22,15 @@ mod install;
 mod options;
 mod prepare;
 mod program;
+mod programs;
 mod scoped;
 #[cfg(test)]
 mod tests;
 mod unpack;
 
 pub use options::{ServerOptions, default_dir};
+pub(super) use program::tail;
+pub use programs::Programs;
 pub use scoped::Scoped;
 
 use crate::error::{Class, Error, Result};

@@ -46,7 +46,7 @@ pub(super) fn run(command: &mut Command) -> Result<String> {
 }
 
 /// The last lines of `text`.
-pub(super) fn tail(text: &str) -> String {
+pub(in crate::store::postgres) fn tail(text: &str) -> String {
     let lines: Vec<&str> =
         text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let first = lines.len().saturating_sub(TAIL_LINES);

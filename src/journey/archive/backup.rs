@@ -1,0 +1,175 @@
+//! Whole databases into an archive and out of it: copied, checked, packed; and unpacked, checked, put where none is.
+
+mod postgres;
+
+pub use postgres::Database;
+
+use super::Archive;
+use crate::error::{Class, Error, Place as _, Result};
+use crate::pipeline::Stop;
+use crate::pipeline::failpoint::{Step, reach};
+use crate::store::parquet::Key;
+use crate::store::parquet::backup::{self, BackupKind, Named, Packed};
+use crate::store::parquet::place::Place;
+use crate::store::sqlite::backup::{NewFile, check, copy};
+use crate::store::sqlite::connection::Source;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Where backups are.
+struct Backing<'a> {
+    place: &'a dyn Place,
+    key: Option<&'a Key>,
+}
+
+/// Asked between two pieces of a backup.
+fn goes_on(stop: &Stop) -> Result<()> {
+    reach(Step::BackupMoved);
+    stop.check()
+}
+
+fn wrong_kind(called: &str, wanted: BackupKind) -> Error {
+    let (what, how) = match wanted {
+        BackupKind::Sqlite => ("a SQLite file", "restore it with --target"),
+        BackupKind::Postgres => ("a database of PostgreSQL", "restore it with --sqlite"),
+    };
+    Error::new(Class::Usage, format!("backup {called} is none of {what}"))
+        .todo(format!("{how}, or take another one that `liteferry archive list` shows"))
+}
+
+impl Archive {
+    fn backing(&self) -> Backing<'_> {
+        Backing { place: self.place.as_ref(), key: self.key.as_ref() }
+    }
+
+    /// Puts a backup that is proved, and names it.
+    fn keep(&self, packed: Packed) -> Result<Named> {
+        let Backing { place, key } = self.backing();
+        let keep = || {
+            let put = packed.put(place)?;
+            reach(Step::BackupPut);
+            let named = put.name(place, key)?;
+            reach(Step::BackupNamed);
+            Ok(named)
+        };
+        keep().at(|| format!("archive {}", self.url))
+    }
+
+    /// Backs a SQLite file up, whoever writes to it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is damaged, and a place that cannot be written to.
+    pub fn back_up_sqlite(&self, file: &Path, stop: &Stop) -> Result<Named> {
+        let source = Source::open_moving(file, false, stop)?;
+        let folder = tempfile::tempdir().map_err(unwritten)?;
+        let draft = folder.path().join("copy.db");
+        copy(&source, &draft, stop)?;
+        check(&draft, stop)?;
+        let mut draft = File::open(&draft).map_err(unwritten)?;
+        let of = source.path().to_string_lossy();
+        let of = (BackupKind::Sqlite, of.as_ref());
+        reach(Step::BackupProved);
+        let Backing { place, key } = self.backing();
+        let packed = backup::pack(place, key, of, &mut draft, &|| goes_on(stop))
+            .at(|| format!("archive {}", self.url))?;
+        self.keep(packed)
+    }
+
+    /// Restores a backup of a SQLite file to a path where there is none.
+    ///
+    /// # Errors
+    ///
+    /// A backup that is not there, is damaged or is none of a SQLite file, and a file that is there already.
+    pub fn restore_sqlite(&self, called: &str, to: &Path, stop: &Stop) -> Result<()> {
+        let Backing { place, key } = self.backing();
+        let Named { backup: found, .. } = backup::open(place, key, called)?;
+        if found.kind != BackupKind::Sqlite {
+            return Err(wrong_kind(called, BackupKind::Sqlite));
+        }
+        restore(to, stop, |file| {
+            backup::unpack(place, key, &found, file, &|| goes_on(stop))
+                .at(|| format!("archive {}", self.url))
+        })
+    }
+
+    /// Every backup, from the newest on; one that is damaged is an error under its name.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read.
+    pub fn backups(&self) -> Result<Vec<(String, Result<Named>)>> {
+        backup::list(self.place.as_ref(), self.key.as_ref()).at(|| format!("archive {}", self.url))
+    }
+
+    /// Fails unless a backup is there, of its size; with `all`, unless it can be unpacked.
+    pub(super) fn check_backup(&self, named: &Named, all: bool, stop: &Stop) -> Result<()> {
+        let (place, key) = (self.place.as_ref(), self.key.as_ref());
+        let looked = backup::check(place, &named.backup).and_then(|()| {
+            if all {
+                backup::unpack(place, key, &named.backup, &mut io::sink(), &|| stop.check())
+            } else {
+                Ok(())
+            }
+        });
+        looked.at(|| format!("backup {}", named.name))
+    }
+}
+
+/// Restores a SQLite file that was put away by other means, as it is or packed by gzip or zstd, to a path where there is
+/// none.
+///
+/// # Errors
+///
+/// A file that is no SQLite database, packed or not, and a file that is there already.
+pub fn restore_old(old: &Path, to: &Path, stop: &Stop) -> Result<()> {
+    let at = || format!("backup {}", old.display());
+    // A FIFO in its place must not be waited for.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file =
+        File::options().read(true).custom_flags(nonblock).open(old).map_err(unread).at(at)?;
+    if !file.metadata().map_err(unread).at(at)?.is_file() {
+        return Err(Error::new(Class::Usage, "it is no plain file")).at(at);
+    }
+    let is_used = ["-wal", "-journal"].iter().any(|suffix| {
+        let mut beside = old.as_os_str().to_owned();
+        beside.push(suffix);
+        std::fs::metadata(beside).is_ok_and(|it| it.len() > 0)
+    });
+    if is_used {
+        let what = "a journal that belongs to it lies beside it, and would be lost";
+        return Err(Error::new(Class::Usage, what)
+            .todo("open it once with sqlite3, or make a backup of it with `liteferry backup`"))
+        .at(at);
+    }
+    restore(to, stop, |out| backup::unpack_old(file, out, &|| goes_on(stop)).at(at))
+}
+
+fn restore(to: &Path, stop: &Stop, unpack: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let new = NewFile::begin(to)?;
+    let mut file = File::create_new(new.draft()).map_err(unwritten)?;
+    unpack(&mut file)?;
+    drop(file);
+    check(&new.draft(), stop)?;
+    reach(Step::BackupUnpacked);
+    new.place()?;
+    reach(Step::BackupRestored);
+    Ok(())
+}
+
+fn unread(error: io::Error) -> Error {
+    let class = match error.kind() {
+        io::ErrorKind::PermissionDenied => Class::Access,
+        _ => Class::Usage,
+    };
+    Error::new(class, "it cannot be read").because(error)
+}
+
+fn unwritten(error: io::Error) -> Error {
+    let folder = std::env::temp_dir();
+    Error::new(Class::Temporary, "cannot make a copy")
+        .todo(format!("make room in {}, or name another folder in TMPDIR", folder.display()))
+        .because(error)
+}
