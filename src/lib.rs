@@ -107,6 +107,10 @@
 //!   again.
 //! - Between the slices of a purge the source is left alone for longer than a slice takes: an application that waits for the
 //!   lock asks for it now and then only, and hardly ever finds it free otherwise.
+//! - An archive's deltas are gathered from what passes apply, and become files when a generation is published; the changelog is
+//!   sealed and purged behind generations only. So a crash loses nothing that the log does not say again, and a node that is
+//!   restored from the newest generation can follow on.
+//! - Encrypted Parquet files have no AAD prefix, because other readers refuse it: the sealed manifest says where each belongs.
 //! - A table WITHOUT ROWID is one chunk that is read piece by piece, each behind the last key of the one before and in a state
 //!   of its own, in place of ranges of keys: those would have to be known before, and a table grows.
 //! - With a rollback journal a pass lets its state go as soon as all is read and sent, before the server merges it.

@@ -265,3 +265,30 @@ fn what_is_decided_late_is_not_missed_in_silence() {
     other.liteferry(&ends).expect(0);
     assert_eq!(other.value("SELECT count(*) FROM t"), "4");
 }
+
+#[test]
+fn what_the_readme_says_of_archives_is_so() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, section) = readme.split_once("## Archives").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let archived = Archived::of(&format!("PRAGMA journal_mode = WAL; {SCHEMA}"));
+    let (environment, node) = (&archived.environment, Environment::new());
+    fs::rename(environment.source(), environment.path("app.db")).unwrap();
+    let mut commands = 0;
+    for line in section.lines().filter_map(|line| line.strip_prefix("    liteferry ")) {
+        let command = line.split('#').next().unwrap();
+        let command = command
+            .replace("postgresql://me@localhost/app", &environment.url())
+            .replace("postgresql://me@localhost/node", &node.url());
+        environment.liteferry(&command.split_whitespace().collect::<Vec<_>>()).expect(0);
+        commands += 1;
+    }
+    assert_eq!(commands, 7);
+    let rows = |file: &str| {
+        let connection = rusqlite::Connection::open(environment.path(file)).unwrap();
+        let sql = "SELECT count(*) || total(price) || group_concat(at) FROM trades";
+        connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(rows("copy.db"), rows("app.db"));
+    assert_eq!(node.value("SELECT count(*) FROM trades"), "3000");
+}
