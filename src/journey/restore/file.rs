@@ -6,14 +6,22 @@ use crate::journey::Setting;
 use crate::journey::archive::ArchivedRows;
 use crate::journey::archive::merged::{Merged, Unit};
 use crate::journey::run::Clock;
-use crate::model::{OriginalFile, TextEncoding};
-use crate::pipeline::Event;
+use crate::journey::snapshot::read_source;
+use crate::model::{
+    Chunk, DigestSum, OriginalFile, Partition, RowRange, TableSchema, TextEncoding,
+};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Halt, Made, Outlet};
+use crate::pipeline::{Event, workers};
+use crate::plan::Plan;
+use crate::proof::{Summing, TableProof};
+use crate::row::TupleEncoder;
 use crate::status::{Report, TableReport};
 use crate::store::parquet::Kept;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
+use crate::store::sqlite::connection::Source;
+use crate::store::sqlite::read::Reader;
 use crate::store::sqlite::write::{DatabaseWriter, KeptCell, TableWriter};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -38,12 +46,11 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     let writer = DatabaseWriter::create(path, &file, setting.stop)?;
     setting.progress.tell(Event::Phase(Phase::Snapshot));
     let all = chosen.files();
-    let mut tables = Vec::new();
+    let mut written = Vec::new();
     for planned in &chosen.plan.tables {
         let merged = Merged::open(chosen.archive.files(), &all, &planned.schema)?;
-        let rows = restore_table(&merged, &writer, setting)
-            .at(|| format!("table {}", planned.schema.source))?;
-        tables.push(TableReport::unproved(&planned.schema.source, rows, 0));
+        let table = restore_table(&merged, &writer, setting);
+        written.push(table.at(|| format!("table {}", planned.schema.source))?);
     }
     for file in all.iter().filter(|it| it.kind == FileKind::Whole) {
         if chosen.has_shadow(&file.table, wanted) {
@@ -53,10 +60,15 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     clock.lap(Phase::Snapshot);
     setting.progress.tell(Event::Phase(Phase::Index));
     reach(Step::FileFilled);
-    let warnings = writer.finish()?;
+    let mut tables = Vec::new();
+    let warnings = writer.finish(|path| {
+        clock.lap(Phase::Index);
+        tables = prove(path, &chosen.plan, &written, setting)?;
+        clock.lap(Phase::Proof);
+        Ok(())
+    })?;
     reach(Step::FileNamed);
-    clock.lap(Phase::Index);
-    let copied_rows = tables.iter().map(|table| table.source_rows).sum();
+    let copied_rows = tables.iter().map(|table: &TableReport| table.source_rows).sum();
     let archive = Some(chosen.archive.report(&chosen.opened));
     Ok(Report {
         command: "restore",
@@ -115,12 +127,71 @@ fn restore_whole(chosen: &Chosen, file: &ArchiveFile, writer: &DatabaseWriter<'_
     Ok(())
 }
 
-/// Writes all rows of a table, and gives how many there are. Files are read on a thread of its own.
+/// What was written of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Written {
+    /// Its rows, as they are in the archive.
+    rows: DigestSum,
+    /// Rows that were set aside, and are in the file all the same.
+    aside: u64,
+}
+
+/// Reads a file as a run would, and compares it with what was written.
+fn prove(
+    path: &Path,
+    plan: &Plan,
+    written: &[Written],
+    setting: Setting<'_>,
+) -> Result<Vec<TableReport>> {
+    setting.progress.tell(Event::Phase(Phase::Proof));
+    let source = Source::open(path, false, setting.stop)?;
+    let readers = (0..setting.workers.max(1)).map(|_| Reader::new(source.connect()?));
+    let readers = readers.collect::<Result<Vec<_>>>()?;
+    let found = workers::over(&plan.tables, readers, setting.stop, |reader, planned| {
+        let table = alone(&planned.schema);
+        let all = Chunk { table: 0, number: 0, range: RowRange::All };
+        let mut sums = Summing::new(&table);
+        let aside = read_source(reader, &table, &all, &mut sums, setting)
+            .at(|| format!("table {}", table.source))?;
+        Ok(Written { rows: sums.finish()?.total(), aside })
+    })?;
+    let mut tables = Vec::new();
+    for ((planned, written), found) in plan.tables.iter().zip(written).zip(found) {
+        let name = &planned.schema.source;
+        if *written != found {
+            let what = format!(
+                "the file that was written has {} rows of the digest {}, and the archive {} of the digest {}",
+                found.rows.rows + found.aside,
+                found.rows,
+                written.rows.rows + written.aside,
+                written.rows
+            );
+            return Err(Error::new(Class::NotEqual, what)
+                .todo("check the disk and its memory, and run the same command again")
+                .at(format!("table {name}")));
+        }
+        let (table, [source, target]) = (name.clone(), [written.rows, found.rows]);
+        let proof = TableProof { table, source, target, differing: Vec::new() };
+        // What was set aside is in the file again.
+        let report = TableReport::proved(&proof, 0);
+        let rows = report.source_rows + written.aside;
+        tables.push(TableReport { source_rows: rows, target_rows: Some(rows), ..report });
+    }
+    Ok(tables)
+}
+
+/// A table as one group of rows.
+fn alone(table: &TableSchema) -> TableSchema {
+    let partition = Partition::Buckets { count: 1 };
+    TableSchema { partition, chunks: vec![RowRange::All], ..table.clone() }
+}
+
+/// Writes all rows of a table, and gives what they are. Files are read on a thread of its own.
 fn restore_table(
     merged: &Merged<'_>,
     writer: &DatabaseWriter<'_>,
     setting: Setting<'_>,
-) -> Result<u64> {
+) -> Result<Written> {
     let table = merged.table();
     let rows: u64 = merged.units().iter().map(|unit| unit.file().rows).sum();
     setting.progress.tell(Event::Expect {
@@ -130,30 +201,46 @@ fn restore_table(
         bytes: 0,
     });
     let mut written = writer.table(table)?;
-    let mut count = 0_u64;
+    let (mut sum, shape) = (Written::default(), alone(table));
+    // Where there are no steps, each file says what its rows are, and was found to be right.
+    let mut sums = match merged.is_base() {
+        true => None,
+        false => Some((Summing::new(&shape), TupleEncoder::new(&shape)?)),
+    };
+    let of_files = &mut sum.rows;
     let _permit = setting.reserve(table);
     stage::join(
         BATCHES_QUEUED,
         |outlet| {
             let mut units = merged.units().iter();
-            units.try_for_each(|unit| read_unit(merged, unit, outlet, setting))
+            units.try_for_each(|unit| {
+                *of_files =
+                    [*of_files, read_unit(merged, unit, outlet, setting)?].into_iter().sum();
+                Ok(())
+            })
         },
         |batches: &Made<ArchivedRows>| {
             while let Some(rows) = batches.next()? {
                 let passed = u64::try_from(rows.records.num_rows()).unwrap_or(u64::MAX);
+                if let Some((sums, encoder)) = &mut sums {
+                    encoder.encode(&rows.records, sums)?;
+                }
                 write(&mut written, rows)?;
-                count += passed;
                 let table = table.source.clone();
                 setting.progress.tell(Event::Rows { table, rows: passed, bytes: 0 });
             }
             Ok(())
         },
     )?;
+    if let Some((mut sums, mut encoder)) = sums {
+        encoder.finish(&mut sums)?;
+        sum.rows = sums.finish()?.total();
+    }
     merged.rejected(|row| {
-        count += 1;
+        sum.aside += 1;
         written.raw(&row.cells)
     })?;
-    Ok(count)
+    Ok(sum)
 }
 
 /// Batches between reading and writing.
@@ -164,7 +251,7 @@ fn read_unit(
     unit: &Unit,
     outlet: &Outlet<ArchivedRows>,
     setting: Setting<'_>,
-) -> Result<(), Halt> {
+) -> Result<DigestSum, Halt> {
     let mut halted = None;
     let read = merged.read(unit, |rows| {
         setting.stop.check()?;
@@ -175,7 +262,7 @@ fn read_unit(
     });
     // Whoever hangs up has the cause.
     halted.map_or(Ok(()), Err)?;
-    Ok(read.map(drop)?)
+    Ok(read?.sum)
 }
 
 /// Writes a batch; kept cells go in the order of rows and columns.

@@ -114,14 +114,14 @@ impl<'f> DatabaseWriter<'f> {
             .at(|| format!("table {table}"))
     }
 
-    /// Makes the indexes, checks the file, and gives it its name; says what is left to do for its application, a sentence
-    /// each.
+    /// Makes the indexes, checks the file, lets `prove` look into it, and gives it its name; says what is left to do for its
+    /// application, a sentence each.
     ///
     /// # Errors
     ///
     /// [`Class::Data`] where rows break a UNIQUE constraint or the file is not whole; [`Class::Usage`] where something has
-    /// its name by now; what the disk says. Nothing is left behind then.
-    pub fn finish(self) -> Result<Vec<String>> {
+    /// its name by now; what `prove` and the disk say. Nothing is left behind then.
+    pub fn finish(self, prove: impl FnOnce(&Path) -> Result<()>) -> Result<Vec<String>> {
         let Self { connection, layout, file, begun, draft, stop } = self;
         let finish = || {
             layout.restore(&connection, file)?;
@@ -130,6 +130,7 @@ impl<'f> DatabaseWriter<'f> {
             notes.extend(shadow::make_anew(&connection, &unfilled)?);
             connection.execute_batch("COMMIT").map_err(failed)?;
             connection.close().map_err(|(_open, error)| failed(error))?;
+            prove(draft.path())?;
             settle(draft.path(), file, &stop)?;
             draft.publish()?;
             Ok(notes)

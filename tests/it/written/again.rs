@@ -46,7 +46,7 @@ pub(crate) fn again(
         let mut rows = writer.kept_whole(&table.name)?;
         reader.read_whole::<Error>(table, |name, cells| rows.whole(&name, cells))?;
     }
-    writer.finish().map(|notes| (notes, kept))
+    writer.finish(|_| Ok(())).map(|notes| (notes, kept))
 }
 
 fn write(

@@ -77,7 +77,7 @@ fn columns_are_found_by_the_names_that_the_source_has() {
         assert_eq!(error.class(), Class::Internal);
     }
     assert!(writer.table(&TableSchema::new("u", Vec::new())).is_err());
-    writer.finish().unwrap();
+    writer.finish(|_| Ok(())).unwrap();
     let read = Connection::open(&path).unwrap();
     let sql = "SELECT \"odd \"\"one\" || ', ' || b FROM t";
     assert_eq!(read.query_row(sql, [], |row| row.get(0)), Ok("odd, of b".to_owned()));
@@ -110,7 +110,7 @@ fn virtual_tables_whose_own_tables_are_not_given_are_made_anew() {
     let batch = RecordBatch::try_new(table.write_schema(), vec![texts]).unwrap();
     let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
     writer.table(&table).unwrap().rows(&batch, &[]).unwrap();
-    let notes = writer.finish().unwrap();
+    let notes = writer.finish(|_| Ok(())).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     let read = Connection::open(&path).unwrap();
     let found = "SELECT group_concat(rowid) FROM search WHERE search MATCH 'quick'";
@@ -128,7 +128,7 @@ fn an_order_that_only_the_application_knows_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
-    let notes = writer.finish().unwrap();
+    let notes = writer.finish(|_| Ok(())).unwrap();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("sqlite_autoindex_t_1") && notes[0].contains("REINDEX"));
 }
@@ -143,7 +143,7 @@ fn a_stop_leaves_nothing() {
     let writer = DatabaseWriter::create(&path, &file, &stop).unwrap();
     writer.table(&table).unwrap().rows(&batch, &[]).unwrap();
     stop.request(Signal::Terminate);
-    let error = writer.finish().unwrap_err();
+    let error = writer.finish(|_| Ok(())).unwrap_err();
     assert_eq!(error.class(), Class::Interrupted(Signal::Terminate));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
