@@ -13,6 +13,7 @@ use crate::store::parquet::backup::{self, BackupKind, Named, Packed};
 use crate::store::parquet::place::Place;
 use crate::store::sqlite::backup::{NewFile, check, copy};
 use crate::store::sqlite::connection::Source;
+use crate::store::sqlite::scratch::Scratch;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -64,7 +65,7 @@ impl Archive {
     /// A file that cannot be read or is damaged, and a place that cannot be written to.
     pub fn back_up_sqlite(&self, file: &Path, stop: &Stop) -> Result<Named> {
         let source = Source::open_moving(file, false, stop)?;
-        let folder = tempfile::tempdir().map_err(unwritten)?;
+        let folder = Scratch::beside(&std::env::temp_dir()).map_err(unwritten)?;
         let draft = folder.path().join("copy.db");
         copy(&source, &draft, stop)?;
         check(&draft, stop)?;
@@ -149,7 +150,8 @@ pub fn restore_old(old: &Path, to: &Path, stop: &Stop) -> Result<()> {
 
 fn restore(to: &Path, stop: &Stop, unpack: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let new = NewFile::begin(to)?;
-    let mut file = File::create_new(new.draft()).map_err(unwritten)?;
+    let private = File::options().write(true).create_new(true).mode(0o600).open(new.draft());
+    let mut file = private.map_err(unwritten)?;
     unpack(&mut file)?;
     drop(file);
     check(&new.draft(), stop)?;

@@ -184,3 +184,28 @@ fn connect(command: &mut Command, conninfo: &Conninfo) {
         command.env("PGPASSWORD", password.expose());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+    use crate::store::postgres::conninfo::{Conninfo, Origin};
+    use std::process::Command;
+
+    #[test]
+    fn a_password_is_in_the_environment_and_in_no_argument() {
+        let given = |name: &str| (name == "PGPASSWORD").then(|| "hunter2".to_owned());
+        let written = "host=h user=u dbname=d sslmode=require connect_timeout=7";
+        let conninfo = Conninfo::decide(written, &given, Origin::Argument).unwrap();
+        let mut command = Command::new("pg_dump");
+        connect(&mut command, &conninfo);
+        let words: Vec<_> = command.get_args().map(|it| it.to_str().unwrap()).collect();
+        assert!(words.contains(&"--no-password") && !words.concat().contains("hunter2"));
+        assert!(
+            words.iter().any(|it| it.starts_with("--dbname=postgresql://u@h:5432/d?")),
+            "{words:?}"
+        );
+        let environment: Vec<_> = command.get_envs().collect();
+        assert!(environment.contains(&("PGPASSWORD".as_ref(), Some("hunter2".as_ref()))));
+        assert!(environment.contains(&("PGCONNECT_TIMEOUT".as_ref(), Some("7".as_ref()))));
+    }
+}

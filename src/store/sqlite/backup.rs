@@ -5,6 +5,7 @@
 
 use super::connection::{Refused, Source, refused};
 use super::read::{Reader, has_write_ahead_log};
+use super::scratch::Scratch;
 use super::stamp::beside;
 use crate::error::{Class, Error, Place, Result};
 use crate::pipeline::Stop;
@@ -15,7 +16,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// Pages of a step: some megabytes.
 const STEP_PAGES: i32 = 1024;
@@ -90,7 +90,7 @@ pub fn check(file: &Path, stop: &Stop) -> Result<()> {
 #[derive(Debug)]
 pub struct NewFile {
     path: PathBuf,
-    folder: TempDir,
+    folder: Scratch,
 }
 
 impl NewFile {
@@ -109,11 +109,8 @@ impl NewFile {
             }
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = tempfile::Builder::new()
-            .prefix(".liteferry-")
-            .tempdir_in(parent.unwrap_or_else(|| Path::new(".")))
-            .map_err(unwritten)
-            .at(at)?;
+        let parent = parent.unwrap_or_else(|| Path::new("."));
+        let folder = Scratch::beside(parent).map_err(unwritten).at(at)?;
         Ok(Self { path: path.into(), folder })
     }
 

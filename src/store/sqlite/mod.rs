@@ -24,6 +24,7 @@ pub mod original;
 pub mod read;
 pub mod references;
 pub mod salvage;
+pub mod scratch;
 pub mod slices;
 mod stamp;
 pub mod state;

@@ -4,6 +4,7 @@
 use super::{SOURCE, archive, content, path, postgres, restore, text};
 use crate::environment::{Environment, wait_until};
 use liteferry::pipeline::failpoint::{Step, VARIABLE};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -87,6 +88,9 @@ fn a_file_that_is_killed_on_its_way_back_is_not_there_or_is_whole() {
         assert!(!env.path("back.db").exists(), "{fault}");
         env.liteferry(&words).expect(0);
         assert_eq!(content(&env.path("back.db")), content(&env.path("source.db")));
+        let left = fs::read_dir(env.path(".")).unwrap().map(|it| it.unwrap().file_name());
+        let left: Vec<_> = left.map(|it| it.into_string().unwrap()).collect();
+        assert!(!left.iter().any(|it| it.starts_with(".liteferry")), "{left:?}");
         fs::remove_file(env.path("back.db")).unwrap();
     }
     killed(&env, "backup-restored", &words);
@@ -116,5 +120,25 @@ fn a_database_that_is_killed_on_its_way_back_is_empty_or_whole() {
         assert_eq!(tables, if is_there { "1" } else { "0" }, "{fault}");
         other.liteferry(&words).expect(if is_there { 2 } else { 0 });
         assert_eq!(other.value(whole), env.value(whole));
+    }
+}
+
+#[test]
+fn a_backup_that_is_stopped_leaves_nothing() {
+    let env = Environment::new();
+    env.query(ROWS);
+    let (url, place) = (env.url(), path(&env, "archive"));
+    // While it is dumped, and while the dump is restored to be compared.
+    for fault in ["backup-moved:3", "backup-moved:15"] {
+        let mut command = env.command();
+        command.args(["backup", "--target", &url, "--archive", &place]);
+        command.env(VARIABLE, format!("{fault}=stop"));
+        let running = env.spawn(command);
+        running.wait_stopped();
+        running.signal(Signal::TERM);
+        running.signal(Signal::CONT);
+        running.wait().expect(143);
+        assert_eq!(fs::read_dir(env.path("archive/.drafts")).unwrap().count(), 0);
+        assert!(!env.path("archive/backups").exists());
     }
 }

@@ -76,6 +76,7 @@ fn a_file_comes_back_as_it_was() {
     let name = text(&made.json()["backup"]);
     restore(&env, &name, "back.db", &[]).expect(0);
     assert_eq!(content(&back), before);
+    assert_eq!(back.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     // What is there is not replaced, nor given a journal of another file.
     restore(&env, &name, "back.db", &[]).expect(2).saying(&["is there already"]);
     fs::write(env.path("other.db-wal"), "of another").unwrap();
