@@ -203,9 +203,10 @@ fn restore_table(
     let mut written = writer.table(table)?;
     let (mut sum, shape) = (Written::default(), alone(table));
     // Where there are no steps, each file says what its rows are, and was found to be right.
-    let mut sums = match merged.is_base() {
-        true => None,
-        false => Some((Summing::new(&shape), TupleEncoder::new(&shape)?)),
+    let mut sums = if merged.is_base() {
+        None
+    } else {
+        Some((Summing::new(&shape), TupleEncoder::new(&shape)?))
     };
     let of_files = &mut sum.rows;
     let _permit = setting.reserve(table);
