@@ -190,6 +190,7 @@ impl Run<'_> {
         let (source, position, nonce) = (&source_of(plan, None), None, None);
         let state = State { plan, source, position, nonce, file, whole };
         let opened = archive.publish(state, None, self.lease, link, self.setting)?;
+        archive.prune_as_said()?;
         Ok(Some(archive.report(&opened)))
     }
 

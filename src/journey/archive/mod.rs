@@ -31,6 +31,7 @@ use crate::store::parquet::place::{self, Access, Place};
 use crate::store::parquet::prune::{GRACE, Keep, Pruned, prune};
 use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
 /// The step of the ledger that says where a followed migration has its archive.
@@ -42,6 +43,8 @@ pub struct Archive {
     url: String,
     place: Box<dyn Place>,
     key: Option<Key>,
+    /// For how many days generations are kept; for ever unless said.
+    retain_days: Option<NonZeroU64>,
 }
 
 impl Archive {
@@ -60,10 +63,11 @@ impl Archive {
     ///
     /// A place that cannot be reached, or a key that cannot be read.
     pub fn open(section: &ArchiveSection, access: Access) -> Result<Self> {
-        let ArchiveSection { url, key_file, .. } = section;
+        let ArchiveSection { url, key_file, retain_days, .. } = section;
         let key = key_file.as_deref().map(Key::read).transpose()?;
         let place = place::open(url, access).at(|| format!("archive {url}"))?;
-        Ok(Self { url: url.clone(), place, key })
+        let retain_days = retain_days.map(NonZeroU64::from);
+        Ok(Self { url: url.clone(), place, key, retain_days })
     }
 
     /// Where it is, as it was named.
@@ -154,6 +158,15 @@ impl Archive {
                      `archive` from liteferry.step",
                 ))
             }
+        }
+    }
+
+    /// Takes away what is older than the pipeline file says; not while somebody else writes to it or prunes it.
+    pub(in crate::journey) fn prune_as_said(&self) -> Result<()> {
+        let Some(days) = self.retain_days else { return Ok(()) };
+        match self.prune(Keep::Days(days), false) {
+            Err(error) if error.class() == Class::Held => Ok(()),
+            pruned => pruned.map(drop),
         }
     }
 

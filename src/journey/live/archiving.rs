@@ -21,6 +21,10 @@ use crate::store::sqlite::original::original;
 use crate::store::sqlite::read::Reader;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How often old generations are looked for.
+const PRUNED_EVERY: Duration = Duration::from_hours(1);
 
 /// The archive that a followed source goes into.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,8 @@ pub(super) struct Outbox {
     passes: Cell<Option<u64>>,
     /// The touch up to which generations have all.
     published: Cell<Option<i64>>,
+    /// When it was pruned last by this process.
+    pruned: Cell<Option<Instant>>,
     /// Tables that have rows set aside in the archive, or had.
     aside: RefCell<BTreeSet<String>>,
 }
@@ -76,6 +82,7 @@ impl Live<'_> {
             source,
             read_to: Cell::new(None),
             passes: Cell::new(None),
+            pruned: Cell::new(None),
             published: Cell::new(before.position),
             aside: RefCell::new(aside),
         };
@@ -118,6 +125,11 @@ impl Live<'_> {
         let published =
             archiving.archive.publish(state, Some(&mut pending), self.lease, link, self.setting)?;
         archiving.outbox.published.set(published.manifest.position);
+        let is_time = |last: Instant| last.elapsed() >= PRUNED_EVERY;
+        if archiving.outbox.pruned.get().is_none_or(is_time) {
+            archiving.outbox.pruned.set(Some(Instant::now()));
+            archiving.archive.prune_as_said()?;
+        }
         Ok(Some(archiving.archive.report(&published)))
     }
 

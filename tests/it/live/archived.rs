@@ -128,6 +128,28 @@ fn a_source_with_an_archive_is_not_followed_without_it() {
 }
 
 #[test]
+fn old_generations_go_as_the_pipeline_file_says() {
+    let mut archived = Archived::of("WAL", 16);
+    let environment = &archived.environment;
+    let text = format!(
+        "[source]\npath = {:?}\n[target]\nurl = {:?}\n[archive]\nurl = \"archive\"\nretain_days = 1\n",
+        environment.source(),
+        environment.url(),
+    );
+    std::fs::write(environment.path("pipeline.toml"), text).unwrap();
+    let words = ["run", "pipeline.toml", "--json"];
+    environment.liteferry(&words).expect(0);
+    // As if it had been made long ago.
+    let generation = archived.place().join("generations").join("000001.json");
+    assert!(generation.exists());
+    archived.workload.statements(20);
+    let words = ["follow", "--until-caught-up", "pipeline.toml", "--json"];
+    archived.environment.liteferry(&words).expect(0);
+    assert!(generation.exists(), "it is not a day old");
+    archived.assert_restored(&[]);
+}
+
+#[test]
 fn nothing_is_published_on_an_archive_that_was_set_back() {
     let mut archived = Archived::of("WAL", 15);
     archived.run().expect(0);
