@@ -29,4 +29,5 @@ def main(file, url, *tables):
     print(time.monotonic() - began)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -16,7 +16,7 @@ const COLUMNS: [&str; 4] = ["copy, processor s", "C loop, processor s", "copy s"
 
 /// liteferry and the loop in turns, on a file that has the trades alone.
 pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure>> {
-    let reader = compile(stage)?;
+    let reader = compile(stage, "cells")?;
     let sample = stage.sample()?;
     let rows = sample.rows_of("trades");
     let trades = sample.trades(&stage.file("trades.db"), Key::Integer, rows)?;
@@ -44,10 +44,12 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
     Ok(vec![Figure::new("copy, processor time / C loop", Limit::AtMost(1.6), ratio)])
 }
 
-fn compile(stage: &Stage) -> Result<PathBuf> {
-    let program = stage.file("cells");
+/// Makes a program of the file of its name in C, with liteferry's SQLite.
+pub(crate) fn compile(stage: &Stage, name: &str) -> Result<PathBuf> {
+    let program = stage.file(name);
     let mut compiler = Command::new("cc");
-    compiler.args(["-O3", "-o"]).arg(&program).arg(here("cells.c")).arg(library()?);
+    let source = here(&format!("{name}.c"));
+    compiler.args(["-O3", "-o"]).arg(&program).arg(source).arg(library()?);
     measure::run(compiler.args(["-lm", "-lpthread", "-ldl"]))?;
     Ok(program)
 }

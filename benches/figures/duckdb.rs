@@ -32,4 +32,24 @@ impl Duckdb {
         stage.drop_database("duckdb")?;
         Ok((whole.stdout.trim().parse().context("DuckDB's seconds")?, whole))
     }
+
+    /// Writes each table of a database into a Parquet file in zstd, in the order of its key, and gives the bytes of all.
+    pub(crate) fn parquet_bytes(
+        &self,
+        stage: &Stage,
+        database: &str,
+        source: &Source,
+    ) -> Result<u64> {
+        let mut command = Command::new(&self.python);
+        command.arg(peers::here("parquet_by_duckdb.py")).arg(stage.url(database)).arg(stage.dir());
+        let tables = source.tables().iter().map(|(table, _)| table);
+        measure::run(command.args(tables.clone()))?;
+        let mut bytes = 0;
+        for table in tables {
+            let path = stage.file(&format!("{table}.parquet"));
+            bytes += std::fs::metadata(&path)?.len();
+            std::fs::remove_file(path)?;
+        }
+        Ok(bytes)
+    }
 }

@@ -5,6 +5,7 @@ use crate::source::Source;
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 
 /// How liteferry is run.
@@ -16,6 +17,8 @@ pub(crate) struct Ferry<'a> {
     pub(crate) workers: Option<u16>,
     /// The processors that it may use, as taskset names them.
     pub(crate) processors: Option<&'a str>,
+    /// The folder of the archive that it leaves beside, or restores.
+    pub(crate) archive: Option<&'a Path>,
 }
 
 /// What one run came to.
@@ -31,28 +34,45 @@ impl Ferry<'_> {
     pub(crate) fn run(&self, database: &str, until: Option<&str>) -> Result<Ferried> {
         self.stage.create_database(database, None)?;
         let until = until.into_iter().flat_map(|phase| ["--until", phase]);
-        let words: Vec<_> = ["run", "--no-capture"].into_iter().chain(until).collect();
-        self.told(&words, database)?.checked(self.source)
+        let words: Vec<_> = ["--no-capture"].into_iter().chain(until).collect();
+        self.told("run", &words, database)?.checked(self.source)
     }
 
     /// Makes the tables, empty, in a new database.
     pub(crate) fn make_tables(&self, database: &str) -> Result<()> {
         self.stage.create_database(database, None)?;
-        self.told(&["run", "--no-capture", "--until", "schema"], database).map(|_ferried| ())
+        self.told("run", &["--no-capture", "--until", "schema"], database).map(|_ferried| ())
     }
 
     /// Runs `liteferry verify` on what was moved before.
     pub(crate) fn verify(&self, database: &str) -> Result<Ferried> {
-        self.told(&["verify"], database)?.checked(self.source)
+        self.told("verify", &[], database)?.checked(self.source)
     }
 
-    fn told(&self, words: &[&str], database: &str) -> Result<Ferried> {
-        let whole = measure::run(&mut self.command(words, database))?;
-        let report: Value = serde_json::from_str(&whole.stdout).context("liteferry's report")?;
-        Ok(Ferried { whole, report })
+    /// Restores the archive into a new database.
+    pub(crate) fn restore(&self, database: &str) -> Result<Ferried> {
+        self.stage.create_database(database, None)?;
+        let mut command = self.bare_command("restore");
+        command.args(["--target", &self.stage.url(database)]);
+        Ferried::of(&mut command)?.checked(self.source)
     }
 
-    fn command(&self, words: &[&str], database: &str) -> Command {
+    /// Restores the archive into a new SQLite file.
+    pub(crate) fn restore_file(&self, path: &Path) -> Result<Ferried> {
+        let mut command = self.bare_command("restore");
+        command.arg("--sqlite").arg(path);
+        Ferried::of(&mut command)?.checked(self.source)
+    }
+
+    /// Runs a command that has both ends.
+    fn told(&self, name: &str, words: &[&str], database: &str) -> Result<Ferried> {
+        let mut command = self.bare_command(name);
+        command.args(words).arg("--source").arg(self.source.path());
+        Ferried::of(command.args(["--target", &self.stage.url(database)]))
+    }
+
+    /// A command with what all of them have.
+    fn bare_command(&self, name: &str) -> Command {
         let liteferry = env!("CARGO_BIN_EXE_liteferry");
         let mut command = if let Some(processors) = self.processors {
             let mut command = Command::new("taskset");
@@ -61,8 +81,10 @@ impl Ferry<'_> {
         } else {
             Command::new(liteferry)
         };
-        command.args(words).args(["--json", "--log-format", "json", "--source"]);
-        command.arg(self.source.path()).args(["--target", &self.stage.url(database)]);
+        command.args([name, "--json", "--log-format", "json"]);
+        if let Some(archive) = self.archive {
+            command.arg("--archive").arg(archive);
+        }
         if let Some(workers) = self.workers {
             command.args(["--workers", &workers.to_string()]);
         }
@@ -71,6 +93,13 @@ impl Ferry<'_> {
 }
 
 impl Ferried {
+    /// Runs a command to its end.
+    fn of(command: &mut Command) -> Result<Self> {
+        let whole = measure::run(command)?;
+        let report: Value = serde_json::from_str(&whole.stdout).context("liteferry's report")?;
+        Ok(Self { whole, report })
+    }
+
     /// Fails where not every row passed.
     fn checked(self, source: &Source) -> Result<Self> {
         for row in self.report.pointer("/tables").and_then(Value::as_array).into_iter().flatten() {

@@ -119,10 +119,10 @@ pub(crate) fn liteferry(command: &str, source: &Path, target: &str) -> Command {
 }
 
 /// A follower, which ends when this is dropped.
-struct Follower(Child);
+pub(crate) struct Follower(Child);
 
 impl Follower {
-    fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(command.spawn().context("cannot start a follower")?))
     }
@@ -143,6 +143,6 @@ impl Drop for Follower {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the pace of a writer is kept by the clock")]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -1,10 +1,12 @@
-//! How fast liteferry is, beside the floor of what PostgreSQL can take, beside DuckDB and pgloader, and beside itself.
+//! How fast liteferry is, beside the floor of what PostgreSQL can take, beside DuckDB and pgloader, and beside itself;
+//! and how large its archive is.
 //!
 //! Each figure is a ratio with a limit, measured in turns, of medians; one file each. liteferry runs as users run it. All
 //! sides load into the same private server, each time into a new database and after a checkpoint.
 //! `docs/benchmarks.md` says more.
 
 mod apply;
+mod archive;
 mod catch_up;
 mod cells;
 mod copy;
@@ -22,6 +24,8 @@ mod numbers;
 mod peers;
 mod pgloader;
 mod proof;
+mod publish;
+mod restore;
 mod small;
 mod source;
 mod stage;
@@ -95,6 +99,12 @@ enum What {
     Apply,
     /// Writes of the application with a changelog beside those without
     Cost,
+    /// The copy phase with an archive beside the one without, and its files beside DuckDB's
+    Archive,
+    /// Restoring beside a first load, and beside a loop in C that writes the rows
+    Restore,
+    /// How long a follower takes to publish a delta
+    Publish,
 }
 
 fn main() -> Result<()> {
@@ -115,7 +125,7 @@ fn main() -> Result<()> {
 impl Arguments {
     /// liteferry as it shall run, to move a source.
     fn ferry<'a>(&self, stage: &'a Stage, source: &'a Source) -> Ferry<'a> {
-        Ferry { stage, source, workers: self.workers, processors: None }
+        Ferry { stage, source, workers: self.workers, processors: None, archive: None }
     }
 }
 
@@ -134,6 +144,9 @@ impl What {
             Self::CatchUp => catch_up::measure(stage, arguments),
             Self::Apply => apply::measure(stage, arguments),
             Self::Cost => cost::measure(stage, arguments),
+            Self::Archive => archive::measure(stage, arguments),
+            Self::Restore => restore::measure(stage, arguments),
+            Self::Publish => publish::measure(stage, arguments),
         }
     }
 }

@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 const MEMORY: &str = "/dev/shm";
-/// Everything, as a multiple of the SQLite file: itself, the floor's files, tables of two sides, and the server's log.
-const SHARE: u64 = 6;
+/// Everything, as a multiple of the SQLite file: itself, the floor's files, tables of two sides, the server's log, and an
+/// archive with the files that are restored of it.
+const SHARE: u64 = 9;
 /// What stays free besides: the server's shared buffers and the programs themselves.
 const RESERVE: u64 = 4 << 30;
 /// A server with room, but as durable as users have it. The times of commits tell when the first row was there.
