@@ -345,12 +345,13 @@ mod tests {
     use crate::config::Pipeline;
     use crate::error::Class;
     use crate::model::{
-        ColumnEvidence, Motion, SourceColumn, SourceSchema, SourceTable, TableEvidence,
+        ColumnEvidence, Motion, RowRange, SourceColumn, SourceSchema, SourceTable, TableEvidence,
     };
+    use crate::plan::Plan;
     use std::path::Path;
 
     /// A table of two BLOBs, whose largest row has so many bytes.
-    fn planned(bytes: u64) -> crate::Result<crate::plan::Plan> {
+    fn planned(bytes: u64) -> crate::Result<Plan> {
         let column = |name: &str| SourceColumn {
             name: name.into(),
             declared: "BLOB".into(),
@@ -395,6 +396,19 @@ mod tests {
             target: &[],
         };
         build(&facts)
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written_down_with_its_chunks() {
+        let mut plan = planned(10).unwrap();
+        let edges = [(i64::MIN, -1), (0, 9_007_199_254_740_993), (i64::MAX, i64::MAX)];
+        let chunks = edges.map(|(first, last)| RowRange::Rowids { first, last });
+        for chunks in [chunks.to_vec(), vec![RowRange::All], Vec::new()] {
+            plan.tables[0].schema.chunks.clone_from(&chunks);
+            let read = Plan::from_json(&plan.to_json().unwrap()).unwrap();
+            assert_eq!(read.tables[0].schema.chunks, chunks);
+            assert_eq!((&read, read.hash().unwrap()), (&plan, plan.hash().unwrap()));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ impl Plan {
         self.is_followed &= to_follow;
         let is_wanted = |name: &String| tables.is_empty() || tables.contains(name);
         self.tables.retain(|table| !table.is_gone && is_wanted(&table.schema.source));
+        self.damage.tables.retain(|table| is_wanted(&table.name));
         if !self.is_followed {
             self.tables.iter_mut().for_each(|table| table.capture = None);
         }

@@ -70,7 +70,7 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     reach(Step::FileNamed);
     let copied_rows = tables.iter().map(|table: &TableReport| table.source_rows).sum();
     let archive = Some(chosen.archive.report(&chosen.opened));
-    Ok(Report {
+    Ok(chosen.told(Report {
         command: "restore",
         phase: "restored".into(),
         tables,
@@ -79,7 +79,7 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
         warnings,
         archive,
         ..Report::default()
-    })
+    }))
 }
 
 impl Chosen {

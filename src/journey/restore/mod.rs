@@ -9,12 +9,13 @@ mod target;
 pub use file::to_file;
 pub use target::to_target;
 
-use super::Setting;
 use super::archive::{Archive, Files};
+use super::{Setting, verify};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::workers;
 use crate::plan::Plan;
+use crate::status::Report;
 use crate::store::parquet::generation::{self, Opened};
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::Access;
@@ -100,6 +101,12 @@ impl Chosen {
             return Err(Error::new(Class::Usage, what).todo("leave --table or --to-follow out"));
         }
         Ok(())
+    }
+
+    /// What is told of a restore, and that what could not be read of the source is in no archive of it.
+    fn told(&self, report: Report) -> Report {
+        let warnings = self.plan.losses().into_iter().chain(report.warnings).collect();
+        Report { warnings, losses: verify::losses(&self.plan), ..report }
     }
 
     /// The files of the tables that are restored, and of those that are kept whole.

@@ -134,7 +134,9 @@ impl Restore<'_> {
         link.with(|session| ledger::set_phase(session, lease, &report.phase))?;
         reach(Step::PhaseNoted);
         let archive = Some(self.chosen.archive.report(&self.chosen.opened));
-        Ok(Report { phases: clock.laps(), warnings, copied_rows: copied, archive, ..report })
+        let phases = clock.laps();
+        let report = Report { phases, warnings, copied_rows: copied, archive, ..report };
+        Ok(self.chosen.told(report))
     }
 
     /// Loads what is not loaded yet; gives how many rows that were.

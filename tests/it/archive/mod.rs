@@ -3,6 +3,7 @@
 mod damages;
 #[cfg(debug_assertions)]
 pub(crate) mod kills;
+mod odd;
 
 use crate::environment::{Done, Environment};
 use serde_json::Value;
@@ -46,6 +47,14 @@ impl Archived {
         let place = self.place();
         let place = place.to_str().unwrap();
         self.environment.run(&[&["--archive", place], more].concat())
+    }
+
+    /// Restores to a file of this name, and gives where that is.
+    pub(crate) fn restore(&self, name: &str) -> (PathBuf, Done) {
+        let (place, file) = (self.place(), self.environment.path(name));
+        let [place, to] = [&place, &file].map(|path| path.to_str().unwrap());
+        let words = ["restore", "--archive", place, "--sqlite", to, "--json"];
+        (file.clone(), self.environment.liteferry(&words))
     }
 
     /// `liteferry archive` with the place last.

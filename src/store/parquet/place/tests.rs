@@ -9,6 +9,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
 fn name(text: &str) -> Name {
@@ -53,10 +55,8 @@ fn each_place(test: impl Fn(&dyn Place)) {
     test(&Folder::open(&folder.path().join("new/archive"), Access::Write).unwrap());
     test(&Bucket::in_memory("some/prefix"));
     test(&Bucket::in_memory(""));
-    // A bucket of a real server, where one is given: s3://bucket, with the rest in AWS_….
-    if let Ok(url) = std::env::var("LITEFERRY_TEST_S3") {
-        let own = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.');
-        test(&*open(&format!("{url}/{own}"), Access::Write).unwrap());
+    if let Some(url) = real_bucket(folder.path()) {
+        test(&*open(&url, Access::Write).unwrap());
     }
 }
 
@@ -141,13 +141,27 @@ fn other_bytes_of_the_same_size_do_not_stay() {
     });
 }
 
-/// The same archive as two processes see it, in a folder and in a bucket.
-fn each_pair(test: impl Fn(&dyn Place, Box<dyn Place>)) {
+/// A bucket of a real server, where one is given: `s3://bucket`, with the rest in `AWS_…`. Each test has its own part.
+fn real_bucket(own: &Path) -> Option<String> {
+    let url = std::env::var("LITEFERRY_TEST_S3").ok()?;
+    let own = own.file_name().unwrap().to_str().unwrap().trim_start_matches('.');
+    Some(format!("{url}/{own}"))
+}
+
+/// The same archive as each process sees it that opens it, in a folder and in a bucket.
+fn each_opened(test: impl Fn(&(dyn Fn() -> Box<dyn Place> + Sync))) {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Folder::open(folder.path(), Access::Write).unwrap();
-    test(&open(), Box::new(open()));
+    test(&|| Box::new(Folder::open(folder.path(), Access::Write).unwrap()));
     let bucket = Bucket::in_memory("some/prefix");
-    test(&bucket, Box::new(bucket.again()));
+    test(&|| Box::new(bucket.again()));
+    if let Some(url) = real_bucket(folder.path()) {
+        test(&|| open(&url, Access::Write).unwrap());
+    }
+}
+
+/// The same archive as two processes see it.
+fn each_pair(test: impl Fn(&dyn Place, Box<dyn Place>)) {
+    each_opened(|open| test(&*open(), open()));
 }
 
 #[test]
@@ -192,6 +206,69 @@ fn who_would_write_waits_for_one_who_prunes() {
             drop(alone);
             assert!(writer.join().unwrap().unwrap() >= Duration::from_millis(300));
         });
+    });
+}
+
+/// Who is in an archive at this moment, as those see it who were let in.
+#[derive(Debug, Default)]
+struct Inside {
+    writers: AtomicUsize,
+    pruners: AtomicUsize,
+}
+
+impl Inside {
+    /// Stays for a moment in which nobody else may be there but, beside a writer, `writers`.
+    fn stay(&self, mine: &AtomicUsize, writers: usize) {
+        mine.fetch_add(1, SeqCst);
+        for moment in [0, 3] {
+            super::pause(Duration::from_millis(moment));
+            let (writing, pruning) = (self.writers.load(SeqCst), self.pruners.load(SeqCst));
+            let is_alone = writing <= writers && pruning <= usize::from(writers == 0);
+            assert!(is_alone, "{writing} write and {pruning} prune at once");
+        }
+        mine.fetch_sub(1, SeqCst);
+    }
+}
+
+#[test]
+fn in_a_race_nobody_writes_while_another_prunes() {
+    const WRITERS: usize = 3;
+    each_opened(|open| {
+        let (inside, start) = (Inside::default(), Barrier::new(WRITERS + 2));
+        let write = || {
+            let place = open();
+            start.wait();
+            for _ in 0..10 {
+                place.enter().unwrap();
+                inside.stay(&inside.writers, WRITERS);
+                place.leave();
+                super::pause(Duration::from_millis(5));
+            }
+        };
+        let prune = || {
+            let place = open();
+            start.wait();
+            let (mut pruned, mut refused) = (0, 0);
+            while pruned < 5 {
+                match place.alone() {
+                    Ok(_alone) => {
+                        inside.stay(&inside.pruners, 0);
+                        pruned += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.class(), Class::Held, "{error}");
+                        refused += 1;
+                        // Two who prune and come at the same moment both go away: not at the same moment again.
+                        super::pause(Duration::from_millis(refused % 7));
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            (0..WRITERS).for_each(|_| drop(scope.spawn(write)));
+            (0..2).for_each(|_| drop(scope.spawn(prune)));
+        });
+        assert_eq!(open().list(&name("locks")).unwrap(), []);
     });
 }
 
