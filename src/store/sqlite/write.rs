@@ -1,7 +1,7 @@
 //! Writes a SQLite file that is as the original was: the same schema, header, rows and storage classes.
 //!
 //! The file is made beside its place, without journal and sync, and appears there when all is in it, was checked, and is
-//! on the disk. Rows go in by the tables of [`layout`], indexes are made when they are there. What the application must do
+//! on the disk. Rows go in by the tables of `layout`, indexes are made when they are there. What the application must do
 //! by itself (order an index by a collation that it alone knows) is told at the end.
 
 mod draft;

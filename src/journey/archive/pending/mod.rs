@@ -80,7 +80,7 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// As [`Place`](crate::store::parquet::place::Place) says, and [`Class::Temporary`](crate::Class::Temporary) where
+    /// As [`Place`](crate::store::parquet::place::Place) says, and [`Class::Temporary`] where
     /// there is no room for temporary files. What was committed may be lost to this run's archive then: the next run
     /// reads it from the changelog again.
     pub fn keep(
@@ -148,9 +148,9 @@ impl Pending {
     ///
     /// # Errors
     ///
-    /// [`Class::Internal`](crate::Class::Internal): something was lost before;
-    /// [`Class::Held`](crate::Class::Held): somebody else has added steps meanwhile;
-    /// [`Class::Damaged`](crate::Class::Damaged): a file of rows that were set aside is not what it should be; else as
+    /// [`Class::Internal`]: something was lost before;
+    /// [`Class::Held`]: somebody else has added steps meanwhile;
+    /// [`Class::Damaged`]: a file of rows that were set aside is not what it should be; else as
     /// [`Place`](crate::store::parquet::place::Place) says.
     pub fn files(&mut self, files: Files<'_>, before: &[ArchiveFile]) -> Result<Vec<ArchiveFile>> {
         if self.is_lost {
