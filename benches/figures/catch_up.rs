@@ -50,10 +50,7 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
 
 #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
 fn round(stage: &Stage) -> Result<[f64; 6]> {
-    let path = stage.file("catch_up.db");
-    for suffix in ["", "-wal", "-shm"] {
-        let _not_there = std::fs::remove_file(stage.file(&format!("catch_up.db{suffix}")));
-    }
+    let path = stage.fresh_file("catch_up.db");
     stage.create_database("catch_up", None)?;
     let writer = Connection::open(&path)?;
     writer.execute_batch(&format!(

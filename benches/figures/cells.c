@@ -1,30 +1,10 @@
 /* Reads every cell of a table, as little as one can do with it, and prints the rows and the version of SQLite.
  *
  *   cells FILE TABLE
- *
- * Linked with the very library that liteferry has in it, of which only the archive is at hand: hence the declarations.
  */
 
+#include "sqlite.h"
 #include <stdio.h>
-
-typedef struct sqlite3 sqlite3;
-typedef struct sqlite3_stmt sqlite3_stmt;
-int sqlite3_open_v2(const char *, sqlite3 **, int, const char *);
-int sqlite3_prepare_v2(sqlite3 *, const char *, int, sqlite3_stmt **, const char **);
-int sqlite3_step(sqlite3_stmt *);
-int sqlite3_column_count(sqlite3_stmt *);
-int sqlite3_column_type(sqlite3_stmt *, int);
-long long sqlite3_column_int64(sqlite3_stmt *, int);
-double sqlite3_column_double(sqlite3_stmt *, int);
-const unsigned char *sqlite3_column_text(sqlite3_stmt *, int);
-const void *sqlite3_column_blob(sqlite3_stmt *, int);
-int sqlite3_column_bytes(sqlite3_stmt *, int);
-const char *sqlite3_errmsg(sqlite3 *);
-const char *sqlite3_libversion(void);
-
-enum { ROW = 100, DONE = 101 };
-enum { INTEGER = 1, FLOAT = 2, TEXT = 3, BLOB = 4 };
-enum { OPEN_READONLY = 0x1, OPEN_NOMUTEX = 0x8000 };
 
 /* What was read must go somewhere, or the compiler might leave it out. */
 static volatile long long integers;
@@ -62,8 +42,8 @@ int main(int count, char **words) {
         fprintf(stderr, "usage: cells FILE TABLE\n");
         return 2;
     }
-    if (sqlite3_open_v2(words[1], &database, OPEN_READONLY | OPEN_NOMUTEX, 0) != 0 ||
-        sqlite3_prepare_v2(database, sql, -1, &statement, 0) != 0) {
+    if (sqlite3_open_v2(words[1], &database, OPEN_READONLY | OPEN_NOMUTEX, 0) != OK ||
+        sqlite3_prepare_v2(database, sql, -1, &statement, 0) != OK) {
         fprintf(stderr, "%s\n", sqlite3_errmsg(database));
         return 1;
     }

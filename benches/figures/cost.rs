@@ -71,10 +71,7 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
 
 /// A new file with the empty table.
 fn made(stage: &Stage, kind: &Kind, side: &str) -> Result<PathBuf> {
-    let path = stage.file(&format!("cost-{side}.db"));
-    for suffix in ["", "-wal", "-shm"] {
-        let _not_there = std::fs::remove_file(format!("{}{suffix}", path.display()));
-    }
+    let path = stage.fresh_file(&format!("cost-{side}.db"));
     Connection::open(&path)?
         .execute_batch(&format!("PRAGMA journal_mode = WAL; {}", kind.table))?;
     Ok(path)

@@ -40,15 +40,9 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
 }
 
 fn round(stage: &Stage) -> Result<[f64; 5]> {
-    let path = stage.file("latency.db");
+    let path = stage.fresh_file("latency.db");
     stage.create_database("latency", None)?;
-    let writer = Connection::open(&path)?;
-    writer.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-         CREATE TABLE prices (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, price REAL, at TEXT);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS_BEFORE})
-         INSERT INTO prices SELECT i, 'pool ' || i % 100, i / 7.0, '2026-01-01 00:00:00' FROM n"
-    ))?;
+    let writer = prices(&path, ROWS_BEFORE)?;
     let url = stage.url("latency");
     run(&mut liteferry("run", &path, &url))?;
     let follower = Follower::start(liteferry("follow", &path, &url))?;
@@ -73,11 +67,19 @@ fn round(stage: &Stage) -> Result<[f64; 5]> {
     late.sort_unstable_by(f64::total_cmp);
     let at = |share: usize| late.get(late.len() * share / 100).copied().unwrap_or(f64::NAN) * 1e3;
     let worst = late.last().copied().unwrap_or(f64::NAN) * 1e3;
-    drop(writer);
-    for suffix in ["", "-wal", "-shm"] {
-        let _not_there = std::fs::remove_file(stage.file(&format!("latency.db{suffix}")));
-    }
     Ok([at(50), at(99), worst, rate, idle])
+}
+
+/// Makes a file with so many rows of prices, as an application has it that is going to write to it.
+pub(crate) fn prices(path: &Path, rows: u64) -> Result<Connection> {
+    let writer = Connection::open(path)?;
+    writer.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+         CREATE TABLE prices (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, price REAL, at TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         INSERT INTO prices SELECT i, 'pool ' || i % 100, i / 7.0, '2026-01-01 00:00:00' FROM n"
+    ))?;
+    Ok(writer)
 }
 
 /// Inserts a row in a transaction of its own, and says when that was committed.

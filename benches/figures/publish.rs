@@ -3,7 +3,7 @@
 
 use crate::Arguments;
 use crate::archive::remove;
-use crate::latency::{Follower, pause};
+use crate::latency::{Follower, pause, prices};
 use crate::measure::run;
 use crate::numbers::median;
 use crate::stage::Stage;
@@ -47,19 +47,10 @@ pub(crate) fn measure(stage: &Stage, arguments: &Arguments) -> Result<Vec<Figure
 }
 
 fn round(stage: &Stage, disk: &TempDir) -> Result<[f64; 4]> {
-    let path = stage.file("publish.db");
+    let path = stage.fresh_file("publish.db");
     let archive = disk.path().join("archive");
     remove(&archive)?;
-    for suffix in ["", "-wal", "-shm"] {
-        let _not_there = std::fs::remove_file(stage.file(&format!("publish.db{suffix}")));
-    }
-    let writer = Connection::open(&path)?;
-    writer.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-         CREATE TABLE prices (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, price REAL, at TEXT);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
-         INSERT INTO prices SELECT i, 'pool ' || i % 100, i / 7.0, '2026-01-01 00:00:00' FROM n"
-    ))?;
+    let writer = prices(&path, ROWS)?;
     stage.create_database(DATABASE, None)?;
     let pipeline = stage.file("publish.toml");
     let (source, url, place) = (path.display(), stage.url(DATABASE), archive.display());

@@ -70,6 +70,14 @@ impl Stage {
         self.dir.path().join(name)
     }
 
+    /// The path of a SQLite file in it that is to be made: an earlier one is gone, with what lay beside it.
+    pub(crate) fn fresh_file(&self, name: &str) -> PathBuf {
+        for suffix in ["", "-wal", "-shm"] {
+            let _not_there = std::fs::remove_file(self.file(&format!("{name}{suffix}")));
+        }
+        self.file(name)
+    }
+
     /// The server.
     pub(crate) fn server(&self) -> &Server {
         &self.server
