@@ -319,6 +319,12 @@ impl TableSchema {
         }
     }
 
+    /// The same with all rows in one group, for a sum that is compared as a whole.
+    pub fn in_one_group(&self) -> Self {
+        let partition = Partition::Buckets { count: 1 };
+        Self { partition, chunks: vec![RowRange::All], ..self.clone() }
+    }
+
     /// How many groups the rows fall into for proof.
     pub fn groups(&self) -> usize {
         match self.partition {

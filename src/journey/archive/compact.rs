@@ -9,7 +9,7 @@ use super::ArchivedRows;
 use super::files::{Files, Finished, Origin, RowsWriter};
 use super::merged::{Merged, Unit};
 use crate::error::{Class, Error, Place as _, Result};
-use crate::model::{DigestSum, Partition, RowRange, TableSchema};
+use crate::model::{DigestSum, RowRange, TableSchema};
 use crate::pipeline::Stop;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::proof::Summing;
@@ -76,7 +76,7 @@ fn fold(
         source,
         merged: &merged,
         stop,
-        shape: alone(table),
+        shape: table.in_one_group(),
         kept: Vec::new(),
         made: Vec::new(),
         found: DigestSum::default(),
@@ -212,10 +212,4 @@ fn prove(
     );
     Err(Error::new(Class::NotEqual, what)
         .todo("keep the archive as it is, and tell liteferry's authors: nothing was published"))
-}
-
-/// The table with all its rows in one group.
-fn alone(table: &TableSchema) -> TableSchema {
-    let partition = Partition::Buckets { count: 1 };
-    TableSchema { partition, chunks: vec![RowRange::All], ..table.clone() }
 }

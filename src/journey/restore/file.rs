@@ -7,9 +7,7 @@ use crate::journey::archive::ArchivedRows;
 use crate::journey::archive::merged::{Merged, Unit};
 use crate::journey::run::Clock;
 use crate::journey::snapshot::read_source;
-use crate::model::{
-    Chunk, DigestSum, OriginalFile, Partition, RowRange, TableSchema, TextEncoding,
-};
+use crate::model::{Chunk, DigestSum, OriginalFile, RowRange, TextEncoding};
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
 use crate::pipeline::stage::{self, Halt, Made, Outlet};
@@ -148,7 +146,7 @@ fn prove(
     let readers = (0..setting.workers.max(1)).map(|_| Reader::new(source.connect()?));
     let readers = readers.collect::<Result<Vec<_>>>()?;
     let found = workers::over(&plan.tables, readers, setting.stop, |reader, planned| {
-        let table = alone(&planned.schema);
+        let table = planned.schema.in_one_group();
         let all = Chunk { table: 0, number: 0, range: RowRange::All };
         let mut sums = Summing::new(&table);
         let aside = read_source(reader, &table, &all, &mut sums, setting)
@@ -180,12 +178,6 @@ fn prove(
     Ok(tables)
 }
 
-/// A table as one group of rows.
-fn alone(table: &TableSchema) -> TableSchema {
-    let partition = Partition::Buckets { count: 1 };
-    TableSchema { partition, chunks: vec![RowRange::All], ..table.clone() }
-}
-
 /// Writes all rows of a table, and gives what they are. Files are read on a thread of its own.
 fn restore_table(
     merged: &Merged<'_>,
@@ -201,7 +193,7 @@ fn restore_table(
         bytes: 0,
     });
     let mut written = writer.table(table)?;
-    let (mut sum, shape) = (Written::default(), alone(table));
+    let (mut sum, shape) = (Written::default(), table.in_one_group());
     // Where there are no steps, each file says what its rows are, and was found to be right.
     let mut sums = if merged.is_base() {
         None
