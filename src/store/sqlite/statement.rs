@@ -61,33 +61,40 @@ impl<'c> Statement<'c> {
         }
         let raw = NonNull::new(raw).ok_or(Error::InvalidQuery)?;
         let statement = Self { raw, connection };
-        (1..).zip(values).try_for_each(|(number, value)| statement.bind(number, *value))?;
+        for (number, value) in (1..).zip(values) {
+            // SAFETY: The statement was not stepped yet. SQLite copies the bytes before it comes back.
+            unsafe { statement.bind(number, *value, ffi::SQLITE_TRANSIENT())? };
+        }
         Ok(statement)
     }
 
-    fn bind(&self, number: c_int, value: ValueRef<'_>) -> Result<()> {
+    /// Gives a parameter its value.
+    ///
+    /// # Safety
+    ///
+    /// The statement was not stepped, or was reset since; and where `keeping` does not make SQLite copy the bytes, they
+    /// live until the next step, or until the parameter is given anew.
+    #[inline]
+    unsafe fn bind(
+        &self,
+        number: c_int,
+        value: ValueRef<'_>,
+        keeping: ffi::sqlite3_destructor_type,
+    ) -> Result<()> {
         let statement = self.raw.as_ptr();
-        // SAFETY: The statement is not finalized, and was not stepped yet. SQLite copies the bytes before it comes back.
+        // SAFETY: The statement is not finalized. What else is asked is as the caller says.
         let code = unsafe {
             match value {
                 ValueRef::Null => ffi::sqlite3_bind_null(statement, number),
                 ValueRef::Integer(value) => ffi::sqlite3_bind_int64(statement, number, value),
                 ValueRef::Real(value) => ffi::sqlite3_bind_double(statement, number, value),
                 ValueRef::Text(bytes) => {
-                    let (start, length, copied) = parameter(bytes);
-                    let encoding = UTF_8;
-                    ffi::sqlite3_bind_text64(
-                        statement,
-                        number,
-                        start.cast(),
-                        length,
-                        copied,
-                        encoding,
-                    )
+                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
+                    ffi::sqlite3_bind_text64(statement, number, start, length, keeping, UTF_8)
                 }
                 ValueRef::Blob(bytes) => {
-                    let (start, length, copied) = parameter(bytes);
-                    ffi::sqlite3_bind_blob64(statement, number, start.cast(), length, copied)
+                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
+                    ffi::sqlite3_bind_blob64(statement, number, start, length, keeping)
                 }
             }
         };
@@ -227,40 +234,15 @@ impl<'v> Parameters<'_, 'v> {
     #[inline]
     pub(super) fn push(&mut self, value: ValueRef<'v>) -> Result<()> {
         self.given += 1;
-        let (statement, number) = (self.insert.statement.raw.as_ptr(), self.given);
-        // SAFETY: The statement is not finalized, and was reset since it was stepped. SQLite makes no copy of the bytes, and
-        // looks at them until the next step at the latest: `Insert::run` makes it, for which they live, or nobody does
-        // before all parameters are given anew.
-        let code = unsafe {
-            match value {
-                ValueRef::Null => ffi::sqlite3_bind_null(statement, number),
-                ValueRef::Integer(value) => ffi::sqlite3_bind_int64(statement, number, value),
-                ValueRef::Real(value) => ffi::sqlite3_bind_double(statement, number, value),
-                ValueRef::Text(bytes) => {
-                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
-                    let (kept, encoding) = (ffi::SQLITE_STATIC(), UTF_8);
-                    ffi::sqlite3_bind_text64(statement, number, start, length, kept, encoding)
-                }
-                ValueRef::Blob(bytes) => {
-                    let (start, length) = (bytes.as_ptr().cast(), bytes.len() as u64);
-                    ffi::sqlite3_bind_blob64(statement, number, start, length, ffi::SQLITE_STATIC())
-                }
-            }
-        };
-        match code {
-            ffi::SQLITE_OK => Ok(()),
-            code => Err(failure(self.insert.statement.connection, code)),
-        }
+        // SAFETY: The statement was reset since it was stepped. SQLite makes no copy of the bytes, and looks at them until
+        // the next step at the latest: `Insert::run` makes it, for which they live, or nobody does before all parameters
+        // are given anew.
+        unsafe { self.insert.statement.bind(self.given, value, ffi::SQLITE_STATIC()) }
     }
 }
 
 /// `SQLITE_UTF8`, as the functions want it that bind texts.
 const UTF_8: u8 = 1;
-
-/// Bytes as SQLite takes a parameter, of which it makes a copy.
-fn parameter(bytes: &[u8]) -> (*const u8, u64, ffi::sqlite3_destructor_type) {
-    (bytes.as_ptr(), bytes.len() as u64, ffi::SQLITE_TRANSIENT())
-}
 
 /// What a pointer of SQLite's points to; null is nothing where there are no bytes, and else a lack of memory.
 ///
