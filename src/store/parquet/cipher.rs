@@ -1,12 +1,15 @@
-//! AES-256-GCM as manifests and the modules of Parquet files have it: a random number that comes once, then what is
-//! hidden, then the tag by which any change to either is noticed.
+//! AES-256-GCM as manifests, the modules of Parquet files and the pieces of backups have it: a random number that comes
+//! once, then what is hidden, then the tag by which any change to either is noticed.
 //!
-//! A number is of 96 random bits, and an archive has some thousands of manifests: that one comes twice under a key is as
-//! likely as nothing (NIST SP 800-38D, section 8.3, allows for 2³² of them).
+//! A number is of 96 random bits, and an archive has some thousands of manifests, and of pieces four for each megabyte:
+//! that one comes twice under a key is as likely as nothing (NIST SP 800-38D, section 8.3, allows for 2³² of them).
 
 use crate::error::{Error, Result};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
+
+/// Bytes that there are beside those that are hidden: the number and the tag.
+pub(super) const OVERHEAD: usize = NONCE_LEN + MAX_TAG_LEN;
 
 /// Hides bytes; `context` is not hidden and not kept, and must be the same where they are opened.
 pub(super) fn hide(key: &[u8; 32], context: &[u8], mut bytes: Vec<u8>) -> Result<Vec<u8>> {

@@ -5,9 +5,10 @@
 //! value is looked for, and the batches are as small as all that wants. Nobody forges an encrypted file without its key;
 //! it is looked at all the same, because batches must be small there too, and one way to read is tested better than two.
 
+use super::cipher::OVERHEAD;
 use super::facts::another;
 use super::file::{GROUP_BYTES, GROUP_ROWS};
-use super::modules::{LENGTH_BYTES, Module, OVERHEAD, Opener, Place};
+use super::modules::{LENGTH_BYTES, Module, Opener, Place};
 use super::pages::{HEADER_MAX, PageHead, PageKind, longest};
 use super::verified::Verified;
 use crate::error::{Error, Result};

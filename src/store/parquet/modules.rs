@@ -20,8 +20,6 @@ use std::sync::Arc;
 
 /// Bytes of the length before a module.
 pub(super) const LENGTH_BYTES: usize = 4;
-/// Bytes that a module has beside what is hidden, its length not counted.
-pub(super) const OVERHEAD: usize = 12 + 16;
 /// Random bytes of a file's own, at most: there are eight of them.
 const OWN_MAX: usize = 64;
 

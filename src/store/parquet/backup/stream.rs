@@ -7,14 +7,11 @@
 use super::super::cipher;
 use super::super::key::{Key, KeyId};
 use crate::error::{Class, Error, Result};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8] = b"liteferry backup 1\n";
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 256 * 1024;
-/// What a piece grows by: a number and a tag.
-const GROWTH: usize = 12 + 16;
 /// Random bytes of a stream.
 const SALT: usize = 16;
 
@@ -42,10 +39,7 @@ pub(super) struct Hiding<W> {
 impl<W: Write> Hiding<W> {
     pub(super) fn new(mut inner: W, key: Option<&Key>) -> Result<Self> {
         let Some(key) = key else { return Ok(Self { inner, pieces: None, piece: Vec::new() }) };
-        let mut salt = [0; SALT];
-        SystemRandom::new()
-            .fill(&mut salt)
-            .map_err(|_unspecified| Error::internal("the machine gives no random bytes"))?;
+        let salt = cipher::random::<SALT>()?;
         let KeyId(id) = key.id();
         inner.write_all(&[MAGIC, &id, &salt].concat()).map_err(super::unwritten)?;
         let pieces = Pieces { key: *key.backups(), salt, next: 0 };
@@ -124,7 +118,7 @@ impl<R: Read> Showing<R> {
         let mut length = [0; 4];
         self.inner.read_exact(&mut length)?;
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-        if length > PIECE_BYTES + GROWTH {
+        if length > PIECE_BYTES + cipher::OVERHEAD {
             return Err(broken("a piece is longer than any that is written"));
         }
         let mut hidden = vec![0; length];
