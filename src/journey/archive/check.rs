@@ -10,7 +10,6 @@ use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::Access;
 use crate::store::parquet::{BesideReader, ChunkReader};
 use std::collections::BTreeMap;
-use std::fs::File;
 
 /// How closely an archive is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,22 +128,16 @@ impl Archive {
         }
     }
 
-    /// The bytes of a file, where they lie or as a copy that goes with the handle; nothing is known of them yet.
-    pub(in crate::journey) fn fetch(&self, file: &ArchiveFile) -> Result<File> {
-        let found = self.place.fetch(file.name(), file.bytes)?;
-        found.ok_or_else(|| {
-            Error::new(Class::Damaged, "it is missing").at(format!("archive: {}", file.name()))
-        })
-    }
-
     /// Fails unless the bytes of a file have its hash.
     pub(in crate::journey) fn check_bytes(&self, file: &ArchiveFile) -> Result<()> {
-        let check = |bytes| file.stored().check(bytes);
-        check(self.fetch(file)?).at(|| format!("archive: {}", file.name()))
+        let bytes = self.files().fetch(file);
+        bytes
+            .and_then(|bytes| file.stored().check(bytes))
+            .at(|| format!("archive: {}", file.name()))
     }
 
     fn check_data(&self, file: &ArchiveFile, setting: Setting<'_>) -> Result<()> {
-        let bytes = self.fetch(file)?;
+        let bytes = self.files().fetch(file)?;
         let (stored, key) = (file.stored(), self.key.as_ref());
         match file.kind {
             FileKind::Rows | FileKind::Deltas | FileKind::DeletedKeys => {

@@ -2,14 +2,14 @@
 
 use super::ArchivedRows;
 use crate::error::{Class, Error, Place as _, Result};
-use crate::model::{DigestSum, RowRange, TableSchema};
+use crate::model::{DigestSum, FormException, Misfit, RowRange, TableSchema};
 use crate::pipeline::failpoint::{Step, reach};
-use crate::proof::Summing;
+use crate::proof::{GroupSums, Summing};
 use crate::row::TupleEncoder;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::{Draft, Place};
 use crate::store::parquet::{
-    BesideReader, BesideWriter, ChunkFacts, ChunkReader, ChunkWriter, Key,
+    BesideReader, BesideWriter, ChunkFacts, ChunkReader, ChunkWriter, Key, Stored,
 };
 use arrow_array::RecordBatch;
 use std::fs::File;
@@ -68,13 +68,22 @@ impl Files<'_> {
         open().at(|| format!("archive: {}", file.name()))
     }
 
-    fn fetch(self, file: &ArchiveFile) -> Result<File> {
+    /// The bytes of a file, where they lie or as a copy that goes with the handle; nothing is known of them yet.
+    pub(super) fn fetch(self, file: &ArchiveFile) -> Result<File> {
         let found = self.place.fetch(file.name(), file.bytes)?;
         found.ok_or_else(|| damaged("it is missing"))
     }
 
+    /// Begins a file of what is kept beside rows.
+    pub(super) fn begin_beside(self) -> Result<BesideWriter<Draft>> {
+        Ok(BesideWriter::new(self.place.draft()?).with_key(self.key))
+    }
+
     /// Puts files into their place.
-    pub(super) fn put(self, finished: Vec<Finished>) -> Result<Vec<ArchiveFile>> {
+    pub(super) fn put(
+        self,
+        finished: impl IntoIterator<Item = Finished>,
+    ) -> Result<Vec<ArchiveFile>> {
         let put = |(file, draft): Finished| {
             self.place.put(draft, file.name(), &file.stored())?;
             reach(Step::FilePut);
@@ -83,30 +92,78 @@ impl Files<'_> {
         finished.into_iter().map(put).collect()
     }
 
-    /// Names a file that was written.
+    /// Names a file that was written for a table, by its number among those of the table.
     pub(super) fn named(
         self,
         kind: FileKind,
-        table: &TableSchema,
-        number: u64,
-        (draft, stored): (Draft, crate::store::parquet::Stored),
+        (table, number): (&str, u64),
+        (draft, stored): (Draft, Stored),
         digest: Option<DigestSum>,
     ) -> Result<Finished> {
-        let file = ArchiveFile::new(kind, &table.source, number, stored, digest, self.key)?;
+        let file = ArchiveFile::new(kind, table, number, stored, digest, self.key)?;
         Ok((file, draft))
     }
 }
 
 /// A file of rows being written, and the file of what is kept beside them.
-pub(super) struct RowsWriter<'a> {
+#[derive(Debug)]
+pub(super) struct RowFiles<'a> {
     files: Files<'a>,
     table: &'a TableSchema,
     rows: ChunkWriter<'a, Draft>,
     /// Begun with the first cell.
     beside: Option<BesideWriter<Draft>>,
+    count: u64,
+}
+
+impl<'a> RowFiles<'a> {
+    /// Begins the files of some rows of a table.
+    pub(super) fn begin(files: Files<'a>, table: &'a TableSchema) -> Result<Self> {
+        let rows = ChunkWriter::new(files.place.draft()?, table).with_key(files.key);
+        Ok(Self { files, table, rows, beside: None, count: 0 })
+    }
+
+    /// Adds rows, and what is kept of their cells, with the positions of those rows among them.
+    pub(super) fn write<'k>(
+        &mut self,
+        rows: &RecordBatch,
+        exceptions: &[(usize, FormException)],
+        misfits: impl Iterator<Item = (usize, &'k Misfit)>,
+    ) -> Result<()> {
+        self.rows.write(rows)?;
+        let at = |row: usize| self.count.saturating_add(count_of(row));
+        let mut misfits = misfits.peekable();
+        if self.beside.is_none() && !(exceptions.is_empty() && misfits.peek().is_none()) {
+            self.beside = Some(self.files.begin_beside()?);
+        }
+        if let Some(beside) = &mut self.beside {
+            exceptions.iter().try_for_each(|(row, it)| beside.exception(at(*row), it))?;
+            misfits.try_for_each(|(row, it)| beside.misfit(Some(at(row)), it))?;
+        }
+        self.count = at(rows.num_rows());
+        Ok(())
+    }
+
+    /// Ends the files; `facts` are what the file of the rows says of itself.
+    pub(super) fn finish(self, kind: FileKind, facts: &ChunkFacts) -> Result<Vec<Finished>> {
+        let Self { files, table, rows, beside, .. } = self;
+        let of = (table.source.as_str(), count_of(facts.chunk));
+        let (draft, stored) = rows.finish(facts)?;
+        let mut finished = vec![files.named(kind, of, (draft, stored), Some(facts.sum))?];
+        if let Some(beside) = beside
+            && let Some(written) = beside.finish(Some(stored.hash))?
+        {
+            finished.push(files.named(FileKind::Forms, of, written, None)?);
+        }
+        Ok(finished)
+    }
+}
+
+/// The same of rows that nobody else sums.
+pub(super) struct RowsWriter<'a> {
+    files: RowFiles<'a>,
     encoder: TupleEncoder<'a>,
     sums: Summing,
-    count: u64,
 }
 
 impl<'a> RowsWriter<'a> {
@@ -115,62 +172,35 @@ impl<'a> RowsWriter<'a> {
         // A file is proved by itself: its rows are all of one chunk.
         let alone = TableSchema { chunks: vec![RowRange::All], ..table.clone() };
         Ok(Self {
-            files,
-            table,
-            rows: ChunkWriter::new(files.place.draft()?, table).with_key(files.key),
-            beside: None,
+            files: RowFiles::begin(files, table)?,
             encoder: TupleEncoder::new(table)?,
             sums: Summing::new(&alone),
-            count: 0,
         })
     }
 
     /// Rows so far.
     pub(super) fn count(&self) -> u64 {
-        self.count
+        self.files.count
     }
 
     /// Adds rows.
     pub(super) fn write(&mut self, rows: &ArchivedRows) -> Result<()> {
         let ArchivedRows { records, exceptions, misfits } = rows;
-        self.rows.write(records)?;
         self.encoder.encode(records, &mut self.sums)?;
-        let at = |row: usize| self.count.saturating_add(count_of(row));
-        if self.beside.is_none() && !(exceptions.is_empty() && misfits.is_empty()) {
-            let draft = self.files.place.draft()?;
-            self.beside = Some(BesideWriter::new(draft).with_key(self.files.key));
-        }
-        if let Some(beside) = &mut self.beside {
-            exceptions.iter().try_for_each(|(row, it)| beside.exception(at(*row), it))?;
-            misfits.iter().try_for_each(|(row, it)| beside.misfit(Some(at(*row)), it))?;
-        }
-        self.count = at(records.num_rows());
-        Ok(())
+        self.files.write(records, exceptions, misfits.iter().map(|(row, it)| (*row, it)))
     }
 
     /// Ends the files.
     pub(super) fn finish(self, kind: FileKind, origin: Origin<'_>) -> Result<Vec<Finished>> {
-        let Self { files, table, rows, beside, mut encoder, mut sums, .. } = self;
+        let Self { files, mut encoder, mut sums } = self;
         encoder.finish(&mut sums)?;
-        let sums = sums.finish()?;
-        let facts = facts(origin, sums.total(), sums.to_bytes());
-        let (draft, stored) = rows.finish(&facts)?;
-        let of_rows = stored.hash;
-        let named =
-            |kind, written, digest| files.named(kind, table, origin.number, written, digest);
-        let mut finished = vec![named(kind, (draft, stored), Some(facts.sum))?];
-        if let Some(written) =
-            beside.map(|beside| beside.finish(Some(of_rows))).transpose()?.flatten()
-        {
-            finished.push(named(FileKind::Forms, written, None)?);
-        }
-        Ok(finished)
+        files.finish(kind, &facts(origin, &sums.finish()?))
     }
 }
 
 impl std::fmt::Debug for RowsWriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RowsWriter").field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("RowsWriter").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 
@@ -191,14 +221,15 @@ pub(super) fn write_keys(
         encoder.encode(batch, &mut sums)?;
     }
     encoder.finish(&mut sums)?;
-    let sums = sums.finish()?;
-    let written = writer.finish(&facts(origin, sums.total(), sums.to_bytes()))?;
-    files.named(FileKind::DeletedKeys, keys, origin.number, written, None).map(Some)
+    let written = writer.finish(&facts(origin, &sums.finish()?))?;
+    let of = (keys.source.as_str(), origin.number);
+    files.named(FileKind::DeletedKeys, of, written, None).map(Some)
 }
 
-fn facts(origin: Origin<'_>, sum: DigestSum, groups: Vec<u8>) -> ChunkFacts {
+fn facts(origin: Origin<'_>, sums: &GroupSums) -> ChunkFacts {
     let Origin { source, number, range, low, last, rejected } = origin;
     let chunk = usize::try_from(number).unwrap_or(usize::MAX);
+    let (sum, groups) = (sums.total(), sums.to_bytes());
     ChunkFacts { source: source.into(), chunk, range, low, last, rejected, sum, groups }
 }
 

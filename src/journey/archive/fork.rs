@@ -4,88 +4,48 @@
 //! The files are in their place before the chunk's transaction commits, which notes them: a chunk that is in the ledger
 //! has its files, and files that no chunk has are pruned.
 
-use super::Archive;
+use super::files::{Files, RowFiles, count_of};
 use crate::error::{Error, Place as _, Result};
-use crate::model::{DigestSum, TableSchema};
-use crate::pipeline::failpoint::{Step, reach};
+use crate::model::TableSchema;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::Draft;
-use crate::store::parquet::{BesideWriter, ChunkFacts, ChunkWriter, Stored};
+use crate::store::parquet::{BesideWriter, ChunkFacts};
 use crate::store::sqlite::ReadBatch;
 use arrow_array::RecordBatch;
 
-/// The files of one chunk, being written.
+/// The files of one chunk, being written. Its rows are summed by who loads them.
 #[derive(Debug)]
 pub(in crate::journey) struct ChunkFork<'a> {
-    archive: &'a Archive,
+    files: Files<'a>,
     table: &'a TableSchema,
-    rows: ChunkWriter<'a, Draft>,
-    forms: BesideWriter<Draft>,
+    rows: RowFiles<'a>,
     rejected: BesideWriter<Draft>,
-    /// Rows so far.
-    count: u64,
 }
 
 impl<'a> ChunkFork<'a> {
     /// Begins the files of a chunk of `table`.
-    pub(in crate::journey) fn begin(archive: &'a Archive, table: &'a TableSchema) -> Result<Self> {
-        let (place, key) = (archive.place.as_ref(), archive.key.as_ref());
-        let beside = || Ok::<_, Error>(BesideWriter::new(place.draft()?).with_key(key));
-        Ok(Self {
-            archive,
-            table,
-            rows: ChunkWriter::new(place.draft()?, table).with_key(key),
-            forms: beside()?,
-            rejected: beside()?,
-            count: 0,
-        })
+    pub(in crate::journey) fn begin(files: Files<'a>, table: &'a TableSchema) -> Result<Self> {
+        let (rows, rejected) = (RowFiles::begin(files, table)?, files.begin_beside()?);
+        Ok(Self { files, table, rows, rejected })
     }
 
     /// Adds rows as they are loaded, and what is kept of the batch that they were read as.
     pub(in crate::journey) fn add(&mut self, rows: &RecordBatch, read: &ReadBatch) -> Result<()> {
-        self.rows.write(rows)?;
-        let at = |row: usize| self.count.saturating_add(row.try_into().unwrap_or(u64::MAX));
-        for (row, exception) in &read.exceptions {
-            self.forms.exception(at(*row), exception)?;
-        }
-        for (row, misfit) in &read.misfits {
-            // A row that was set aside is there with all its cells.
-            if let Some(row) = row {
-                self.forms.misfit(Some(at(*row)), misfit)?;
-            }
-        }
-        read.rejected.iter().try_for_each(|row| self.rejected.rejected(row))?;
-        self.count += u64::try_from(rows.num_rows()).unwrap_or(u64::MAX);
-        Ok(())
+        // A row that was set aside is there with all its cells.
+        let misfits = read.misfits.iter().filter_map(|(row, misfit)| Some(((*row)?, misfit)));
+        self.rows.write(rows, &read.exceptions, misfits)?;
+        read.rejected.iter().try_for_each(|row| self.rejected.rejected(row))
     }
 
     /// Ends the files, puts them into their place, and names them.
     pub(in crate::journey) fn finish(self, facts: &ChunkFacts) -> Result<Vec<ArchiveFile>> {
-        let Self { archive, table, rows, forms, rejected, .. } = self;
-        let named = |kind, stored, sum: Option<DigestSum>| {
-            let chunk = facts.chunk.try_into().unwrap_or(u64::MAX);
-            ArchiveFile::new(kind, &table.source, chunk, stored, sum, archive.key.as_ref())
-        };
-        let (draft, stored) = rows.finish(facts)?;
-        let mut drafts = vec![(named(FileKind::Rows, stored, Some(facts.sum))?, draft)];
-        let beside =
-            [(FileKind::Forms, forms, Some(stored.hash)), (FileKind::Rejected, rejected, None)];
-        for (kind, file, of) in beside {
-            if let Some((draft, kept)) = file.finish(of)? {
-                drafts.push((named(kind, kept, None)?, draft));
-            }
+        let Self { files, table, rows, rejected } = self;
+        let mut finished = rows.finish(FileKind::Rows, facts)?;
+        if let Some(written) = rejected.finish(None)? {
+            let of = (table.source.as_str(), count_of(facts.chunk));
+            finished.push(files.named(FileKind::Rejected, of, written, None)?);
         }
-        let put = |(file, draft): (ArchiveFile, Draft)| {
-            let stored: Stored = file.stored();
-            archive.place.put(draft, file.name(), &stored)?;
-            reach(Step::FilePut);
-            Ok(file)
-        };
-        drafts
-            .into_iter()
-            .map(put)
-            .collect::<Result<_>>()
-            .at(|| format!("archive of table {}", table.source))
+        files.put(finished).at(|| format!("archive of table {}", table.source))
     }
 }
 

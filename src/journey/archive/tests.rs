@@ -15,10 +15,10 @@ use crate::model::{
     RowName, RowRange, TableSchema, TextEncoding, Touches,
 };
 use crate::pipeline::Stop;
+use crate::store::parquet::Key;
 use crate::store::parquet::generation::{self, Opened};
 use crate::store::parquet::manifest::{ArchiveFile, ArchiveSchema, Contents, FileKind};
 use crate::store::parquet::place::{Access, Folder, Place};
-use crate::store::parquet::{BesideWriter, Key};
 use crate::store::sqlite::ReadBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
@@ -172,12 +172,11 @@ impl Archive {
             let origin = Origin { source: "a source", number, range, low, last, rejected: 0 };
             let mut finished = writer.finish(FileKind::Rows, origin).unwrap();
             let of_rows = finished[0].0.blake3;
-            let draft = self.place.draft().unwrap();
-            let mut aside = BesideWriter::new(draft).with_key(files.key);
+            let mut aside = files.begin_beside().unwrap();
             read.rejected.iter().for_each(|row| aside.rejected(row).unwrap());
             if let Some(written) = aside.finish(Some(of_rows)).unwrap() {
-                let named = files.named(FileKind::Rejected, &self.table, number, written, None);
-                finished.push(named.unwrap());
+                let of = (self.table.source.as_str(), number);
+                finished.push(files.named(FileKind::Rejected, of, written, None).unwrap());
             }
             all.extend(files.put(finished).unwrap());
         }

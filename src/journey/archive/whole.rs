@@ -2,10 +2,9 @@
 //! hold. No plan has them, and a restore to a SQLite file writes them as they were.
 
 use super::Archive;
+use super::files::Files;
 use crate::error::{Place as _, Result};
 use crate::model::{OriginalFile, RejectedRow, SchemaObject};
-use crate::pipeline::failpoint::{Step, reach};
-use crate::store::parquet::BesideWriter;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::sqlite::read::Reader;
 
@@ -19,21 +18,21 @@ impl Archive {
     ) -> Result<Vec<ArchiveFile>> {
         let mut files = Vec::new();
         for shadow in file.shadows() {
-            let put = self.put_table(shadow, reader);
+            let put = put_table(self.files(), shadow, reader);
             files.extend(put.at(|| format!("archive of table {}", shadow.name))?);
         }
         Ok(files)
     }
+}
 
-    /// The file of one table; none where it has no row.
-    fn put_table(&self, shadow: &SchemaObject, reader: &Reader) -> Result<Option<ArchiveFile>> {
-        let key = self.key.as_ref();
-        let mut rows = BesideWriter::new(self.place.draft()?).with_key(key);
-        reader.read_whole(shadow, |row, cells| rows.rejected(&RejectedRow { row, cells }))?;
-        let Some((draft, stored)) = rows.finish(None)? else { return Ok(None) };
-        let file = ArchiveFile::new(FileKind::Whole, &shadow.name, 0, stored, None, key)?;
-        self.place.put(draft, file.name(), &stored)?;
-        reach(Step::FilePut);
-        Ok(Some(file))
-    }
+/// The file of one table; none where it has no row.
+fn put_table(
+    files: Files<'_>,
+    shadow: &SchemaObject,
+    reader: &Reader,
+) -> Result<Vec<ArchiveFile>> {
+    let mut rows = files.begin_beside()?;
+    reader.read_whole(shadow, |row, cells| rows.rejected(&RejectedRow { row, cells }))?;
+    let named = |written| files.named(FileKind::Whole, (&shadow.name, 0), written, None);
+    files.put(rows.finish(None)?.map(named).transpose()?)
 }

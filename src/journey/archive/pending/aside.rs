@@ -5,7 +5,6 @@ use super::super::merged::rejected_rows;
 use crate::error::{Error, Result};
 use crate::model::{RejectedRow, TableSchema};
 use crate::pipeline::spool::Spool;
-use crate::store::parquet::BesideWriter;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use std::collections::HashMap;
 
@@ -62,7 +61,7 @@ impl AsideChanges {
         before: &[ArchiveFile],
         (table, number): (&TableSchema, u64),
     ) -> Result<Option<Finished>> {
-        let mut writer = BesideWriter::new(files.place.draft()?).with_key(files.key);
+        let mut writer = files.begin_beside()?;
         rejected_rows(files, before, table.columns.len(), |row| {
             if self.latest.contains_key(&hash(&row.row.to_bytes())) {
                 return Ok(());
@@ -81,9 +80,9 @@ impl AsideChanges {
             }
         }
         self.rows = Some(left);
-        let written = writer.finish(None)?;
-        let named = |written| files.named(FileKind::Rejected, table, number, written, None);
-        written.map(named).transpose()
+        let of = (table.source.as_str(), number);
+        let named = |written| files.named(FileKind::Rejected, of, written, None);
+        writer.finish(None)?.map(named).transpose()
     }
 }
 

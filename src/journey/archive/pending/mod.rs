@@ -259,6 +259,6 @@ impl Table {
         let before: Vec<_> = before.cloned().collect();
         let number = self.next.saturating_sub(1);
         let finished = self.aside.write(files, &before, (&self.schema, number))?;
-        files.put(finished.into_iter().collect())
+        files.put(finished)
     }
 }
