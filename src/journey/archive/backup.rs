@@ -4,13 +4,11 @@ mod postgres;
 
 pub use postgres::Database;
 
-use super::Archive;
+use super::{Archive, Files};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::Stop;
 use crate::pipeline::failpoint::{Step, reach};
-use crate::store::parquet::Key;
 use crate::store::parquet::backup::{self, BackupKind, Named, Packed};
-use crate::store::parquet::place::Place;
 use crate::store::sqlite::backup::{NewFile, check, copy};
 use crate::store::sqlite::connection::Source;
 use crate::store::sqlite::scratch::Scratch;
@@ -18,12 +16,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-/// Where backups are.
-struct Backing<'a> {
-    place: &'a dyn Place,
-    key: Option<&'a Key>,
-}
 
 /// Asked between two pieces of a backup.
 fn goes_on(stop: &Stop) -> Result<()> {
@@ -41,13 +33,9 @@ fn wrong_kind(called: &str, wanted: BackupKind) -> Error {
 }
 
 impl Archive {
-    fn backing(&self) -> Backing<'_> {
-        Backing { place: self.place.as_ref(), key: self.key.as_ref() }
-    }
-
     /// Puts a backup that is proved, and names it.
     fn keep(&self, packed: Packed) -> Result<Named> {
-        let Backing { place, key } = self.backing();
+        let Files { place, key } = self.files();
         let keep = || {
             let put = packed.put(place)?;
             reach(Step::BackupPut);
@@ -73,7 +61,7 @@ impl Archive {
         let of = source.path().to_string_lossy();
         let of = (BackupKind::Sqlite, of.as_ref());
         reach(Step::BackupProved);
-        let Backing { place, key } = self.backing();
+        let Files { place, key } = self.files();
         let packed = backup::pack(place, key, of, &mut draft, &|| goes_on(stop))
             .at(|| format!("archive {}", self.url))?;
         self.keep(packed)
@@ -85,7 +73,7 @@ impl Archive {
     ///
     /// A backup that is not there, is damaged or is none of a SQLite file, and a file that is there already.
     pub fn restore_sqlite(&self, called: &str, to: &Path, stop: &Stop) -> Result<()> {
-        let Backing { place, key } = self.backing();
+        let Files { place, key } = self.files();
         let Named { backup: found, .. } = backup::open(place, key, called)?;
         if found.kind != BackupKind::Sqlite {
             return Err(wrong_kind(called, BackupKind::Sqlite));
@@ -102,12 +90,13 @@ impl Archive {
     ///
     /// A place that cannot be read.
     pub fn backups(&self) -> Result<Vec<(String, Result<Named>)>> {
-        backup::list(self.place.as_ref(), self.key.as_ref()).at(|| format!("archive {}", self.url))
+        let Files { place, key } = self.files();
+        backup::list(place, key).at(|| format!("archive {}", self.url))
     }
 
     /// Fails unless a backup is there, of its size; with `all`, unless it can be unpacked.
     pub(super) fn check_backup(&self, named: &Named, all: bool, stop: &Stop) -> Result<()> {
-        let (place, key) = (self.place.as_ref(), self.key.as_ref());
+        let Files { place, key } = self.files();
         let looked = backup::check(place, &named.backup).and_then(|()| {
             if all {
                 backup::unpack(place, key, &named.backup, &mut io::sink(), &|| stop.check())

@@ -92,7 +92,8 @@ impl Archive {
         progress: &dyn Progress,
     ) -> Result<Option<Opened>> {
         let of_archive = || format!("archive {}", self.url);
-        let newest = generation::newest(self.place.as_ref(), self.key.as_ref()).at(of_archive)?;
+        let Files { place, key } = self.files();
+        let newest = generation::newest(place, key).at(of_archive)?;
         let Some(newest) = newest else { return Ok(None) };
         for notice in newest.notices {
             match notice {
@@ -120,8 +121,8 @@ impl Archive {
     ///
     /// A place that cannot be read. A generation that is damaged is an error in the list.
     pub fn list(&self) -> Result<Vec<(u64, Result<Opened>)>> {
-        generation::list(self.place.as_ref(), self.key.as_ref())
-            .at(|| format!("archive {}", self.url))
+        let Files { place, key } = self.files();
+        generation::list(place, key).at(|| format!("archive {}", self.url))
     }
 
     /// Folds what has changed since the base of the newest generation into a new base, and gives the newest generation then.

@@ -1,9 +1,9 @@
 //! Databases of PostgreSQL into an archive and out of it. What was packed is restored into a private server, and compared
 //! with the state that was dumped, before anything names it.
 
-use super::{Backing, goes_on, wrong_kind};
+use super::{goes_on, wrong_kind};
 use crate::error::{Class, Error, Place as _, Result};
-use crate::journey::archive::Archive;
+use crate::journey::archive::{Archive, Files};
 use crate::pipeline::Stop;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::store::parquet::backup::{self, BackupKind, Named, Packed};
@@ -68,7 +68,7 @@ impl Archive {
     ) -> Result<Packed> {
         let of = database.conninfo.display();
         let mut dump = Dump::start(programs, database.conninfo, state, stop)?;
-        let Backing { place, key } = self.backing();
+        let Files { place, key } = self.files();
         let packed =
             backup::pack(place, key, (BackupKind::Postgres, &of), &mut dump, &|| goes_on(stop))
                 .at(|| format!("archive {}", self.url))?;
@@ -90,7 +90,7 @@ impl Archive {
         let server = Server::scoped(&ServerOptions { bin_dir, ..ServerOptions::scratch() }, say)?;
         let conninfo = Conninfo::decide(&server.url(), &|_| None, Origin::Argument)?;
         let mut load = Load::start(programs, &conninfo, Loading::Stepwise, stop)?;
-        let fed = packed.unpack(self.backing().key, &mut load, &|| goes_on(stop));
+        let fed = packed.unpack(self.files().key, &mut load, &|| goes_on(stop));
         load.end(fed).map_err(|error| {
             error.todo(
                 "nothing was put into the archive; an extension may be missing on this machine",
@@ -116,7 +116,7 @@ impl Archive {
         say: &dyn Fn(&str),
         stop: &Stop,
     ) -> Result<()> {
-        let Backing { place, key } = self.backing();
+        let Files { place, key } = self.files();
         let Named { backup: found, .. } = backup::open(place, key, called)?;
         if found.kind != BackupKind::Postgres {
             return Err(wrong_kind(called, BackupKind::Postgres));
