@@ -151,7 +151,8 @@ fn move_chunk(
     told: &mut Told<'_>,
 ) -> Result<Copied> {
     let mut loading = Loading { sums: Summing::new(table), copy };
-    let mut fork = forked.map(|forked| ChunkFork::begin(forked.archive.files(), table)).transpose()?;
+    let mut fork =
+        forked.map(|forked| ChunkFork::begin(forked.archive.files(), table)).transpose()?;
     let to_fork = fork.as_mut();
     let queue = Budget::new(QUEUE_BYTES);
     let queue = &queue;

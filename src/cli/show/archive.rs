@@ -55,11 +55,7 @@ fn backup_row(name: &str, read: &Result<Named>) -> Vec<String> {
             bytes(backup.whole),
             String::new(),
         ],
-        Err(error) => {
-            let nothing = std::iter::repeat_n(String::new(), 4);
-            let damaged = format!("damaged: {}", legible(&error.to_string()));
-            std::iter::once(name.to_owned()).chain(nothing).chain([damaged]).collect()
-        }
+        Err(error) => damaged_row(name.to_owned(), 4, error),
     }
 }
 
@@ -118,12 +114,15 @@ fn generation_row(number: u64, read: &Result<Opened>) -> Vec<String> {
             manifest.root.to_string().chars().take(16).collect(),
             String::new(),
         ],
-        Err(error) => {
-            let nothing = std::iter::repeat_n(String::new(), 6);
-            let damaged = format!("damaged: {}", legible(&error.to_string()));
-            std::iter::once(number.to_string()).chain(nothing).chain([damaged]).collect()
-        }
+        Err(error) => damaged_row(number.to_string(), 6, error),
     }
+}
+
+/// What is damaged, so many empty cells, and how it is damaged.
+fn damaged_row(name: String, empty: usize, error: &Error) -> Vec<String> {
+    let nothing = std::iter::repeat_n(String::new(), empty);
+    let damaged = format!("damaged: {}", legible(&error.to_string()));
+    std::iter::once(name).chain(nothing).chain([damaged]).collect()
 }
 
 fn generation_json(number: u64, read: &Result<Opened>) -> Value {

@@ -26,11 +26,7 @@ impl Archive {
 }
 
 /// The file of one table; none where it has no row.
-fn put_table(
-    files: Files<'_>,
-    shadow: &SchemaObject,
-    reader: &Reader,
-) -> Result<Vec<ArchiveFile>> {
+fn put_table(files: Files<'_>, shadow: &SchemaObject, reader: &Reader) -> Result<Vec<ArchiveFile>> {
     let mut rows = files.begin_beside()?;
     reader.read_whole(shadow, |row, cells| rows.rejected(&RejectedRow { row, cells }))?;
     let named = |written| files.named(FileKind::Whole, (&shadow.name, 0), written, None);

@@ -12,6 +12,7 @@ pub use packed::{Packed, Put, pack};
 
 use super::facts::check_format;
 use super::file::Stored;
+use super::generation::check_size;
 use super::hash::ContentHash;
 use super::key::Key;
 use super::manifest::seal::{self, Sealed};
@@ -157,13 +158,7 @@ pub fn list(place: &dyn Place, key: Option<&Key>) -> Result<Vec<(String, Result<
 ///
 /// [`Class::Damaged`], which names it.
 pub fn check(place: &dyn Place, backup: &Backup) -> Result<()> {
-    let file = backup.file()?;
-    let what = match place.size(&file)? {
-        Some(bytes) if bytes == backup.bytes => return Ok(()),
-        Some(bytes) => format!("it has {bytes} bytes instead of {}", backup.bytes),
-        None => "it is missing".into(),
-    };
-    Err(Error::new(Class::Damaged, what).at(format!("archive: {file}")))
+    check_size(place, &backup.file()?, backup.bytes)
 }
 
 /// Unpacks a backup into `out`, once all its bytes are hashed.

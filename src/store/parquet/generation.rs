@@ -139,10 +139,14 @@ fn check_new_files(
 ///
 /// [`Class::Damaged`], which names it.
 pub fn check(place: &dyn Place, file: &ArchiveFile) -> Result<()> {
-    let name = file.name();
+    check_size(place, file.name(), file.bytes)
+}
+
+/// Fails unless a file of this name is there and has so many bytes.
+pub(super) fn check_size(place: &dyn Place, name: &Name, bytes: u64) -> Result<()> {
     let what = match place.size(name)? {
-        Some(bytes) if bytes == file.bytes => return Ok(()),
-        Some(bytes) => format!("it has {bytes} bytes instead of {}", file.bytes),
+        Some(found) if found == bytes => return Ok(()),
+        Some(found) => format!("it has {found} bytes instead of {bytes}"),
         None => "it is missing".into(),
     };
     Err(Error::new(Class::Damaged, what).at(format!("archive: {name}")))

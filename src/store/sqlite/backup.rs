@@ -108,9 +108,7 @@ impl NewFile {
                 return Err(exists(&other)).at(at);
             }
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or_else(|| Path::new("."));
-        let folder = Scratch::beside(parent).map_err(unwritten).at(at)?;
+        let folder = Scratch::beside(folder_of(path)).map_err(unwritten).at(at)?;
         Ok(Self { path: path.into(), folder })
     }
 
@@ -133,12 +131,16 @@ impl NewFile {
                 Err(rustix::io::Errno::EXIST) => return Err(exists(&self.path)),
                 Err(error) => return Err(unwritten(error.into())),
             }
-            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = File::open(parent.unwrap_or_else(|| Path::new(".")));
-            parent.and_then(|folder| folder.sync_all()).map_err(unwritten)
+            let folder = File::open(folder_of(&self.path));
+            folder.and_then(|folder| folder.sync_all()).map_err(unwritten)
         };
         place().at(|| format!("SQLite file {}", self.path.display()))
     }
+}
+
+/// The folder that a path leads into.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn exists(path: &Path) -> Error {
