@@ -54,8 +54,8 @@
 //! - **No value changes in silence.** A row with a value that its column cannot hold is set aside, with the exact bytes,
 //!   or the user has said what takes its place; a run with rows set aside does not end as success.
 //! - **Done means proved.** A run ends with success only when the digests of every table agree on both sides.
-//! - **The source stays untouched**, where it is at rest. It is opened read-only and guarded, checked for damage, read in short transactions
-//!   that must all see one state, and never checkpointed, vacuumed or written to.
+//! - **The source stays untouched**, where it is at rest. It is opened read-only and guarded, checked for damage, read in
+//!   short transactions that must all see one state, and never checkpointed, vacuumed or written to.
 //! - **Keys, not values.** The changelog names rows that may have changed; what they are is read when it is applied, in the
 //!   same state as the log. A pass that comes to the log's end leaves the target equal to that state, and says so.
 //! - **Every crash is resumable by the same command.** Each step is either not begun, or done;

@@ -81,7 +81,7 @@ enum LogFormat {
 /// What every command that moves rows can be told.
 #[derive(Debug, Clone, Args)]
 struct Hands {
-    /// Workers, each with a connection to both ends [default: one a processor, at most 8]
+    /// Workers, each with a connection to each end that it reads or writes [default: one a processor, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
     /// Megabytes of rows in flight, at most, all workers together; a larger row has them for itself

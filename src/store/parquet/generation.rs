@@ -77,8 +77,9 @@ struct Pointer {
 ///
 /// # Errors
 ///
-/// [`Class::Held`]: another publisher was faster, or another run is pruning, and nothing has changed; [`Class::Damaged`]: a file is not there, or
-/// not of its size; else as [`Place`] says, and then the generation is there whole, or not at all.
+/// [`Class::Held`]: another publisher was faster, or another run is pruning, and nothing has changed;
+/// [`Class::Damaged`]: a file is not there, or not of its size; else as [`Place`] says, and then the generation is there
+/// whole, or not at all.
 pub fn publish(
     place: &dyn Place,
     key: Option<&Key>,

@@ -1,8 +1,9 @@
 //! The manifest of a generation: which files it is made of, and what they hold.
 //!
 //! One line of JSON, [sealed](seal) by a hash of its own: `{"format":1,"generation":…,"parent":…,"source":…,
-//! "position":…,"nonce":…,"written":…,"schema":{"tables":[…],"plan":"…","file":{…}},"files":[…],"root":…,"hash":…}`. It is read strictly: what
-//! this program would not have written is refused, and nothing of it is looked at before its hash is that of its bytes.
+//! "position":…,"nonce":…,"written":…,"schema":{"tables":[…],"plan":"…","file":{…}},"files":[…],"root":…,"hash":…}`. It
+//! is read strictly: what this program would not have written is refused, and nothing of it is looked at before its hash
+//! is that of its bytes.
 
 pub mod seal;
 
@@ -256,8 +257,8 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`Class::Damaged`]: anything else; [`Class::Usage`]: a later liteferry wrote it; [`Class::Access`]: it is sealed with a
-    /// key, and none is given.
+    /// [`Class::Damaged`]: anything else; [`Class::Usage`]: a later liteferry wrote it; [`Class::Access`]: it is sealed
+    /// with a key, and none is given.
     pub fn parse(bytes: &[u8], key: Option<&Key>) -> Result<(Self, ContentHash)> {
         let (text, hash) = seal::unseal(bytes, Sealed::Manifest, key)?;
         let unread = |error| refused("it cannot be read").because(error);

@@ -1,4 +1,5 @@
-//! The headers of a column's pages, and Thrift's compact protocol in which they are; read before anybody decodes a page: how large each becomes, and how it is encoded.
+//! The headers of a column's pages, and Thrift's compact protocol in which they are; read before anybody decodes a page:
+//! how large each becomes, and how it is encoded.
 //!
 //! A header is a Thrift struct in the compact protocol, and stands before the page that it tells of. What liteferry never
 //! writes is refused: pages of the second version, indexes among pages, other encodings. Layouts:

@@ -142,7 +142,8 @@ pub(super) fn stored_columns(
 }
 
 impl Reader {
-    /// Reads every row of a table that is kept whole ([`OriginalFile::shadows`]), with its rowid, else all its cells, for a name.
+    /// Reads every row of a table that is kept whole ([`OriginalFile::shadows`]), with its rowid, else all its cells, for
+    /// a name.
     ///
     /// # Errors
     ///

@@ -103,7 +103,8 @@ pub fn loaded_chunks(session: &Session, migration: i32) -> Result<Vec<LoadedChun
         .collect()
 }
 
-/// Forgets the chunks of a table, what was set aside of it, how far it has grown, and what was proved of it, in the caller's transaction.
+/// Forgets the chunks of a table, what was set aside of it, how far it has grown, and what was proved of it, in the
+/// caller's transaction.
 ///
 /// # Errors
 ///
