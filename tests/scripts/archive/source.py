@@ -42,12 +42,8 @@ def tables(connection):
 
 def cells(connection, table, wanted):
     """Every row as cells of storage class and value; of a text its bytes."""
-    asked = [
-        f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
-        for name in map(quoted, wanted)
-    ]
     encoding = names(connection, "PRAGMA encoding")[0]
-    for row in connection.execute(f"SELECT {', '.join(asked)} FROM main.{quoted(table)} NOT INDEXED"):
+    for row in connection.execute(classes_and_values(table, wanted)):
         pairs = zip(row[::2], row[1::2])
         yield tuple(cell(kind.decode(), in_utf8(value, encoding) if kind == b"text" else value) for kind, value in pairs)
 
@@ -88,7 +84,12 @@ def difference(one, other, unread):
 
 
 def every_cell(connection, table):
-    wanted = names(connection, "SELECT name FROM pragma_table_xinfo(?) ORDER BY cid", table)
+    """A query of all columns, those too that no other query shows."""
+    return classes_and_values(table, names(connection, "SELECT name FROM pragma_table_xinfo(?) ORDER BY cid", table))
+
+
+def classes_and_values(table, wanted):
+    """A query of the storage class and the value of each column in turn; of a text its bytes."""
     asked = [
         f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
         for name in map(quoted, wanted)
