@@ -10,7 +10,7 @@ mod stream;
 
 pub use packed::{Packed, Put, pack};
 
-use super::facts::check_format;
+use super::facts::of_format;
 use super::file::Stored;
 use super::generation::check_size;
 use super::hash::ContentHash;
@@ -123,10 +123,7 @@ pub fn open(place: &dyn Place, key: Option<&Key>, called: &str) -> Result<Named>
         })?;
         let (text, _) = seal::unseal(&bytes, Sealed::Backup, key)?;
         let unread = |error| Error::new(Class::Damaged, "it cannot be read").because(error);
-        let said: serde_json::Value = serde_json::from_slice(&text).map_err(unread)?;
-        let format = said.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        check_format(format, FORMAT)?;
-        serde_json::from_slice(&text).map_err(unread)
+        of_format(&text, FORMAT, unread)
     };
     let backup = read().at(|| format!("archive: {of}"))?;
     Ok(Named { name: called.into(), backup })

@@ -9,6 +9,7 @@
 use super::hash::ContentHash;
 use crate::error::{Class, Error, Result};
 use crate::model::{DigestSum, Partition, PgType, RowRange, TableSchema};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -144,16 +145,29 @@ pub(super) fn read_beside(text: &str) -> Result<(Option<ContentHash>, u64)> {
 }
 
 fn of_text(text: &str) -> Result<Kind> {
+    let no_facts = |error| another("what it says of itself cannot be read").because(error);
+    let written: Written = of_format(text.as_bytes(), FORMAT, no_facts)?;
+    Ok(written.of)
+}
+
+/// Reads a JSON object of an archive that is of the format that this program knows; `unread` says what it is not.
+///
+/// # Errors
+///
+/// As [`check_format`] and `unread` say.
+pub(super) fn of_format<T: DeserializeOwned>(
+    text: &[u8],
+    known: u32,
+    unread: impl Fn(serde_json::Error) -> Error,
+) -> Result<T> {
     /// Read first: what another format has beside it is not known.
     #[derive(Deserialize)]
     struct Format {
         format: u64,
     }
-    let no_facts = |error| another("what it says of itself cannot be read").because(error);
-    let Format { format } = serde_json::from_str(text).map_err(no_facts)?;
-    check_format(format, FORMAT)?;
-    let written: Written = serde_json::from_str(text).map_err(no_facts)?;
-    Ok(written.of)
+    let Format { format } = serde_json::from_slice(text).map_err(&unread)?;
+    check_format(format, known)?;
+    serde_json::from_slice(text).map_err(unread)
 }
 
 /// Fails unless something in an archive is of the format that this program knows.

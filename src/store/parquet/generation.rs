@@ -4,7 +4,7 @@
 //! points to it. The manifest is what makes a generation: the pointer only tells those who come later that it was there,
 //! so that nobody can take it away unnoticed.
 
-use super::facts::check_format;
+use super::facts::of_format;
 use super::hash::ContentHash;
 use super::key::Key;
 use super::manifest::seal::{self, Sealed};
@@ -57,12 +57,6 @@ pub enum Notice {
 
 /// A generation that is damaged, and how.
 type Passed = (u64, Error);
-
-/// What `latest.json` says of itself.
-#[derive(Debug, Deserialize)]
-struct Format {
-    format: u64,
-}
 
 /// What `latest.json` says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -166,10 +160,7 @@ pub(super) fn pointer(place: &dyn Place, key: Option<&Key>) -> Result<Option<Gen
         let Some(bytes) = place.get(&name, POINTER_MAX)? else { return Ok(None) };
         let (text, _) = seal::unseal(&bytes, Sealed::Pointer, key)?;
         let unread = |error| Error::new(Class::Damaged, "it cannot be read").because(error);
-        // Read first: what another format has beside it is not known.
-        let Format { format } = serde_json::from_slice(&text).map_err(unread)?;
-        check_format(format, FORMAT)?;
-        let pointer: Pointer = serde_json::from_slice(&text).map_err(unread)?;
+        let pointer: Pointer = of_format(&text, FORMAT, unread)?;
         Ok(Some(pointer.latest))
     };
     read().at(|| format!("archive: {name}"))
