@@ -121,6 +121,22 @@ pub(super) fn file(bytes: &[u8]) -> File {
     file
 }
 
+/// Which bytes of a file are forged, and how.
+pub(super) type Flips = Vec<(prop::sample::Index, u8)>;
+
+/// A few of them, anywhere.
+pub(super) fn flips() -> impl Strategy<Value = Flips> {
+    vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4)
+}
+
+/// Forges bytes.
+pub(super) fn flip(bytes: &mut [u8], flips: Flips) {
+    for (at, flip) in flips {
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+    }
+}
+
 /// Whether two lists of batches have the same rows in the same order, and the same digests.
 pub(super) fn assert_same(table: &TableSchema, before: &[RecordBatch], after: &[RecordBatch]) {
     let schema = table.write_schema();

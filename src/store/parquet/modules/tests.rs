@@ -1,7 +1,7 @@
 //! With a key files come back as they were, and without it nothing of them is read.
 
 use super::super::tests::{
-    assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
+    assert_same, batch, every_type, facts, file, flip, flips, one_array, one_column, sums, written,
 };
 use super::super::verified::Verified;
 use super::super::{BesideReader, BesideWriter, ChunkReader, ChunkWriter, Key, Stored};
@@ -53,14 +53,11 @@ proptest! {
     #[test]
     fn forged_bytes_are_refused_even_where_the_hash_is_theirs(
         batch in batch(30),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..3),
+        flips in flips(),
     ) {
         let table = every_type();
         let (mut bytes, stored) = hidden(&table, std::slice::from_ref(&batch));
-        for (at, flip) in flips {
-            let at = at.index(bytes.len());
-            bytes[at] ^= flip;
-        }
+        flip(&mut bytes, flips);
         match unchecked(&bytes, stored.rows) {
             // Some bytes are not read: those of the page index, and of the first four.
             Ok(back) => assert_same(&table, &[batch], &back),

@@ -7,7 +7,7 @@ use crate::model::{CellShape, Column, DigestSum, Partition, PgType, RowRange, Ta
 use crate::proof::GroupSums;
 use crate::store::parquet::facts::of_chunk;
 use crate::store::parquet::tests::{
-    assert_same, batch, every_type, facts, file, one_array, one_column, sums, written,
+    assert_same, batch, every_type, facts, file, flip, flips, one_array, one_column, sums, written,
 };
 use crate::store::parquet::{ChunkFacts, ChunkWriter, KEY, Shape, Stored};
 use arrow_array::types::Int32Type;
@@ -56,14 +56,11 @@ proptest! {
     #[test]
     fn whatever_forged_bytes_do_they_do_not_end_the_process_or_pass_the_proof(
         batch in batch(30),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
+        flips in flips(),
     ) {
         let table = every_type();
         let (mut bytes, stored) = written(&table, std::slice::from_ref(&batch));
-        for (at, flip) in flips {
-            let at = at.index(bytes.len());
-            bytes[at] ^= flip;
-        }
+        flip(&mut bytes, flips);
         let expected = sums(&table, std::slice::from_ref(&batch)).unwrap().to_bytes();
         let summed = forged(&bytes, stored.rows).and_then(|back| Ok((sums(&table, &back)?, back)));
         match summed {
