@@ -52,6 +52,11 @@ pub enum Signal {
 }
 
 impl Class {
+    /// Whether it can pass by itself: the same command may be run again.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Temporary | Self::Held | Self::Interrupted(_))
+    }
+
     /// The process's exit code, as the README lists them.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -4,8 +4,10 @@ use super::screen::Screen;
 use super::{Failed, Hands, Output, show};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error};
+use crate::journey::Setting;
 use crate::journey::archive::Archive;
 use crate::journey::archive::check::{Depth, check};
+use crate::journey::archive::copy::Brought;
 use crate::pipeline::Stop;
 use crate::store::parquet::place::Access;
 use crate::store::parquet::prune::Keep;
@@ -32,6 +34,19 @@ enum What {
         #[arg(long)]
         read_data: bool,
         /// This generation and no other
+        #[arg(long, value_name = "N")]
+        generation: Option<u64>,
+        #[command(flatten)]
+        hands: Hands,
+    },
+    /// Copy a generation into another place; files that are there already are not fetched again
+    Copy {
+        #[command(flatten)]
+        at: At,
+        /// Where to: a folder, file:///folder, or s3://bucket/prefix
+        #[arg(value_name = "TO")]
+        to: String,
+        /// The generation [default: the newest]
         #[arg(long, value_name = "N")]
         generation: Option<u64>,
         #[command(flatten)]
@@ -86,6 +101,18 @@ impl At {
         let section = ArchiveSection { key_file: key_file.clone(), ..ArchiveSection::at(url) };
         Archive::open(&section, access)
     }
+
+    /// Copies a generation to another place, under the same key.
+    pub(super) fn copy_to(
+        &self,
+        to: &str,
+        generation: Option<u64>,
+        setting: Setting<'_>,
+    ) -> crate::Result<Brought> {
+        let copy = Self { url: to.to_owned(), key_file: self.key_file.clone() };
+        let from = self.open(Access::Read)?;
+        from.copy(&copy.open(Access::Write)?, generation, setting)
+    }
 }
 
 impl ArchiveCommand {
@@ -116,6 +143,14 @@ impl ArchiveCommand {
                         ),
                     )),
                 }
+            }
+            What::Copy { at, to, generation, hands } => {
+                let budget = hands.budget();
+                let setting = hands.setting(stop, screen, &budget);
+                let copied = at.copy_to(to, *generation, setting)?;
+                screen.finish();
+                show::archive::copied(&copied, output);
+                Ok(())
             }
             What::Compact { at } => {
                 let archive = at.open(Access::Write)?;

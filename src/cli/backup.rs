@@ -41,10 +41,10 @@ pub(super) struct Backup {
 #[derive(Debug, Args)]
 pub(super) struct FromBackup {
     /// The backup, by the name that `liteferry archive list` shows
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "generation", "root", "tables", "to_follow"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "copy", "generation", "root", "tables", "to_follow"])]
     backup: Option<String>,
     /// A SQLite file that was put away by other means, as it is or packed by gzip or zstd
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["archive", "target", "generation", "root", "tables", "to_follow"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["archive", "target", "copy", "generation", "root", "tables", "to_follow"])]
     file: Option<PathBuf>,
 }
 

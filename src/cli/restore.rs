@@ -37,6 +37,9 @@ pub(super) struct Restore {
     /// Restore a followed source's archive such that `liteferry follow` goes on from it: without what waits for the cutover
     #[arg(long, conflicts_with_all = ["sqlite", "tables"])]
     to_follow: bool,
+    /// Keep a copy of the archive in this folder and restore from that: only files that it lacks are fetched
+    #[arg(long, value_name = "FOLDER", requires = "archive")]
+    copy: Option<String>,
     #[command(flatten)]
     from: FromBackup,
     /// The file with the archive's key, where it has one
@@ -58,9 +61,19 @@ impl Restore {
         let setting = self.hands.setting(stop, screen, &budget);
         let Some(archive) = &self.archive else { return Err(incomplete().into()) };
         let key_file = self.key_file.clone();
+        let mut generation = self.generation;
+        if let Some(copy) = &self.copy {
+            let at = At::new(archive.clone(), key_file.clone());
+            let copied = at.copy_to(copy, generation, setting)?;
+            screen.say(&show::archive::brought(&copied));
+            generation = Some(copied.archive.generation);
+        }
         let wanted = Wanted {
-            archive: ArchiveSection { key_file, ..ArchiveSection::at(archive) },
-            generation: self.generation,
+            archive: ArchiveSection {
+                key_file,
+                ..ArchiveSection::at(self.copy.as_ref().unwrap_or(archive))
+            },
+            generation,
             root: self.root.clone(),
             tables: self.tables.iter().cloned().collect(),
             to_follow: self.to_follow,

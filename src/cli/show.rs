@@ -281,7 +281,7 @@ pub(super) fn failure(command: &str, error: &Error) -> Value {
     json!({
         "command": command, "phase": null, "ok": false, "tables": [],
         "position": { "source": null, "applied": null },
-        "seconds": null, "phases": {}, "rows_per_second": null, "warnings": [],
+        "seconds": null, "phases": {}, "copied_rows": null, "rows_per_second": null, "warnings": [],
         "error": error.to_string(), "advice": error.advice(), "exit_code": error.class().exit_code(),
     })
 }

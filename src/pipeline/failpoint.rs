@@ -86,6 +86,10 @@ steps! {
     PieceSent = "piece-sent",
     /// A file of the archive is in its place; nothing names it.
     FilePut = "file-put",
+    /// A file of a copied archive is in its place; nothing there names it.
+    FileCopied = "file-copied",
+    /// The manifest of a copied generation is in its place; nothing points to it.
+    ManifestCopied = "manifest-copied",
     /// The server has taken all rows.
     CopyEnded = "copy-ended",
     /// The chunk's row in the ledger has its sums; nothing is committed.
@@ -142,8 +146,12 @@ steps! {
     GenerationPublished = "generation-published",
     /// The ledger knows that a generation names what waited for it.
     GenerationNoted = "generation-noted",
-    /// All rows are in a SQLite file that is restored; it has no name yet.
+    /// A part of the rows is in a SQLite file that is restored.
+    PartWritten = "part-written",
+    /// All rows are in a SQLite file that is restored.
     FileFilled = "file-filled",
+    /// A SQLite file that is restored has its indexes too; it is not proved and has no name yet.
+    FileIndexed = "file-indexed",
     /// A SQLite file is restored.
     FileNamed = "file-named",
     /// The proof begins.

@@ -285,6 +285,7 @@ impl Report {
             },
             "seconds": seconds(self.duration()),
             "phases": phases,
+            "copied_rows": self.copied_rows,
             "rows_per_second": self.rows_per_second(),
             "warnings": self.warnings,
         });

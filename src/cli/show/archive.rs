@@ -4,6 +4,7 @@ use super::{bytes, grid, json, line, numbers};
 use crate::cli::Output;
 use crate::error::{Error, Result, legible};
 use crate::journey::archive::check::Checked;
+use crate::journey::archive::copy::Brought;
 use crate::status::ArchiveReport;
 use crate::store::parquet::backup::Named;
 use crate::store::parquet::generation::Opened;
@@ -169,6 +170,32 @@ pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
         "{verdict}: {generations} generations, {files} files, {}, {backups} backups",
         bytes(*size)
     ));
+}
+
+/// Prints what was copied, and how much of it had to be fetched.
+pub(in crate::cli) fn copied(copied: &Brought, output: Output) {
+    let Brought { archive, fetched, fetched_bytes } = copied;
+    if output.json {
+        json(&json!({
+            "command": "archive copy",
+            "ok": true,
+            "archive": archive,
+            "fetched_files": fetched,
+            "fetched_bytes": fetched_bytes,
+        }));
+        return;
+    }
+    line(&brought(copied));
+}
+
+/// How much of a copy had to be fetched.
+pub(in crate::cli) fn brought(copied: &Brought) -> String {
+    let Brought { archive: ArchiveReport { generation, files, url, .. }, fetched, fetched_bytes } =
+        copied;
+    let size = bytes(*fetched_bytes);
+    format!(
+        "generation {generation} is in {url}: {fetched} of its {files} files were fetched, {size}"
+    )
 }
 
 /// Prints which generation a compacted archive has.

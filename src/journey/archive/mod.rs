@@ -8,6 +8,7 @@
 pub mod backup;
 pub mod check;
 pub mod compact;
+pub mod copy;
 mod files;
 pub(in crate::journey) mod fork;
 mod keys;
@@ -113,6 +114,33 @@ impl Archive {
             }
         }
         Ok(Some(newest.opened))
+    }
+
+    /// A generation by its number, else the newest one, to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Usage`]: there is no such generation; else as [`Self::newest_of_all`].
+    pub(in crate::journey) fn chosen(
+        &self,
+        number: Option<u64>,
+        progress: &dyn Progress,
+    ) -> Result<Opened> {
+        let of_archive = || format!("archive {}", self.url);
+        let Some(number) = number else {
+            return self.newest_of_all(Access::Read, progress)?.ok_or_else(|| {
+                Error::new(Class::Usage, "there is no generation in it")
+                    .todo("name a place that a run with `--archive` has published to")
+                    .at(of_archive())
+            });
+        };
+        let (place, key) = (self.place.as_ref(), self.key.as_ref());
+        if !generation::numbers(place).at(of_archive)?.contains(&number) {
+            return Err(Error::new(Class::Usage, format!("there is no generation {number}"))
+                .todo("`liteferry archive list` tells which there are")
+                .at(of_archive()));
+        }
+        generation::open(place, key, number).at(of_archive)
     }
 
     /// Every generation, from the newest on.

@@ -4,19 +4,20 @@
 //! begun. The rows are proved twice: each file's by its digest, and what the destination holds by reading it back.
 
 mod file;
+mod fill;
 mod target;
 
 pub use file::to_file;
 pub use target::to_target;
 
-use super::archive::{Archive, Files};
+use super::archive::Archive;
 use super::{Setting, verify};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::workers;
 use crate::plan::Plan;
 use crate::status::Report;
-use crate::store::parquet::generation::{self, Opened};
+use crate::store::parquet::generation::Opened;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::Access;
 use std::collections::BTreeSet;
@@ -48,14 +49,7 @@ impl Chosen {
     /// Opens a generation, and makes sure of every file of the tables that are wanted.
     fn open(wanted: &Wanted, setting: Setting<'_>) -> Result<Self> {
         let archive = Archive::open(&wanted.archive, Access::Read)?;
-        let opened = match wanted.generation {
-            Some(number) => archive.generation(number)?,
-            None => archive.newest_of_all(Access::Read, setting.progress)?.ok_or_else(|| {
-                Error::new(Class::Usage, "there is no generation in it")
-                    .todo("name a place that a run with `--archive` has published to")
-                    .at(format!("archive {}", archive.url()))
-            })?,
-        };
+        let opened = archive.chosen(wanted.generation, setting.progress)?;
         let root = opened.manifest.root.to_string();
         if let Some(expected) = wanted.root.as_ref().filter(|expected| **expected != root) {
             let what = format!(
@@ -123,18 +117,5 @@ impl Chosen {
         let hands = vec![(); setting.workers];
         workers::over(&self.files(), hands, setting.stop, |(), file| self.archive.check_bytes(file))
             .map(drop)
-    }
-}
-
-impl Archive {
-    /// A generation by its number.
-    fn generation(&self, number: u64) -> Result<Opened> {
-        let Files { place, key } = self.files();
-        if !generation::numbers(place)?.contains(&number) {
-            return Err(Error::new(Class::Usage, format!("there is no generation {number}"))
-                .todo("`liteferry archive list` tells which there are")
-                .at(format!("archive {}", self.url())));
-        }
-        generation::open(place, key, number).at(|| format!("archive {}", self.url()))
     }
 }

@@ -1,8 +1,9 @@
 //! Writes a SQLite file that is as the original was: the same schema, header, rows and storage classes.
 //!
-//! The file is made beside its place, without journal and sync, and appears there when all is in it, was checked, and is
-//! on the disk. Rows go in by the tables of `layout`, indexes are made when they are there. What the application must do
-//! by itself (order an index by a collation that it alone knows) is told at the end.
+//! The file is made beside its place, part by part, and appears there when all is in it, was checked, and is on the disk.
+//! How many parts it has stands in its header until then: a process that is killed leaves it to the next one. Rows go in by
+//! the tables of `layout`, indexes are made when they are there. What the application must do by itself (order an index by a
+//! collation that it alone knows) is told at the end.
 
 mod draft;
 mod layout;
@@ -19,14 +20,15 @@ use super::guard::HEAP_BYTES_MAX;
 use crate::error::{Class, Error, Place, Result};
 use crate::model::identifier::quoted;
 use crate::model::{
-    ObjectKind, OriginalFile, RawCell, RowName, TableSchema, TextEncoding, is_comparable,
+    ObjectKind, OriginalFile, RawCell, RowName, SchemaObject, TableSchema, TextEncoding,
+    is_comparable,
 };
 use crate::pipeline::Stop;
-use draft::Draft;
+use draft::{Draft, Stage};
 use layout::Layout;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -43,45 +45,124 @@ pub struct KeptCell {
     pub encoding: TextEncoding,
 }
 
-/// A SQLite file in the making.
+/// What a file is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Making<'f> {
+    /// The file but for its rows.
+    pub file: &'f OriginalFile,
+    /// The tables whose rows are going to be written. A virtual table none of whose own tables is among them is made anew,
+    /// and holds nothing but what it takes from others.
+    pub tables: &'f BTreeSet<String>,
+    /// What tells it from every other file that could be made for the same place: who is killed while he makes it leaves
+    /// it to the next one that says the same.
+    pub of: &'f str,
+}
+
+/// How far the file had come that is to be made.
+#[derive(Debug)]
+pub enum Begun<'f> {
+    /// Rows are missing.
+    Filling(DatabaseWriter<'f>),
+    /// All is in it.
+    Filled(FilledDatabase<'f>),
+}
+
+/// A SQLite file that is being filled, part by part.
 #[derive(Debug)]
 pub struct DatabaseWriter<'f> {
     connection: Connection,
     layout: Layout,
-    file: &'f OriginalFile,
-    /// The tables whose rows were asked for.
-    begun: RefCell<BTreeSet<String>>,
+    making: Making<'f>,
+    /// Parts that are in it, each whole.
+    parts: Cell<i32>,
     /// Dropped last, when the connection is closed.
     draft: Draft,
+    stop: Stop,
+}
+
+/// A SQLite file that has all, and not yet its name.
+#[derive(Debug)]
+pub struct FilledDatabase<'f> {
+    making: Making<'f>,
+    draft: Draft,
+    notes: Vec<String>,
     stop: Stop,
 }
 
 /// Instructions of SQLite's machine between two looks at the stop.
 const STOP_EVERY: i32 = 16 * 1024;
 
-impl<'f> DatabaseWriter<'f> {
-    /// Begins a file that is going to be at `path`, where nothing is yet.
+impl<'f> Begun<'f> {
+    /// Begins a file that is going to be at `path`, where nothing is yet, or goes on with one that was left.
     ///
     /// # Errors
     ///
-    /// [`Class::Usage`] where something is there; a schema that SQLite does not take, and what the disk says.
-    pub fn create(path: &Path, file: &'f OriginalFile, stop: &Stop) -> Result<Self> {
-        let create = || {
-            let draft = Draft::new(path)?;
-            let connection = open(draft.path(), stop).map_err(failed)?;
-            set_up(&connection, file).map_err(failed)?;
-            let layout = Layout::make(&connection, file)?;
-            let begun = RefCell::default();
-            let writer = Self { connection, layout, file, begun, draft, stop: stop.clone() };
-            writer.own_rows()?;
-            Ok(writer)
+    /// [`Class::Usage`] where something is there; [`Class::Held`] where another process makes one for the same place; a
+    /// schema that SQLite does not take, and what the disk says.
+    pub fn at(path: &Path, making: Making<'f>, stop: &Stop) -> Result<Self> {
+        let begin = || {
+            let draft = Draft::take(path, &named(making.of))?;
+            match draft.stage() {
+                Stage::Filled => FilledDatabase::found(draft, making, stop).map(Self::Filled),
+                Stage::Begun => DatabaseWriter::open(draft, making, stop).map(Self::Filling),
+            }
         };
-        create().map_err(|error| stop.named(error)).at(|| format!("database {}", path.display()))
+        begin().map_err(|error| stop.named(error)).at(|| format!("database {}", path.display()))
+    }
+}
+
+/// What tells a file that can be gone on with: one that this very program has begun since the machine was started, as what
+/// it wrote is not synced.
+fn named(of: &str) -> String {
+    let booted = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    format!("{of} {} {} {booted}", env!("CARGO_PKG_VERSION"), rusqlite::version())
+}
+
+impl<'f> DatabaseWriter<'f> {
+    fn open(mut draft: Draft, making: Making<'f>, stop: &Stop) -> Result<Self> {
+        if let Some((connection, layout, parts)) = found(draft.path(), making.file, stop)? {
+            let parts = Cell::new(parts);
+            return Ok(Self { connection, layout, making, parts, draft, stop: stop.clone() });
+        }
+        draft.renew()?;
+        let connection = open(draft.path(), stop).map_err(failed)?;
+        set_up(&connection, making.file).map_err(failed)?;
+        let layout = Layout::make(&connection, making.file)?;
+        let (parts, stop) = (Cell::new(0), stop.clone());
+        let writer = Self { connection, layout, making, parts, draft, stop };
+        writer.own_rows()?;
+        writer.end_part()?;
+        Ok(writer)
+    }
+
+    /// Parts that are in it, those of earlier processes too.
+    pub fn parts(&self) -> usize {
+        // The first one is what stands in SQLite's own tables.
+        usize::try_from(self.parts.get()).unwrap_or(0).saturating_sub(1)
+    }
+
+    /// Ends a part: what was written since the last one is in the file, even if this process is killed.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says.
+    pub fn end_part(&self) -> Result<()> {
+        let parts = self.parts.get().saturating_add(1);
+        self.connection
+            .execute_batch(&format!("PRAGMA main.user_version = {parts}; COMMIT; BEGIN"))
+            .map_err(|error| self.stop.named(failed(error)))?;
+        self.parts.set(parts);
+        Ok(())
+    }
+
+    /// Lets it lie as it is, without what was written since the last part, for whoever goes on with it.
+    pub fn leave(mut self) {
+        self.draft.leave();
     }
 
     /// Writes the rows of SQLite's own tables.
     fn own_rows(&self) -> Result<()> {
-        for rows in self.file.own_rows.chunk_by(|one, next| one.table == next.table) {
+        for rows in self.making.file.own_rows.chunk_by(|one, next| one.table == next.table) {
             let Some(first) = rows.first() else { continue };
             let mut table = self.kept_whole(&first.table)?;
             for row in rows {
@@ -97,46 +178,132 @@ impl<'f> DatabaseWriter<'f> {
     ///
     /// A table that the schema does not have, or has otherwise.
     pub fn table(&self, table: &TableSchema) -> Result<TableWriter<'_>> {
-        self.begun.borrow_mut().insert(table.source.clone());
-        TableWriter::of_schema(&self.connection, &self.layout, table, self.file.encoding)
+        TableWriter::of_schema(&self.connection, &self.layout, table, self.making.file.encoding)
             .at(|| format!("table {}", table.source))
     }
 
-    /// Writes rows of a table that is kept whole: of [`OriginalFile::shadows`]. A virtual table none of whose tables is
-    /// asked for is made anew, and holds nothing but what it takes from others.
+    /// Writes rows of a table that is kept whole: of [`OriginalFile::shadows`].
     ///
     /// # Errors
     ///
     /// A table that the schema does not have.
     pub fn kept_whole(&self, table: &str) -> Result<TableWriter<'_>> {
-        self.begun.borrow_mut().insert(table.into());
-        TableWriter::of_whole(&self.connection, &self.layout, table, self.file.encoding)
+        TableWriter::of_whole(&self.connection, &self.layout, table, self.making.file.encoding)
             .at(|| format!("table {table}"))
     }
 
-    /// Makes the indexes, checks the file, lets `prove` look into it, and gives it its name; says what is left to do for its
-    /// application, a sentence each.
+    /// Makes the indexes, and ends the file.
     ///
     /// # Errors
     ///
-    /// [`Class::Data`] where rows break a UNIQUE constraint or the file is not whole; [`Class::Usage`] where something has
-    /// its name by now; what `prove` and the disk say. Nothing is left behind then.
-    pub fn finish(self, prove: impl FnOnce(&Path) -> Result<()>) -> Result<Vec<String>> {
-        let Self { connection, layout, file, begun, draft, stop } = self;
+    /// [`Class::Data`] where rows break a UNIQUE constraint; what the disk says. What can pass leaves the file to whoever
+    /// goes on with it; of others nothing is left behind.
+    pub fn finish(self) -> Result<FilledDatabase<'f>> {
+        let Self { connection, layout, making, mut draft, stop, .. } = self;
+        let file = making.file;
         let finish = || {
+            let OriginalFile { user_version, .. } = file;
+            connection
+                .execute_batch(&format!("PRAGMA main.user_version = {user_version}"))
+                .map_err(failed)?;
             layout.restore(&connection, file)?;
-            let unfilled = shadow::take_out(&connection, file, &begun.into_inner())?;
-            let mut notes = make_indexes(&connection, file)?;
-            notes.extend(shadow::make_anew(&connection, &unfilled)?);
+            let unfilled = shadow::unfilled(file, making.tables);
+            shadow::take_out(&connection, file, &unfilled)?;
+            make_indexes(&connection, file)?;
+            shadow::make_anew(&connection, &unfilled)?;
+            let notes = notes(&connection, making)?;
             connection.execute_batch("COMMIT").map_err(failed)?;
-            connection.close().map_err(|(_open, error)| failed(error))?;
-            prove(draft.path())?;
-            settle(draft.path(), file, &stop)?;
-            draft.publish()?;
             Ok(notes)
         };
-        finish().map_err(|error| stop.named(error))
+        let finished = finish().map_err(|error| stop.named(error));
+        let closed = connection.close().map_err(|(_open, error)| failed(error));
+        let notes = finished.and_then(|notes| closed.map(|()| notes)).and_then(|notes| {
+            draft.filled()?;
+            Ok(notes)
+        });
+        leave_where_it_passes(&mut draft, notes).map(|notes| FilledDatabase {
+            making,
+            draft,
+            notes,
+            stop,
+        })
     }
+}
+
+impl<'f> FilledDatabase<'f> {
+    /// One that an earlier process has left.
+    fn found(draft: Draft, making: Making<'f>, stop: &Stop) -> Result<Self> {
+        let connection = open(draft.path(), stop).map_err(failed)?;
+        let notes = notes(&connection, making)?;
+        connection.close().map_err(|(_open, error)| failed(error))?;
+        Ok(Self { making, draft, notes, stop: stop.clone() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.draft.path()
+    }
+
+    /// Lets it lie as it is for whoever goes on with it.
+    pub fn leave(mut self) {
+        self.draft.leave();
+    }
+
+    /// Checks the file, and gives it its name; says what is left to do for its application, a sentence each.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Data`] where the file is not whole; [`Class::Usage`] where something has its name by now; what the disk
+    /// says. What is left behind is as [`DatabaseWriter::finish`] says.
+    pub fn publish(self) -> Result<Vec<String>> {
+        let Self { making, mut draft, notes, stop } = self;
+        let published = settle(draft.path(), making.file, &stop)
+            .map_err(|error| stop.named(error))
+            .and_then(|()| draft.publish());
+        leave_where_it_passes(&mut draft, published).map(|()| notes)
+    }
+}
+
+/// Lets the draft lie after what can pass.
+fn leave_where_it_passes<T>(draft: &mut Draft, outcome: Result<T>) -> Result<T> {
+    if outcome.as_ref().is_err_and(|error| error.class().passes()) {
+        draft.leave();
+    }
+    outcome
+}
+
+/// What an earlier process has begun, where it can be gone on with: its schema must be the one that would be made.
+fn found(
+    path: &Path,
+    file: &OriginalFile,
+    stop: &Stop,
+) -> Result<Option<(Connection, Layout, i32)>> {
+    let connection = open(path, stop).map_err(failed)?;
+    let parts = || -> rusqlite::Result<i32> {
+        tune(&connection)?;
+        connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))
+    };
+    // Whatever it is that cannot be read is made anew.
+    let Ok(parts @ 1..) = parts() else { return Ok(None) };
+    let twin = Connection::open_in_memory().map_err(failed)?;
+    stand_in(&twin).map_err(failed)?;
+    set_up(&twin, file).map_err(failed)?;
+    let layout = Layout::make(&twin, file)?;
+    let is_same =
+        matches!((schema(&connection), schema(&twin)), (Ok(one), Ok(other)) if one == other);
+    if !is_same {
+        return Ok(None);
+    }
+    connection.execute_batch("BEGIN").map_err(failed)?;
+    Ok(Some((connection, layout, parts)))
+}
+
+/// All of a schema, with the pages at which trees begin.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, i64, Option<String>)>> {
+    let sql = "SELECT name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
 }
 
 /// A connection that trusts nothing of a schema, fires nothing, and does all that it is told at once.
@@ -167,37 +334,53 @@ fn open(path: &Path, stop: &Stop) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Gives an empty file what its header has, and begins the one transaction.
+/// Gives an empty file what its header has, and begins the first transaction.
 fn set_up(connection: &Connection, file: &OriginalFile) -> rusqlite::Result<()> {
-    let OriginalFile { encoding, page_size, auto_vacuum, user_version, application_id, .. } = file;
+    let OriginalFile { encoding, page_size, auto_vacuum, application_id, .. } = file;
     connection.execute_batch(&format!(
         "PRAGMA main.page_size = {page_size};
          PRAGMA encoding = '{}';
-         PRAGMA main.auto_vacuum = {};
-         PRAGMA main.journal_mode = OFF;
+         PRAGMA main.auto_vacuum = {};",
+        encoding.name(),
+        auto_vacuum.number(),
+    ))?;
+    tune(connection)?;
+    connection.execute_batch(&format!("BEGIN; PRAGMA main.application_id = {application_id}"))
+}
+
+/// A file that is not there yet needs no syncs; the journal is for processes that are killed, and has little to do where
+/// pages are new.
+fn tune(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "PRAGMA main.journal_mode = TRUNCATE;
          PRAGMA main.synchronous = OFF;
          PRAGMA main.locking_mode = EXCLUSIVE;
          PRAGMA main.cache_size = -65536;
-         PRAGMA threads = 2;
-         BEGIN;
-         PRAGMA main.user_version = {user_version};
-         PRAGMA main.application_id = {application_id};",
-        encoding.name(),
-        auto_vacuum.number(),
-    ))
+         PRAGMA threads = 2;",
+    )
 }
 
 /// Fills every index from its table.
-fn make_indexes(connection: &Connection, file: &OriginalFile) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
-    let indexes = file.objects.iter().filter(|object| object.kind == ObjectKind::Index);
-    for index in indexes {
+fn make_indexes(connection: &Connection, file: &OriginalFile) -> Result<()> {
+    for index in indexes(file) {
         let sql = format!("REINDEX main.{}", quoted(&index.name));
         connection
             .execute_batch(&sql)
             .map_err(failed)
             .at(|| format!("index {}", index.name))
             .at(|| format!("table {}", index.table))?;
+    }
+    Ok(())
+}
+
+fn indexes(file: &OriginalFile) -> impl Iterator<Item = &SchemaObject> {
+    file.objects.iter().filter(|object| object.kind == ObjectKind::Index)
+}
+
+/// What is left to do for the file's application.
+fn notes(connection: &Connection, making: Making<'_>) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for index in indexes(making.file) {
         let strange = strange_collations(connection, &index.name).map_err(failed)?;
         notes.extend(strange.map(|collation| {
             format!(
@@ -206,6 +389,13 @@ fn make_indexes(connection: &Connection, file: &OriginalFile) -> Result<Vec<Stri
             )
         }));
     }
+    let unfilled = shadow::unfilled(making.file, making.tables);
+    notes.extend(unfilled.into_iter().map(|object| {
+        format!(
+            "virtual table {} was made anew: what it held itself was not kept, and the application must fill it",
+            object.name
+        )
+    }));
     Ok(notes)
 }
 

@@ -1,5 +1,6 @@
 //! What a run leaves in an archive, seen from outside.
 
+mod copied;
 mod damages;
 #[cfg(debug_assertions)]
 pub(crate) mod kills;
@@ -292,7 +293,7 @@ fn what_the_readme_says_of_archives_is_so() {
         environment.liteferry(&command.split_whitespace().collect::<Vec<_>>()).expect(0);
         commands += 1;
     }
-    assert_eq!(commands, 7);
+    assert_eq!(commands, 9);
     let rows = |file: &str| {
         let connection = rusqlite::Connection::open(environment.path(file)).unwrap();
         let sql = "SELECT count(*) || total(price) || group_concat(at) FROM trades";

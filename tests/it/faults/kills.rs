@@ -2,7 +2,7 @@
 
 use super::process::{Ended, Process};
 use super::stage::{Migration, Stage};
-use crate::archive::kills::{OF_ARCHIVE, OF_RESTORE};
+use crate::archive::kills::{OF_ARCHIVE, OF_COPY, OF_RESTORE};
 use crate::backup::kills::OF_BACKUP;
 use crate::environment::wait_until;
 use liteferry::pipeline::failpoint::Step;
@@ -53,6 +53,7 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
         .iter()
         .chain(&OF_FOLLOWED_SOURCES)
         .chain(&OF_ARCHIVE)
+        .chain(&OF_COPY)
         .chain(&OF_RESTORE)
         .chain(&OF_COMPACTION)
         .chain(&OF_BACKUP)

@@ -1,7 +1,7 @@
 //! kill -9 at every named step of a run that moves a source under its writers, and of what follows it.
 
 use super::workload::{SCHEMA, Workload};
-use crate::archive::kills::{OF_ARCHIVE, OF_RESTORE};
+use crate::archive::kills::{OF_ARCHIVE, OF_COPY, OF_RESTORE};
 use crate::backup::kills::OF_BACKUP;
 use crate::environment::Environment;
 use crate::faults::kills::{OF_COMPACTION, OF_ODD_TABLES};
@@ -90,6 +90,7 @@ fn every_step_of_a_run(mode: &str) {
         .iter()
         .chain(&OF_CUTOVER)
         .chain(&OF_ARCHIVE)
+        .chain(&OF_COPY)
         .chain(&OF_RESTORE)
         .chain(&OF_COMPACTION)
         .chain(&OF_BACKUP)

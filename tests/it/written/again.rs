@@ -10,7 +10,7 @@ use liteferry::pipeline::budget::Budget;
 use liteferry::pipeline::progress::Silent;
 use liteferry::store::sqlite::ReadBatch;
 use liteferry::store::sqlite::original::original;
-use liteferry::store::sqlite::write::{DatabaseWriter, KeptCell, TableWriter};
+use liteferry::store::sqlite::write::{Begun, KeptCell, Making, TableWriter};
 use liteferry::transform::Transform;
 use std::path::Path;
 
@@ -31,7 +31,12 @@ pub(crate) fn again(
     let readers = inspected.readers(1)?;
     let reader = &readers[0];
     let file = original(reader.connection())?;
-    let writer = DatabaseWriter::create(to, &file, &stop)?;
+    let tables = plan.tables.iter().map(|table| table.schema.source.clone());
+    let tables = tables.chain(file.shadows().map(|table| table.name.clone())).collect();
+    let making = Making { file: &file, tables: &tables, of: "" };
+    let Begun::Filling(writer) = Begun::at(to, making, &stop)? else {
+        return Err(Error::internal("all is in a new file"));
+    };
     let mut kept = [0, 0];
     for table in plan.tables.iter().map(|table| &table.schema) {
         let transform = Transform::new(table)?;
@@ -46,7 +51,7 @@ pub(crate) fn again(
         let mut rows = writer.kept_whole(&table.name)?;
         reader.read_whole::<Error>(table, |name, cells| rows.whole(&name, cells))?;
     }
-    writer.finish(|_| Ok(())).map(|notes| (notes, kept))
+    Ok((writer.finish()?.publish()?, kept))
 }
 
 fn write(

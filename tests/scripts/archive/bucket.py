@@ -78,6 +78,7 @@ class Journey:
         self.same(generations=3)
         self.judge.must("archive", "compact", PLACE)
         self.same(generations=4)
+        self.copied()
         before = self.store.keys("tables")
         self.judge.must("archive", "prune", "--keep", "1", "--now", PLACE)
         self.same(generations=1)
@@ -105,6 +106,19 @@ class Journey:
                     raise Wrong(f"{table} is not the same: {rows[0] - rows[1]!r:.300}")
         if left := self.store.keys("locks"):
             raise Wrong(f"markers are left: {left}")
+
+    def copied(self):
+        """A copy in a folder, and a copy of that in a bucket: what is there is not fetched again."""
+        folder, again = self.work / "copy", f"s3://{BUCKET}/again"
+        for place, fetched in ((folder, True), (folder, False), (again, True), (again, False)):
+            copied = self.judge.must("archive", "copy", PLACE if place == folder else folder, place)
+            if bool(copied["fetched_files"]) != fetched:
+                raise Wrong(f"{place}: {copied!r}")
+        self.judge.must("archive", "check", "--read-data", again)
+        self.restored += 1
+        self.judge.must(
+            "restore", "--archive", PLACE, "--copy", folder, "--sqlite", self.work / f"restored_{self.restored}.db"
+        )
 
     def refused(self):
         """Who writes keeps away who prunes; what is damaged or missing is noticed."""

@@ -9,18 +9,25 @@ use crate::store::sqlite::connection::refused;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
-/// Takes those virtual tables out of the schema none of whose own tables was given, and these with them.
-pub(super) fn take_out<'f>(
-    connection: &Connection,
+/// The virtual tables none of whose own tables is given.
+pub(super) fn unfilled<'f>(
     file: &'f OriginalFile,
     given: &BTreeSet<String>,
-) -> Result<Vec<&'f SchemaObject>> {
+) -> Vec<&'f SchemaObject> {
     let is_unfilled = |object: &&SchemaObject| {
         let mut own = file.shadows().filter(|shadow| is_of(file, shadow, object)).peekable();
         own.peek().is_some() && own.all(|shadow| !given.contains(&shadow.name))
     };
-    let unfilled: Vec<_> = virtual_tables(file).filter(is_unfilled).collect();
-    for object in &unfilled {
+    virtual_tables(file).filter(is_unfilled).collect()
+}
+
+/// Takes virtual tables out of the schema, and their own tables with them.
+pub(super) fn take_out(
+    connection: &Connection,
+    file: &OriginalFile,
+    unfilled: &[&SchemaObject],
+) -> Result<()> {
+    for object in unfilled {
         let take_out = || {
             for shadow in file.shadows().filter(|shadow| is_of(file, shadow, object)) {
                 connection.execute_batch(&format!("DROP TABLE main.{}", quoted(&shadow.name)))?;
@@ -32,15 +39,11 @@ pub(super) fn take_out<'f>(
         };
         take_out().map_err(failed).at(|| format!("virtual table {}", object.name))?;
     }
-    Ok(unfilled)
+    Ok(())
 }
 
 /// Makes virtual tables by their own statements. Full-text indexes of what other tables hold are filled from those.
-pub(super) fn make_anew(
-    connection: &Connection,
-    unfilled: &[&SchemaObject],
-) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
+pub(super) fn make_anew(connection: &Connection, unfilled: &[&SchemaObject]) -> Result<()> {
     for object in unfilled {
         let (name, sql) = (quoted(&object.name), object.sql.as_deref().unwrap_or_default());
         connection
@@ -50,12 +53,8 @@ pub(super) fn make_anew(
         // No other module knows the word, and none does anything where it does not.
         let rebuild = format!("INSERT INTO main.{name} ({name}) VALUES ('rebuild')");
         let _not_full_text = connection.execute_batch(&rebuild);
-        notes.push(format!(
-            "virtual table {} was made anew: what it held itself was not kept, and the application must fill it",
-            object.name
-        ));
     }
-    Ok(notes)
+    Ok(())
 }
 
 fn virtual_tables(file: &OriginalFile) -> impl Iterator<Item = &SchemaObject> {

@@ -1,6 +1,6 @@
 //! What a writer refuses, and what it makes up for.
 
-use super::{DatabaseWriter, KeptCell};
+use super::{Begun, DatabaseWriter, KeptCell, Making};
 use crate::error::{Class, Signal};
 use crate::model::{
     CellShape, Column, Form, IsoColumn, OriginalFile, PgType, RawCell, TableSchema, TextEncoding,
@@ -10,9 +10,32 @@ use crate::row::temporal::IsoText;
 use crate::store::sqlite::original::original;
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use rusqlite::Connection;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
+
+/// No virtual table is filled.
+static NONE: BTreeSet<String> = BTreeSet::new();
+
+fn making<'f>(file: &'f OriginalFile, tables: &'f BTreeSet<String>) -> Making<'f> {
+    Making { file, tables, of: "this" }
+}
+
+fn filling(begun: crate::Result<Begun<'_>>) -> DatabaseWriter<'_> {
+    match begun.unwrap() {
+        Begun::Filling(writer) => writer,
+        Begun::Filled(_) => panic!("all is in it"),
+    }
+}
+
+fn begun<'f>(
+    path: &Path,
+    file: &'f OriginalFile,
+    tables: &'f BTreeSet<String>,
+) -> DatabaseWriter<'f> {
+    filling(Begun::at(path, making(file, tables), &Stop::default()))
+}
 
 fn made(sql: &str) -> (OriginalFile, TempDir, PathBuf) {
     let connection = Connection::open_in_memory().unwrap();
@@ -40,7 +63,7 @@ fn times() -> (TableSchema, RecordBatch) {
 fn a_value_that_its_form_cannot_say_needs_its_cell() {
     let (file, folder, path) = made("CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT)");
     let (table, batch) = times();
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
+    let writer = begun(&path, &file, &NONE);
     let mut rows = writer.table(&table).unwrap();
     let error = rows.rows(&batch, &[]).unwrap_err();
     assert_eq!(error.class(), Class::Damaged);
@@ -49,7 +72,7 @@ fn a_value_that_its_form_cannot_say_needs_its_cell() {
     drop(rows);
     drop(writer);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
+    let writer = begun(&path, &file, &NONE);
     let kept = |at| {
         let (cell, encoding) = (RawCell::text(b"long ago"), TextEncoding::Utf8);
         [KeptCell { at, column: 1, cell, encoding }]
@@ -70,14 +93,14 @@ fn columns_are_found_by_the_names_that_the_source_has() {
     let table = TableSchema::new("t", columns);
     let text = |text: &str| Arc::new(StringArray::from(vec![text])) as _;
     let batch = RecordBatch::try_new(table.write_schema(), vec![text("of b"), text("odd")]);
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
+    let writer = begun(&path, &file, &NONE);
     writer.table(&table).unwrap().rows(&batch.unwrap(), &[]).unwrap();
     for columns in [vec![column("b", "b")], vec![column("b", "b"), column("x", "x")]] {
         let error = writer.table(&TableSchema::new("t", columns)).unwrap_err();
         assert_eq!(error.class(), Class::Internal);
     }
     assert!(writer.table(&TableSchema::new("u", Vec::new())).is_err());
-    writer.finish(|_| Ok(())).unwrap();
+    writer.finish().unwrap().publish().unwrap();
     let read = Connection::open(&path).unwrap();
     let sql = "SELECT \"odd \"\"one\" || ', ' || b FROM t";
     assert_eq!(read.query_row(sql, [], |row| row.get(0)), Ok("odd, of b".to_owned()));
@@ -87,7 +110,7 @@ fn columns_are_found_by_the_names_that_the_source_has() {
 fn half_a_character_is_no_text_that_can_be_written() {
     let (file, _folder, path) = made("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a)");
     let table = TableSchema::new("t", vec![Column::new("a", CellShape::AnyText, PgType::Text)]);
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
+    let writer = begun(&path, &file, &NONE);
     let mut rows = writer.table(&table).unwrap();
     let cell = |bytes: &[u8], encoding| [(RawCell::text(bytes), encoding)];
     rows.raw(&cell(&[0, 0xD8], TextEncoding::Utf16le)).unwrap();
@@ -108,9 +131,9 @@ fn virtual_tables_whose_own_tables_are_not_given_are_made_anew() {
     let table = TableSchema::new("posts", vec![Column::new("body", CellShape::Text, PgType::Text)]);
     let texts = Arc::new(StringArray::from(vec!["a quick fox", "a dog"])) as _;
     let batch = RecordBatch::try_new(table.write_schema(), vec![texts]).unwrap();
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
+    let writer = begun(&path, &file, &NONE);
     writer.table(&table).unwrap().rows(&batch, &[]).unwrap();
-    let notes = writer.finish(|_| Ok(())).unwrap();
+    let notes = writer.finish().unwrap().publish().unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     let read = Connection::open(&path).unwrap();
     let found = "SELECT group_concat(rowid) FROM search WHERE search MATCH 'quick'";
@@ -127,23 +150,93 @@ fn an_order_that_only_the_application_knows_is_told() {
     let file = original(&connection).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let writer = DatabaseWriter::create(&path, &file, &Stop::default()).unwrap();
-    let notes = writer.finish(|_| Ok(())).unwrap();
+    let writer = begun(&path, &file, &NONE);
+    let notes = writer.finish().unwrap().publish().unwrap();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("sqlite_autoindex_t_1") && notes[0].contains("REINDEX"));
 }
 
 #[test]
-fn a_stop_leaves_nothing() {
+fn a_stop_leaves_what_is_whole_to_the_next_one() {
     let (file, folder, path) = made("CREATE TABLE t (a); CREATE INDEX t_a ON t (a)");
     let table = TableSchema::new("t", vec![Column::new("a", CellShape::Integer, PgType::Int8)]);
     let numbers = Arc::new(Int64Array::from_iter_values(0..50_000)) as _;
     let batch = RecordBatch::try_new(table.write_schema(), vec![numbers]).unwrap();
     let stop = Stop::default();
-    let writer = DatabaseWriter::create(&path, &file, &stop).unwrap();
+    let writer = filling(Begun::at(&path, making(&file, &NONE), &stop));
+    writer.table(&table).unwrap().rows(&batch, &[]).unwrap();
+    writer.end_part().unwrap();
     writer.table(&table).unwrap().rows(&batch, &[]).unwrap();
     stop.request(Signal::Terminate);
-    let error = writer.finish(|_| Ok(())).unwrap_err();
+    let error = writer.finish().unwrap_err();
     assert_eq!(error.class(), Class::Interrupted(Signal::Terminate));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(!path.exists() && std::fs::read_dir(folder.path()).unwrap().count() > 0);
+    let writer = begun(&path, &file, &NONE);
+    assert_eq!(writer.parts(), 1);
+    writer.finish().unwrap().publish().unwrap();
+    let read = Connection::open(&path).unwrap();
+    let sql = "SELECT count(*) || '/' || count(DISTINCT a) FROM t";
+    assert_eq!(read.query_row(sql, [], |row| row.get(0)), Ok("50000/50000".to_owned()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_left_is_gone_on_with_in_a_file_of_any_kind() {
+    for header in [
+        "",
+        "PRAGMA page_size = 512; PRAGMA auto_vacuum = FULL; PRAGMA encoding = 'UTF-16le';",
+        "PRAGMA page_size = 65536; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA user_version = -7;",
+    ] {
+        let (file, folder, path) = made(&format!(
+            "{header} PRAGMA application_id = 9; CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT);
+             CREATE TABLE u (a TEXT PRIMARY KEY, b UNIQUE) WITHOUT ROWID; CREATE INDEX t_a ON t (a);
+             INSERT INTO t VALUES (70); DELETE FROM t;"
+        ));
+        let table = TableSchema::new("t", vec![Column::new("a", CellShape::Integer, PgType::Int8)]);
+        let rows = |numbers: std::ops::Range<i64>| {
+            let numbers = Arc::new(Int64Array::from_iter_values(numbers)) as _;
+            RecordBatch::try_new(table.write_schema(), vec![numbers]).unwrap()
+        };
+        for part in 0..4_i64 {
+            let writer = begun(&path, &file, &NONE);
+            assert_eq!(writer.parts(), usize::try_from(part).unwrap());
+            let mut written = writer.table(&table).unwrap();
+            written.rows(&rows(part * 10_000..(part + 1) * 10_000), &[]).unwrap();
+            drop(written);
+            writer.end_part().unwrap();
+            // What is not of a part that has ended is gone.
+            writer.table(&table).unwrap().rows(&rows(90_000..99_000), &[]).unwrap();
+            writer.leave();
+        }
+        begun(&path, &file, &NONE).finish().unwrap().leave();
+        match Begun::at(&path, making(&file, &NONE), &Stop::default()).unwrap() {
+            Begun::Filled(filled) => assert!(filled.publish().unwrap().is_empty()),
+            Begun::Filling(_) => panic!("all was in it"),
+        }
+        let read = Connection::open(&path).unwrap();
+        let sql = "SELECT count(*) || '/' || max(a) FROM t";
+        assert_eq!(read.query_row(sql, [], |row| row.get(0)), Ok("40000/39999".to_owned()));
+        assert_eq!(original(&read).unwrap(), file);
+        drop(read);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_made_anew() {
+    let (file, folder, path) = made("CREATE TABLE t (a)");
+    begun(&path, &file, &NONE).leave();
+    let left = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    for damaged in [&b"no database at all, but for longer than a header of one hundred bytes is, which is something else that it could be"[..], b""] {
+        std::fs::write(&left, damaged).unwrap();
+        let writer = begun(&path, &file, &NONE);
+        assert_eq!(writer.parts(), 0);
+        writer.leave();
+    }
+    let (other, ..) = made("CREATE TABLE u (a, b)");
+    let writer = begun(&path, &other, &NONE);
+    assert_eq!(writer.parts(), 0);
+    writer.finish().unwrap().publish().unwrap();
+    assert_eq!(original(&Connection::open(&path).unwrap()).unwrap(), other);
 }

@@ -1,0 +1,74 @@
+//! Copying: a generation of an archive into another place, of which only what that lacks is fetched.
+
+use super::Archive;
+use crate::error::{Place as _, Result};
+use crate::journey::Setting;
+use crate::pipeline::failpoint::{Step, reach};
+use crate::pipeline::workers;
+use crate::status::ArchiveReport;
+use crate::store::parquet::copy::{Copied, Copying};
+use crate::store::parquet::generation::Opened;
+
+/// What was copied.
+#[derive(Debug)]
+pub struct Brought {
+    /// The generation, as it is in its copy.
+    pub archive: ArchiveReport,
+    /// Files that were fetched.
+    pub fetched: usize,
+    /// Their bytes.
+    pub fetched_bytes: u64,
+}
+
+impl Archive {
+    /// Copies a generation, the newest one unless its number is given, into `to`, byte for byte; files that are there
+    /// are not fetched. Both have the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Usage`](crate::Class::Usage): there is no such generation, or something else is at the destination; [`Class::Damaged`](crate::Class::Damaged): a part
+    /// is not what was written, or the archive was set back behind its copy; else what either place says. The same command
+    /// goes on from there.
+    pub fn copy(
+        &self,
+        to: &Self,
+        generation: Option<u64>,
+        setting: Setting<'_>,
+    ) -> Result<Brought> {
+        let opened = self.chosen(generation, setting.progress)?;
+        // Nobody prunes it before the manifest names what is copied.
+        to.place.enter().at(|| format!("archive {}", to.url))?;
+        let copied = self.copy_all(to, (&opened, generation.is_none()), setting);
+        to.place.leave();
+        let copied = copied.at(|| format!("archive {}, copied to {}", self.url, to.url))?;
+        let files = opened.manifest.files.iter();
+        let fetched = files.zip(copied).filter(|(_, copied)| *copied == Copied::Fetched);
+        let bytes: Vec<_> = fetched.map(|(file, _)| file.bytes).collect();
+        Ok(Brought {
+            archive: to.report(&opened),
+            fetched: bytes.len(),
+            fetched_bytes: bytes.into_iter().fold(0, u64::saturating_add),
+        })
+    }
+    /// Copies files, and then what names them; says of each file what became of it.
+    fn copy_all(
+        &self,
+        to: &Self,
+        (opened, is_newest): (&Opened, bool),
+        setting: Setting<'_>,
+    ) -> Result<Vec<Copied>> {
+        let (from, key) = (self.place.as_ref(), self.key.as_ref());
+        let copying = Copying { from, to: to.place.as_ref(), key };
+        copying.check(opened, is_newest)?;
+        let hands = vec![(); setting.workers];
+        let copied = workers::over(&opened.manifest.files, hands, setting.stop, |(), file| {
+            let copied = copying.file(file)?;
+            reach(Step::FileCopied);
+            Ok(copied)
+        })?;
+        copying.manifest(opened)?;
+        reach(Step::ManifestCopied);
+        copying.point(opened)?;
+        Ok(copied)
+    }
+}
