@@ -160,6 +160,12 @@ fn advised(error: Error, table: &PlannedTable) -> Error {
     }
 }
 
+/// What the ledger calls what is done once all rows of a table are there, by its name in the target: where others come
+/// after that, it is done again.
+pub(super) fn after_rows(target: &str) -> [String; 2] {
+    [format!("sequence {target}"), format!("vacuum {target}")]
+}
+
 /// Once only: a run that comes later must not take back what the target has given out meanwhile.
 fn set_sequence(
     table: &PlannedTable,
@@ -167,7 +173,7 @@ fn set_sequence(
     link: &mut Link<'_>,
     done: &Done,
 ) -> Result<()> {
-    let name = format!("sequence {}", table.schema.target);
+    let [name, _] = after_rows(&table.schema.target);
     let raised = raise_existing(table)?;
     if done.contains_key(&name) || (table.identity.is_none() && raised.is_empty()) {
         return Ok(());
@@ -215,7 +221,7 @@ fn vacuum(
     done: &Done,
     setting: Setting<'_>,
 ) -> Result<()> {
-    let name = format!("vacuum {}", table.schema.target);
+    let [_, name] = after_rows(&table.schema.target);
     if done.contains_key(&name) {
         return Ok(());
     }

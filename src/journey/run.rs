@@ -391,8 +391,12 @@ impl Clock {
     }
 
     pub(super) fn lap(&mut self, phase: Phase) {
-        self.laps.push((phase.name(), self.since.elapsed()));
+        let took = self.since.elapsed();
         self.since = Instant::now();
+        match self.laps.iter_mut().find(|(name, _)| *name == phase.name()) {
+            Some((_, before)) => *before += took,
+            None => self.laps.push((phase.name(), took)),
+        }
     }
 
     pub(super) fn laps(&mut self) -> Vec<(&'static str, Duration)> {

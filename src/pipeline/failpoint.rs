@@ -154,6 +154,10 @@ steps! {
     FileIndexed = "file-indexed",
     /// A SQLite file is restored.
     FileNamed = "file-named",
+    /// A target that was restored is brought forward to a later generation, not committed.
+    ForwardApplied = "forward-applied",
+    /// A target is at a later generation; nobody has looked at it yet.
+    ForwardCommitted = "forward-committed",
     /// The proof begins.
     ProofBegun = "proof-begun",
     /// A part of a source that moves is compared, and it is noted if it is equal.

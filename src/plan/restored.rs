@@ -17,9 +17,7 @@ impl Plan {
             self.tables.iter_mut().for_each(|table| table.capture = None);
         }
         let there: Vec<_> = self.tables.iter().map(|table| table.schema.target.clone()).collect();
-        let schema = quoted(&self.target_schema);
-        let parents: Vec<_> =
-            there.iter().map(|table| format!("REFERENCES {schema}.{} ", quoted(table))).collect();
+        let parents = self.parents(there.iter().map(String::as_str));
         self.foreign_keys.retain(|step| {
             there.contains(&step.table) && parents.iter().any(|parent| step.sql.contains(parent))
         });
@@ -31,5 +29,24 @@ impl Plan {
         let steps: BTreeSet<_> = self.steps().map(Step::full_name).collect();
         self.aside.retain(|aside| steps.contains(&aside.step));
         self
+    }
+
+    /// The foreign keys that tables of these names in the target have, or that refer to them.
+    pub fn foreign_keys_around<'p>(
+        &'p self,
+        tables: &BTreeSet<&str>,
+    ) -> impl Iterator<Item = &'p Step> {
+        let parents = self.parents(tables.iter().copied());
+        let is_around = move |step: &&Step| {
+            tables.contains(step.table.as_str())
+                || parents.iter().any(|parent| step.sql.contains(parent))
+        };
+        self.foreign_keys.iter().filter(is_around)
+    }
+
+    /// How foreign keys name these tables.
+    fn parents<'t>(&self, tables: impl Iterator<Item = &'t str>) -> Vec<String> {
+        let schema = quoted(&self.target_schema);
+        tables.map(|table| format!("REFERENCES {schema}.{} ", quoted(table))).collect()
     }
 }

@@ -161,6 +161,17 @@ impl GroupSums {
         }
     }
 
+    /// Takes out what was summed elsewhere; false where that is more rows of a group than there are.
+    #[must_use]
+    pub fn take(&mut self, other: &Self) -> bool {
+        let mut are_there = true;
+        for (mine, theirs) in self.sums.iter_mut().zip(&other.sums) {
+            are_there &= mine.rows >= theirs.rows;
+            *mine -= *theirs;
+        }
+        are_there
+    }
+
     /// The groups that are not empty, as the ledger keeps them: number, rows, sum, little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.bytes_of(0..self.sums.len())

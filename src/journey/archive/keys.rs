@@ -33,10 +33,17 @@ impl KeyHasher {
     ///
     /// Rows that are none of the table's.
     pub(super) fn of_rows(&self, rows: &RecordBatch) -> Result<Vec<Key>> {
-        let keys = rows
-            .project(&self.positions)
-            .map_err(|error| Error::internal("a batch lacks columns of its key").because(error))?;
-        self.of_keys(&keys)
+        self.of_keys(&self.keys(rows)?)
+    }
+
+    /// The keys themselves of rows of the table, in their shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of_rows`].
+    pub(super) fn keys(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        rows.project(&self.positions)
+            .map_err(|error| Error::internal("a batch lacks columns of its key").because(error))
     }
 
     /// The keys of a batch that has nothing else, one for each of its rows.

@@ -11,6 +11,7 @@ use crate::error::{Place as _, Result};
 use crate::model::{FormException, Misfit, RejectedRow, TableSchema};
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::{BesideReader, ChunkFacts, Kept};
+use arrow_array::{BooleanArray, RecordBatch};
 use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
 
@@ -21,6 +22,8 @@ pub struct Merged<'a> {
     table: &'a TableSchema,
     hasher: KeyHasher,
     units: Vec<Unit>,
+    /// The keys of rows that are gone.
+    gone: Vec<ArchiveFile>,
     rejected: Vec<ArchiveFile>,
     /// The last step that says something of a key.
     latest: HashMap<Key, u64>,
@@ -68,8 +71,9 @@ impl<'a> Merged<'a> {
         };
         let units = of_kind(FileKind::Rows).chain(of_kind(FileKind::Deltas)).map(unit).collect();
         let rejected = of_kind(FileKind::Rejected).cloned().collect();
+        let gone = of_kind(FileKind::DeletedKeys).cloned().collect();
         let latest = HashMap::new();
-        let mut merged = Self { files, table, hasher, units, rejected, latest };
+        let mut merged = Self { files, table, hasher, units, gone, rejected, latest };
         merged.check_forms(&of_table)?;
         let steps = of_kind(FileKind::Deltas).chain(of_kind(FileKind::DeletedKeys));
         steps.into_iter().try_for_each(|step| merged.touch(step))?;
@@ -184,6 +188,30 @@ impl<'a> Merged<'a> {
         rows.filter(&stays.collect())
     }
 
+    /// Hands on the keys that steps have touched, in the shape of [`TableSchema::keys`]: each by the last step that says
+    /// something of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn touched(&self, mut emit: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        for unit in &self.units {
+            self.read(unit, |rows| match unit.step() {
+                Some(_) => emit(self.hasher.keys(&rows.records)?),
+                None => Ok(()),
+            })?;
+        }
+        for file in &self.gone {
+            let read = self.files.rows(file, self.hasher.shape())?.read(|keys| {
+                let of_file = |key| Some(self.latest.get(key) == Some(&file.chunk));
+                let stays: BooleanArray = self.hasher.of_keys(&keys)?.iter().map(of_file).collect();
+                emit(ArchivedRows::plain(keys).filter(&stays)?.records)
+            });
+            read.map(drop).at(|| format!("archive: {}", file.name()))?;
+        }
+        Ok(())
+    }
+
     /// Hands on the rows that were set aside.
     ///
     /// # Errors
@@ -246,7 +274,7 @@ impl<'r> KeptCells<'r> {
     }
 
     /// The next rows, with what is kept of them.
-    fn beside(&mut self, records: arrow_array::RecordBatch) -> Result<ArchivedRows> {
+    fn beside(&mut self, records: RecordBatch) -> Result<ArchivedRows> {
         let first = self.count;
         self.count = first.saturating_add(count_of(records.num_rows()));
         let rows = (first, self.count);

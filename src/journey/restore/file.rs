@@ -36,6 +36,7 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     }
     setting.progress.tell(Event::Phase(Phase::Check));
     let chosen = Chosen::open(wanted, setting)?;
+    chosen.check_files(&chosen.files(), setting)?;
     clock.lap(Phase::Check);
     let (file, filling) = (chosen.file(wanted), Filling::of(&chosen, wanted, setting));
     let tables = filling.tables();

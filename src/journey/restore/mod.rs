@@ -1,10 +1,12 @@
 //! Restoring: a generation of an archive becomes a database again, in PostgreSQL or as a SQLite file.
 //!
 //! Every file that is needed is looked at first, all its bytes hashed: where one is not what the manifest says, nothing is
-//! begun. The rows are proved twice: each file's by its digest, and what the destination holds by reading it back.
+//! begun. The rows are proved twice: each file's by its digest, and what the destination holds by reading it back. A target
+//! that holds an earlier generation is brought forward, by the files of the steps that came since (`forward`).
 
 mod file;
 mod fill;
+mod forward;
 mod target;
 
 pub use file::to_file;
@@ -37,7 +39,7 @@ pub struct Wanted {
     pub to_follow: bool,
 }
 
-/// A generation whose files are all as they were written.
+/// A generation that is to be restored.
 #[derive(Debug)]
 struct Chosen {
     archive: Archive,
@@ -46,7 +48,7 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// Opens a generation, and makes sure of every file of the tables that are wanted.
+    /// Opens a generation; nothing is known of its files yet.
     fn open(wanted: &Wanted, setting: Setting<'_>) -> Result<Self> {
         let archive = Archive::open(&wanted.archive, Access::Read)?;
         let opened = archive.chosen(wanted.generation, setting.progress)?;
@@ -66,9 +68,7 @@ impl Chosen {
             chosen.check_followed(&wanted.tables)?;
         }
         let plan = chosen.plan.clone().restored(&wanted.tables, wanted.to_follow);
-        let chosen = Self { plan, ..chosen };
-        chosen.check_files(setting)?;
-        Ok(chosen)
+        Ok(Self { plan, ..chosen })
     }
 
     fn check_tables(&self, wanted: &BTreeSet<String>) -> Result<()> {
@@ -113,9 +113,10 @@ impl Chosen {
         self.opened.manifest.files.iter().filter(is_needed).cloned().collect()
     }
 
-    fn check_files(&self, setting: Setting<'_>) -> Result<()> {
+    /// Makes sure that these files are as they were written.
+    fn check_files(&self, files: &[ArchiveFile], setting: Setting<'_>) -> Result<()> {
         let hands = vec![(); setting.workers];
-        workers::over(&self.files(), hands, setting.stop, |(), file| self.archive.check_bytes(file))
+        workers::over(files, hands, setting.stop, |(), file| self.archive.check_bytes(file))
             .map(drop)
     }
 }

@@ -1,5 +1,6 @@
 //! Restoring into PostgreSQL: tables, rows, keys, indexes, sequences and foreign keys, as a run would have made them.
 
+use super::forward::{self, FORWARDED, Held};
 use super::{Chosen, Wanted};
 use crate::config::Pipeline;
 use crate::error::{Class, Error, Place as _, Result};
@@ -27,26 +28,35 @@ use crate::store::sqlite::connection::FileStamp;
 use std::collections::BTreeSet;
 
 /// The phase of what was restored.
-const RESTORED: &str = "restored";
+pub(super) const RESTORED: &str = "restored";
 /// The ledger's step that says of which generation rows are.
-const GENERATION: &str = "generation";
+pub(super) const GENERATION: &str = "generation";
 
 /// Restores a generation into tables that are not there yet, or that are there and empty as they were found; goes on where
-/// an earlier restore of the same generation ended.
+/// an earlier restore of the same generation ended. A target that holds an earlier generation, from which this one comes,
+/// is brought forward to it.
 ///
 /// # Errors
 ///
-/// [`Class::Damaged`]: the archive is not what was written; nothing is left in the target then. Else whatever stands in the
-/// way; the same command goes on from there.
+/// [`Class::Damaged`]: the archive is not what was written; nothing is left in the target then, or the earlier generation
+/// that it held. Else whatever stands in the way; the same command goes on from there.
 pub fn to_target(wanted: &Wanted, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
     let mut clock = Clock::start();
     setting.progress.tell(Event::Phase(Phase::Check));
     let chosen = Chosen::open(wanted, setting)?;
-    clock.lap(Phase::Check);
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
+    match Held::find(&chosen, &mut link)? {
+        Some(held) if held.is_another(&chosen) => {
+            return forward::bring(&chosen, &held, conninfo, &mut link, (setting, &mut clock));
+        }
+        // All rows are there, and whoever brought them has looked at their files.
+        Some(held) if held.is_forward => {}
+        _ => chosen.check_files(&chosen.files(), setting)?,
+    }
+    clock.lap(Phase::Check);
     let (migrated, lease) = chosen.take_or_begin(&mut link)?;
     noted(conninfo, &mut link, lease, ("restore", &migrated.plan_hash), |link| {
-        let is_complete = [RESTORED, FOLLOWING].contains(&migrated.phase.as_str());
+        let is_complete = [RESTORED, FOLLOWING, FORWARDED].contains(&migrated.phase.as_str());
         let restore = Restore { chosen: &chosen, plan: &migrated.plan, lease, setting };
         match restore.go(link, &mut clock) {
             Err(error) if error.class() == Class::Damaged && !is_complete => {
@@ -62,16 +72,13 @@ impl Chosen {
     /// The migration that stands for the restore, taken.
     fn take_or_begin(&self, link: &mut Link<'_>) -> Result<(Migrated, Lease)> {
         let plan = &self.plan;
-        let mut pipeline = Pipeline::of("".as_ref(), "");
-        pipeline.name = Some(plan.name.clone());
-        pipeline.target.schema.clone_from(&plan.target_schema);
-        let from = format!("archive {}", self.archive.url());
+        let from = self.names_source();
         link.with(|session| begin::begin(session, (&from, &FileStamp::default()), plan))?;
         let found = link.with(|session| ledger::find(session, &plan.name, &plan.target_schema))?;
         if found.is_none_or(|found| found.source_path != from) {
             return Err(another(plan));
         }
-        let (migrated, lease) = Migrated::take(link, &pipeline)?;
+        let (migrated, lease) = self.take(link)?;
         let generation = self.opened.hash.to_string();
         let noted = link.with(|session| {
             session.transaction(|session| {
@@ -84,6 +91,19 @@ impl Chosen {
             return Err(another(plan));
         }
         Ok((migrated, lease))
+    }
+
+    /// What the ledger calls the source of what is restored.
+    pub(super) fn names_source(&self) -> String {
+        format!("archive {}", self.archive.url())
+    }
+
+    /// The migration that stands for the restore, which has begun, taken.
+    pub(super) fn take(&self, link: &mut Link<'_>) -> Result<(Migrated, Lease)> {
+        let mut pipeline = Pipeline::of("".as_ref(), "");
+        pipeline.name = Some(self.plan.name.clone());
+        pipeline.target.schema.clone_from(&self.plan.target_schema);
+        Migrated::take(link, &pipeline)
     }
 }
 
@@ -99,11 +119,11 @@ fn another(plan: &Plan) -> Error {
 
 /// One restore under its lease.
 #[derive(Clone, Copy)]
-struct Restore<'a> {
-    chosen: &'a Chosen,
-    plan: &'a Plan,
-    lease: Lease,
-    setting: Setting<'a>,
+pub(super) struct Restore<'a> {
+    pub(super) chosen: &'a Chosen,
+    pub(super) plan: &'a Plan,
+    pub(super) lease: Lease,
+    pub(super) setting: Setting<'a>,
 }
 
 /// A part of a table, as one transaction loads it.
@@ -117,7 +137,8 @@ struct Job<'a> {
 }
 
 impl Restore<'_> {
-    fn go(self, link: &mut Link<'_>, clock: &mut Clock) -> Result<Report> {
+    /// Does what is not done yet, and proves all of it.
+    pub(super) fn go(self, link: &mut Link<'_>, clock: &mut Clock) -> Result<Report> {
         let Self { plan, lease, setting, .. } = self;
         aside::put_aside(plan, lease, link)?;
         create_tables(plan, lease, link, setting)?;
@@ -143,6 +164,10 @@ impl Restore<'_> {
     fn load(self, link: &mut Link<'_>) -> Result<u64> {
         let Self { chosen, plan, lease, setting } = self;
         setting.progress.tell(Event::Phase(Phase::Snapshot));
+        if link.with(|session| forward::is_forward(session, lease.migration))? {
+            // Its chunks are no more those of any generation, and all of them are there.
+            return Ok(0);
+        }
         let loaded = link.with(|session| ledger::loaded_chunks(session, lease.migration))?;
         let done: BTreeSet<_> =
             loaded.iter().map(|chunk| (chunk.table.as_str(), chunk.chunk)).collect();
@@ -264,20 +289,7 @@ fn jobs_of<'a>(merged: &'a Merged<'a>, setting: Setting<'_>) -> Result<Vec<Job<'
 /// Sends the rows of one part.
 fn load_unit(job: &Job<'_>, copy: &mut CopyWriter<'_>, setting: Setting<'_>) -> Result<Copied> {
     let table = job.merged.table();
-    let loaded = table.loaded();
-    let mut sender = Sender::new(table, loaded.as_ref())?;
-    let mut loading = Loading { sums: Summing::new(table), copy };
-    let mut aside = Aside::default();
-    job.merged.read(job.unit, |rows| {
-        setting.stop.check()?;
-        sender.send_rows(&rows.records, &mut loading)?;
-        let passed = rows.records.num_rows().try_into().unwrap_or(u64::MAX);
-        setting.progress.tell(Event::Rows { table: table.source.clone(), rows: passed, bytes: 0 });
-        rows.misfits.iter().try_for_each(|(_, misfit)| aside.misfits.add(misfit))?;
-        rows.exceptions.iter().try_for_each(|(_, exception)| aside.exceptions.add(exception))
-    })?;
-    sender.finish(&mut loading)?;
-    let sums = loading.sums.finish()?;
+    let (sums, aside) = send_units(job.merged, [job.unit], copy, setting)?;
     let (sum, groups) = (sums.total(), sums.to_bytes());
     let loaded = LoadedChunk {
         table: table.target.clone(),
@@ -292,8 +304,35 @@ fn load_unit(job: &Job<'_>, copy: &mut CopyWriter<'_>, setting: Setting<'_>) -> 
     Ok(Copied { loaded, sent: sum.rows, misfits, exceptions, archived: None })
 }
 
+/// Sends the rows of some parts, and gives their sums and what is kept of them.
+pub(super) fn send_units<'u>(
+    merged: &Merged<'_>,
+    units: impl IntoIterator<Item = &'u Unit>,
+    copy: &mut CopyWriter<'_>,
+    setting: Setting<'_>,
+) -> Result<(GroupSums, Aside)> {
+    let table = merged.table();
+    let loaded = table.loaded();
+    let mut sender = Sender::new(table, loaded.as_ref())?;
+    let mut loading = Loading { sums: Summing::new(table), copy };
+    let mut aside = Aside::default();
+    for unit in units {
+        merged.read(unit, |rows| {
+            setting.stop.check()?;
+            sender.send_rows(&rows.records, &mut loading)?;
+            let passed = rows.records.num_rows().try_into().unwrap_or(u64::MAX);
+            let table = table.source.clone();
+            setting.progress.tell(Event::Rows { table, rows: passed, bytes: 0 });
+            rows.misfits.iter().try_for_each(|(_, misfit)| aside.misfits.add(misfit))?;
+            rows.exceptions.iter().try_for_each(|(_, exception)| aside.exceptions.add(exception))
+        })?;
+    }
+    sender.finish(&mut loading)?;
+    Ok((loading.sums.finish()?, aside))
+}
+
 /// The sums of each table as it was sent.
-fn sums_of(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<GroupSums>> {
+pub(super) fn sums_of(plan: &Plan, loaded: &[LoadedChunk]) -> Result<Vec<GroupSums>> {
     let tables = plan.tables.iter().map(|table| {
         let mut sums = GroupSums::new(&table.schema);
         let mut chunks = loaded.iter().filter(|chunk| chunk.table == table.schema.target);

@@ -64,6 +64,21 @@ fn merged(staging: &Staging<'_>, indexed: bool) -> Result<Merged> {
     done.map_err(|error| as_undecided(error, staging.table))
 }
 
+/// Visits the rows that the touched keys have before [`merge`], in the same transaction, once all is staged and where the
+/// target has its key and its indexes.
+///
+/// # Errors
+///
+/// What the server or the visitor says.
+pub fn read_before(staging: &Staging<'_>, visitor: &mut impl RowVisitor) -> Result<()> {
+    let found = || {
+        let prepared = Way::of(staging, true)?.preparation(staging);
+        staging.session.batch("prepare a delta", &prepared.join(";\n"))
+    };
+    found().at(|| format!("table {}", staging.table.target))?;
+    read_back(staging, visitor)
+}
+
 /// Visits the target's rows of the touched keys, after [`merge`] and in the same transaction.
 ///
 /// # Errors

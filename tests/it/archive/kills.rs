@@ -14,8 +14,14 @@ pub(crate) const OF_ARCHIVE: [Step; 4] =
 pub(crate) const OF_COPY: [Step; 2] = [Step::FileCopied, Step::ManifestCopied];
 
 /// What only a restore comes to.
-pub(crate) const OF_RESTORE: [Step; 4] =
-    [Step::PartWritten, Step::FileFilled, Step::FileIndexed, Step::FileNamed];
+pub(crate) const OF_RESTORE: [Step; 6] = [
+    Step::PartWritten,
+    Step::FileFilled,
+    Step::FileIndexed,
+    Step::FileNamed,
+    Step::ForwardApplied,
+    Step::ForwardCommitted,
+];
 
 #[test]
 fn a_run_that_is_killed_while_it_archives_is_finished_by_the_same_command() {

@@ -6,6 +6,7 @@ mod copies;
 mod cuts;
 mod decided;
 mod faults;
+mod forward;
 #[cfg(target_os = "linux")]
 mod full;
 #[cfg(debug_assertions)]

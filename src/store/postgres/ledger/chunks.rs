@@ -70,6 +70,23 @@ pub fn complete_chunk(session: &Session, lease: Lease, loaded: &LoadedChunk) -> 
     }
 }
 
+/// Replaces the sums of all chunks of a table by those of one of them, which must be [claimed](claim_chunk), in the
+/// caller's transaction. The other chunks stay, without rows: what is kept of single rows belongs to them.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn gather_chunks(session: &Session, lease: Lease, loaded: &LoadedChunk) -> Result<()> {
+    let none = DigestSum::default();
+    session.execute(
+        "gather the chunks of a table",
+        "UPDATE liteferry.chunk SET rows = 0, digest = $3, groups = '', rejected = 0
+         WHERE migration = $1 AND table_name = $2",
+        &[&lease.migration, &loaded.table, &none.bytes().as_slice()],
+    )?;
+    complete_chunk(session, lease, loaded)
+}
+
 /// All chunks that are loaded.
 ///
 /// # Errors

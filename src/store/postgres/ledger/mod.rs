@@ -19,7 +19,9 @@ mod runs;
 mod touched;
 
 pub use archived::{ArchivedChunk, archived_chunks, forget_archived, note_archived};
-pub use chunks::{LoadedChunk, claim_chunk, complete_chunk, forget_chunks, loaded_chunks};
+pub use chunks::{
+    LoadedChunk, claim_chunk, complete_chunk, forget_chunks, gather_chunks, loaded_chunks,
+};
 pub use exceptions::note_exceptions;
 pub use high_mark::{HighMark, high_mark, high_rowids, set_high_mark};
 pub use lease::{Lease, guard, is_taken, share, take};

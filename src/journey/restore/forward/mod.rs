@@ -1,0 +1,118 @@
+//! Bringing a target forward: one that holds a generation of an archive comes to a later one by the steps between them.
+//!
+//! No file of the base is read. All tables change in one transaction, under the lease: whoever reads the target sees the
+//! one generation or the other. The ledger's sums follow: what the touched rows were is taken out, and what they are put
+//! in; then the whole target is read back and compared with them, as after a load.
+
+mod apply;
+mod constraints;
+mod names;
+mod part;
+mod way;
+
+use super::Chosen;
+use super::target::{GENERATION, RESTORED, Restore};
+use crate::error::Result;
+use crate::journey::Setting;
+use crate::journey::noted::noted;
+use crate::journey::run::Clock;
+use crate::pipeline::progress::Phase;
+use crate::status::{FOLLOWING, NOT_EQUAL, Report};
+use crate::store::postgres::conninfo::Conninfo;
+use crate::store::postgres::ledger;
+use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
+use apply::Forward;
+use way::{Way, refused};
+
+/// The phase of what was brought forward, until it is proved.
+pub(super) const FORWARDED: &str = "brought forward";
+/// The ledger's step that says that rows came otherwise than chunk by chunk.
+const FORWARD: &str = "brought forward";
+
+/// What a target holds of an archive.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The hash of the generation's manifest.
+    generation: String,
+    /// Whether it was brought forward to it.
+    pub(super) is_forward: bool,
+    plan_hash: String,
+    phase: String,
+}
+
+impl Held {
+    /// What the target holds of the archive; nothing where no restore of it has begun.
+    pub(super) fn find(chosen: &Chosen, link: &mut Link<'_>) -> Result<Option<Self>> {
+        let plan = &chosen.plan;
+        link.with(|session| {
+            if !ledger::exists(session)? {
+                return Ok(None);
+            }
+            let found = ledger::find(session, &plan.name, &plan.target_schema)?;
+            let from = chosen.names_source();
+            let Some(found) = found.filter(|found| found.source_path == from) else {
+                return Ok(None);
+            };
+            let is_forward = is_forward(session, found.id)?;
+            let generation = ledger::note_of(session, found.id, GENERATION)?;
+            let (plan_hash, phase) = (found.plan_hash, found.phase);
+            Ok(generation.map(|generation| Self { generation, is_forward, plan_hash, phase }))
+        })
+    }
+
+    /// Whether it is another generation than the one that is wanted.
+    pub(super) fn is_another(&self, chosen: &Chosen) -> bool {
+        self.generation != chosen.opened.hash.to_string()
+    }
+
+    /// Fails where no step can be applied to it.
+    fn check(&self, chosen: &Chosen) -> Result<()> {
+        let Self { plan_hash, phase, .. } = self;
+        if phase == FOLLOWING {
+            let what = "the target follows the source, and stands elsewhere than a generation";
+            return Err(refused(what).todo("go on with `liteferry follow`"));
+        }
+        if ![RESTORED, NOT_EQUAL, FORWARDED].contains(&phase.as_str()) {
+            let what = "the target was to hold another generation, and its restore has not come to its end";
+            return Err(refused(what).todo("finish it by `--generation`, or begin again"));
+        }
+        if *plan_hash != chosen.plan.hash()? {
+            let what = "the target was restored with other tables, or to follow the source, or by another plan";
+            return Err(refused(what));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a target was brought forward.
+pub(super) fn is_forward(session: &Session, migration: i32) -> Result<bool> {
+    ledger::note_of(session, migration, FORWARD).map(|note| note.is_some())
+}
+
+/// Brings a target forward to the generation that is wanted, and proves it.
+///
+/// # Errors
+///
+/// [`Class::Undecided`](crate::Class::Undecided): no steps lead there; [`Class::Damaged`](crate::Class::Damaged): a file
+/// of a step is not what it should be. The target holds what it held then, as it does after any failure before the COMMIT.
+pub(super) fn bring(
+    chosen: &Chosen,
+    held: &Held,
+    conninfo: &Conninfo,
+    link: &mut Link<'_>,
+    (setting, clock): (Setting<'_>, &mut Clock),
+) -> Result<Report> {
+    let way = Way::find(chosen, &held.generation)?;
+    held.check(chosen)?;
+    chosen.check_files(&way.files(), setting)?;
+    clock.lap(Phase::Check);
+    let (migrated, lease) = chosen.take(link)?;
+    noted(conninfo, link, lease, ("restore", &migrated.plan_hash), |link| {
+        let restore = Restore { chosen, plan: &migrated.plan, lease, setting };
+        let copied_rows = Forward { restore, held: &held.generation, way: &way }.go(link)?;
+        clock.lap(Phase::Snapshot);
+        let report = restore.go(link, clock)?;
+        Ok(Report { copied_rows, ..report })
+    })
+}
