@@ -180,6 +180,18 @@ impl<T> Place<T> for Result<T> {
     }
 }
 
+/// The error with its causes, on one line.
+pub fn with_cause(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// Text from outside as it can stand in a line: what would break the line, steer a terminal or turn the direction of
 /// writing is escaped.
 pub fn legible(text: &str) -> Cow<'_, str> {

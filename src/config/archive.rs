@@ -17,7 +17,8 @@ pub struct ArchiveSection {
     /// How often a follower publishes what has changed: ten minutes unless given.
     #[serde(default = "every", deserialize_with = "quantity::duration")]
     pub every: Duration,
-    /// For how many days a generation is kept that is not the newest; for ever unless given.
+    /// For how many days a generation is kept that is not the newest, and a backup that is not the newest of its database;
+    /// for ever unless given.
     pub retain_days: Option<NonZeroU32>,
     /// A file with the key that seals and encrypts all of it, relative to the pipeline file's folder.
     pub key_file: Option<PathBuf>,

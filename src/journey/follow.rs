@@ -9,7 +9,7 @@ use super::noted::noted;
 use super::pause::check_goes_on;
 use super::reject;
 use crate::config::Pipeline;
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result, with_cause};
 use crate::pipeline::hand::{Hand, with_hand};
 use crate::pipeline::{Event, Stop};
 use crate::status::{ArchiveReport, Heads, Report};
@@ -70,6 +70,8 @@ pub fn follow(
             live: &live,
             archived: None,
             held: 0,
+            told: Vec::new(),
+            waited: Duration::ZERO,
             migration: migrated.id,
             setting,
         };
@@ -105,6 +107,9 @@ const HELD_MAX: u32 = 5;
 /// How long it waits for a commit before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The longest pause before an archive that takes nothing is tried again.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a session is used. Its temp tables are as old as itself to the server, which can forget no transaction that is
 /// younger.
 const RENEWED_EVERY: Duration = Duration::from_hours(1);
@@ -134,6 +139,10 @@ struct Following<'a> {
     archived: Option<ArchiveReport>,
     /// How often in a row somebody else was writing to it.
     held: u32,
+    /// What was told of it since it could be written to last.
+    told: Vec<&'static str>,
+    /// How long it was waited for last, in a row.
+    waited: Duration,
     migration: i32,
     setting: Setting<'a>,
 }
@@ -151,7 +160,14 @@ impl Following<'_> {
             // Before the rows are touched that are vacuumed the next time.
             self.vacuuming.turn(vacuums, link)?;
             let began = Instant::now();
-            let (head, passed) = self.live.advance(&mut self.reader, link)?;
+            let (head, passed) = match self.live.advance(&mut self.reader, link) {
+                Err(error) if until == Until::Stopped && self.live.waits_for_archive(&error) => {
+                    self.wait_for_archive(&error)?;
+                    continue;
+                }
+                advanced => advanced?,
+            };
+            self.waited = Duration::ZERO;
             self.unpurged += passed.touches;
             if passed.drained && until == Until::CaughtUp {
                 self.archived = self.live.publish(link)?;
@@ -191,11 +207,36 @@ impl Following<'_> {
                 self.published = Instant::now().checked_sub(every / 2).unwrap_or(self.published);
                 return Ok(());
             }
+            // Until it can be, the log is kept, and the target follows.
+            Err(error) if error.class() == Class::Temporary => {
+                self.tell_once("the archive is not published until it can be written to", &error);
+                self.published = Instant::now();
+                return Ok(());
+            }
             published => self.archived = published?,
+        }
+        if !std::mem::take(&mut self.told).is_empty() {
+            self.setting.progress.tell(Event::Note("the archive is published again".into()));
         }
         self.held = 0;
         self.published = Instant::now();
         self.live.purge(link)
+    }
+
+    /// Nothing is applied while the archive takes nothing and there is no room to keep more for it: the changelog keeps
+    /// what is written meanwhile.
+    fn wait_for_archive(&mut self, error: &Error) -> Result<()> {
+        self.tell_once("nothing is applied until the archive can be written to", error);
+        self.waited = (self.waited * 2).clamp(PATIENCE, ARCHIVE_PATIENCE);
+        self.setting.stop.wait(self.waited)
+    }
+
+    /// Tells what ails the archive, once until it is published again.
+    fn tell_once(&mut self, what: &'static str, error: &Error) {
+        if !self.told.contains(&what) {
+            self.told.push(what);
+            self.setting.progress.tell(Event::Warning(format!("{what}: {}", with_cause(error))));
+        }
     }
 
     /// Nothing is applied while somebody has it paused; the changelog keeps what is written meanwhile.

@@ -170,6 +170,12 @@ steps! {
     CompactionProved = "compaction-proved",
     /// A generation without steps is in the archive.
     CompactionPublished = "compaction-published",
+    /// It is known what is pruned, and nothing of it is gone.
+    PruningBegun = "pruning-begun",
+    /// The manifest of a generation that is pruned is gone, or what named a backup.
+    ManifestPruned = "manifest-pruned",
+    /// A file that nothing names is pruned.
+    FilePruned = "file-pruned",
     /// A piece of a backup is about to be moved.
     BackupMoved = "backup-moved",
     /// What is backed up is known to be whole.

@@ -150,7 +150,7 @@ fn made(seconds: u64) -> String {
 
 /// Prints what a check has found.
 pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
-    let Checked { generations, backups, files, bytes: size, damaged } = checked;
+    let Checked { generations, backups, files, bytes: size, waiting, damaged } = checked;
     if output.json {
         let damaged: Vec<_> = damaged.iter().map(Error::to_string).collect();
         json(&json!({
@@ -160,11 +160,18 @@ pub(in crate::cli) fn checked(checked: &Checked, output: Output) {
             "backups": backups,
             "files": files,
             "bytes": size,
+            "waiting": waiting,
             "damaged": damaged,
         }));
         return;
     }
     damaged.iter().for_each(|error| line(&format!("damaged: {}", legible(&error.to_string()))));
+    if *waiting > 0 {
+        line(&format!(
+            "nothing can be restored yet: {waiting} files wait for the first generation, which a run publishes at its end"
+        ));
+        return;
+    }
     let verdict = if damaged.is_empty() { "every part is there" } else { "NOT WHOLE" };
     line(&format!(
         "{verdict}: {generations} generations, {files} files, {}, {backups} backups",

@@ -7,7 +7,7 @@ use crate::journey::Setting;
 use crate::pipeline::workers;
 use crate::store::parquet::generation;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
-use crate::store::parquet::place::Access;
+use crate::store::parquet::place::{Access, Name};
 use crate::store::parquet::{BesideReader, ChunkReader};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub struct Checked {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Files that wait for the first generation, where there is none.
+    pub waiting: usize,
     /// Parts that are not as they were written, each by its name.
     pub damaged: Vec<Error>,
 }
@@ -39,7 +41,8 @@ pub struct Checked {
 ///
 /// # Errors
 ///
-/// A place that cannot be read. What is damaged is in the result.
+/// A place that cannot be read; [`Class::Usage`]: there is nothing of an archive, or not the generation that is asked for.
+/// What is damaged is in the result.
 pub fn check(
     archive: &Archive,
     generation: Option<u64>,
@@ -49,11 +52,9 @@ pub fn check(
     let mut checked = Checked::default();
     // The pointer, and whether the newest generation is the one that it names.
     let newest = archive.newest_of_all(Access::Read, setting.progress);
-    let there = match newest {
-        Ok(Some(_)) => true,
-        Ok(None) => false,
-        Err(error) => checked.note(error).map(|()| true)?,
-    };
+    if let Err(error) = newest {
+        checked.note(error)?;
+    }
     let listed = archive.list()?;
     let backups = if generation.is_none() { archive.backups()? } else { Vec::new() };
     for (_, read) in &backups {
@@ -79,11 +80,17 @@ pub fn check(
         }
     }
     if checked.generations == 0 && checked.backups == 0 && checked.damaged.is_empty() {
-        let what = match generation {
-            Some(number) if there => format!("there is no generation {number}"),
-            _ => "there is no generation".into(),
+        let missing = |what: String| {
+            Err(Error::new(Class::Usage, what).at(format!("archive {}", archive.url)))
         };
-        return Err(Error::new(Class::Usage, what).at(format!("archive {}", archive.url)));
+        if let Some(number) = generation {
+            return missing(format!("there is no generation {number}"));
+        }
+        // A run has begun, and has not come to publish anything.
+        checked.waiting = archive.place.list(&Name::tables())?.len();
+        if checked.waiting == 0 {
+            return missing("there is no archive, or nothing in it".into());
+        }
     }
     let files: Vec<_> = files.into_values().collect();
     checked.files = files.len();

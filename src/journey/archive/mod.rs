@@ -23,13 +23,14 @@ pub use rows::ArchivedRows;
 
 use crate::config::{ArchiveSection, Pipeline};
 use crate::error::{Class, Error, Place as _, Result};
+use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::{Event, Progress, Stop};
 use crate::status::ArchiveReport;
 use crate::store::parquet::Key;
 use crate::store::parquet::backup as backups;
 use crate::store::parquet::generation::{self, Notice, Opened};
 use crate::store::parquet::place::{self, Access, Place};
-use crate::store::parquet::prune::{GRACE, Keep, Pruned, prune};
+use crate::store::parquet::prune::{Come, GRACE, Keep, Pruned, prune};
 use crate::store::postgres::ledger::{self, Lease};
 use crate::store::postgres::link::Link;
 use std::num::NonZeroU64;
@@ -79,6 +80,11 @@ impl Archive {
     /// Where its files are.
     pub fn files(&self) -> Files<'_> {
         Files { place: self.place.as_ref(), key: self.key.as_ref() }
+    }
+
+    /// Lets in those who would prune it, until something is written to it again.
+    pub(in crate::journey) fn leave(&self) {
+        self.place.leave();
     }
 
     /// The newest generation; fails where it, or the pointer to it, is damaged, though an older one may be whole. Who is going
@@ -207,9 +213,16 @@ impl Archive {
     pub fn prune(&self, keep: Keep, at_once: bool) -> Result<Pruned> {
         let grace = if at_once { Duration::ZERO } else { GRACE };
         let (place, key, now) = (self.place.as_ref(), self.key.as_ref(), SystemTime::now());
+        let told = |come| {
+            reach(match come {
+                Come::Begun => Step::PruningBegun,
+                Come::ManifestGone => Step::ManifestPruned,
+                Come::FileGone => Step::FilePruned,
+            });
+        };
         let both = || {
-            let mut pruned = prune(place, key, keep, now, grace)?;
-            let backups = backups::prune(place, key, keep, now, grace)?;
+            let mut pruned = prune(place, key, keep, (now, grace), &told)?;
+            let backups = backups::prune(place, key, keep, (now, grace), &told)?;
             pruned.backups = backups.backups;
             pruned.files += backups.files;
             pruned.bytes = pruned.bytes.saturating_add(backups.bytes);

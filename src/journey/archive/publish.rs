@@ -16,6 +16,7 @@ use crate::store::parquet::manifest::{ArchiveFile, ArchiveSchema, Contents, File
 use crate::store::parquet::place::Access;
 use crate::store::postgres::ledger::{self, ArchivedChunk, Lease, LoadedChunk};
 use crate::store::postgres::link::Link;
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A state of the source, all of which is in the archive.
@@ -60,8 +61,22 @@ impl Archive {
     }
 
     /// Publishes what the ledger says is in the archive, and what is pending, and gives the generation; the newest one
-    /// where nothing is new.
+    /// where nothing is new. However that ends, the place is left: who would prune it need not wait for this process, and
+    /// files that still wait to be named are safe from it for a day.
     pub(in crate::journey) fn publish(
+        &self,
+        state: State<'_>,
+        pending: Option<&mut Pending>,
+        lease: Lease,
+        link: &mut Link<'_>,
+        setting: Setting<'_>,
+    ) -> Result<Opened> {
+        let published = self.publish_within(state, pending, lease, link, setting);
+        self.place.leave();
+        published
+    }
+
+    fn publish_within(
         &self,
         state: State<'_>,
         mut pending: Option<&mut Pending>,
@@ -86,13 +101,14 @@ impl Archive {
             files = pending.files(self.files(), &files)?;
         }
         let contents = contents(state, files)?;
-        let parent = sources.parent;
+        let Sources { parent, waiting, .. } = sources;
         let opened = match parent {
             Some(parent) if holds_the_same(&parent, &contents, self.key.as_ref())? => parent,
             parent => {
                 let (place, key) = (self.place.as_ref(), self.key.as_ref());
                 reach(Step::FilesReady);
-                generation::publish(place, key, parent.as_ref(), contents).at(of_archive)?
+                let published = generation::publish(place, key, parent.as_ref(), contents);
+                published.map_err(|error| self.advise(error, &waiting)).at(of_archive)?
             }
         };
         if let Some(pending) = pending {
@@ -111,6 +127,26 @@ impl Archive {
         })?;
         reach(Step::GenerationNoted);
         Ok(opened)
+    }
+}
+
+impl Archive {
+    /// Says what to do where files are gone that wait in the ledger to be named: what else is missing is read from the
+    /// source's changelog by the next run, these are not.
+    fn advise(&self, error: Error, waiting: &[ArchivedChunk]) -> Error {
+        if error.class() != Class::Damaged {
+            return error;
+        }
+        let files = waiting.iter().filter_map(|chunk| fork::of_text(&chunk.files).ok()).flatten();
+        let gone = files.filter(|file| generation::check(self.place.as_ref(), file).is_err());
+        let anew: BTreeSet<_> = gone.map(|file| format!(" --anew {}", file.table)).collect();
+        if anew.is_empty() {
+            return error.todo("run this again: what is missing is read from the changelog");
+        }
+        let anew: String = anew.into_iter().collect();
+        error.todo(format!(
+            "somebody took it away before a generation named it: take what it was of anew with `liteferry run{anew}`"
+        ))
     }
 }
 

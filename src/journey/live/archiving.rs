@@ -12,8 +12,10 @@ use crate::journey::archive::publish::{State, source_of};
 use crate::journey::archive::{Archive, STEP};
 use crate::journey::snapshot::Forked;
 use crate::model::{TableSchema, Touches};
+use crate::pipeline::Event;
 use crate::plan::Plan;
 use crate::status::ArchiveReport;
+use crate::store::parquet::generation::Opened;
 use crate::store::parquet::manifest::FileKind;
 use crate::store::postgres::ledger::{self, LoadedChunk, Position};
 use crate::store::postgres::link::Link;
@@ -46,6 +48,10 @@ pub(super) struct Outbox {
     published: Cell<Option<i64>>,
     /// When it was pruned last by this process.
     pruned: Cell<Option<Instant>>,
+    /// Whether it could not be put where it belongs when that was tried last.
+    is_away: Cell<bool>,
+    /// Whether others could prune since it was put there.
+    has_left: Cell<bool>,
     /// Tables that have rows set aside in the archive, or had.
     aside: RefCell<BTreeSet<String>>,
 }
@@ -83,6 +89,8 @@ impl Live<'_> {
             read_to: Cell::new(None),
             passes: Cell::new(None),
             pruned: Cell::new(None),
+            is_away: Cell::new(false),
+            has_left: Cell::new(false),
             published: Cell::new(before.position),
             aside: RefCell::new(aside),
         };
@@ -91,17 +99,37 @@ impl Live<'_> {
     }
 
     /// Publishes what was applied since the newest generation, where the target is one state of the source; gives the
-    /// newest generation then.
+    /// newest generation then. However that ends, the archive is left, so that somebody else can prune it.
     ///
     /// # Errors
     ///
     /// An archive that cannot be written to, or is another one's.
     pub(in crate::journey) fn publish(&self, link: &mut Link<'_>) -> Result<Option<ArchiveReport>> {
         let Some(archiving) = self.archiving(link)? else { return Ok(None) };
+        let published = self.publish_state(archiving, link);
+        archiving.archive.leave();
+        // Files that wait to be named are safe only while nobody can prune.
+        archiving.outbox.has_left.set(!matches!(published, Ok(Some(_))));
+        let Some(published) = published? else { return Ok(None) };
+        let is_time = |last: Instant| last.elapsed() >= PRUNED_EVERY;
+        if archiving.outbox.pruned.get().is_none_or(is_time) {
+            archiving.outbox.pruned.set(Some(Instant::now()));
+            archiving.archive.prune_as_said()?;
+        }
+        Ok(Some(archiving.archive.report(&published)))
+    }
+
+    fn publish_state(
+        &self,
+        archiving: Archiving<'_>,
+        link: &mut Link<'_>,
+    ) -> Result<Option<Opened>> {
+        self.check_waiting(archiving)?;
         // What is kept whole is of the very state that the target is brought to.
         let mut reader = Reader::of_moving(self.inspected.source.connect()?);
         reader.hold()?;
         self.drain(&reader, &Keys::Made, link)?;
+        archiving.make_room()?;
         let file = original(reader.connection())?;
         let whole = archiving.archive.put_whole(&file, &reader)?;
         reader.let_go()?;
@@ -125,12 +153,36 @@ impl Live<'_> {
         let published =
             archiving.archive.publish(state, Some(&mut pending), self.lease, link, self.setting)?;
         archiving.outbox.published.set(published.manifest.position);
-        let is_time = |last: Instant| last.elapsed() >= PRUNED_EVERY;
-        if archiving.outbox.pruned.get().is_none_or(is_time) {
-            archiving.outbox.pruned.set(Some(Instant::now()));
-            archiving.archive.prune_as_said()?;
+        Ok(Some(published))
+    }
+
+    /// Makes sure that files are there that waited to be named while somebody could prune; where one is not, all of them
+    /// are given up, and what they had is read from the changelog again.
+    fn check_waiting(&self, archiving: Archiving<'_>) -> Result<()> {
+        let Archiving { archive, outbox } = archiving;
+        if !outbox.has_left.get() {
+            return Ok(());
         }
-        Ok(Some(archiving.archive.report(&published)))
+        archive.files().place.enter()?;
+        let checked = outbox.pending.borrow().check_steps(archive.files());
+        if let Err(error) = checked {
+            if error.class() != Class::Damaged {
+                return Err(error);
+            }
+            let told = format!("{error}: what it had is read from the changelog again");
+            self.setting.progress.tell(Event::Warning(told));
+            outbox.pending.borrow_mut().forget();
+            outbox.read_to.set(None);
+            self.grown_again.set(true);
+        }
+        outbox.has_left.set(false);
+        Ok(())
+    }
+
+    /// Whether a failure is that of an archive that could not take what a pass had for it, and may take it later.
+    pub(in crate::journey) fn waits_for_archive(&self, error: &Error) -> bool {
+        error.class() == Class::Temporary
+            && self.outbox.get().is_some_and(|outbox| outbox.is_away.get())
     }
 
     /// Whether all that was applied is in a generation, where there is an archive.
@@ -199,16 +251,47 @@ impl<'a> Archiving<'a> {
         self.outbox.passes.get().is_some_and(|passes| passes != begins.passes)
     }
 
-    /// Keeps what a pass has said that is committed.
+    /// Keeps what a pass has said that is committed; false where the next pass must say it again, because the archive took
+    /// nothing just now.
     pub(super) fn keep(
         self,
         staged: Vec<Staged<'_>>,
         touches: Touches,
         begins: &Position,
-    ) -> Result<()> {
-        self.outbox.pending.borrow_mut().keep(self.archive.files(), staged, touches)?;
-        self.outbox.read_to.set(Some(touches.last));
-        self.outbox.passes.set(Some(begins.passes.saturating_add(1)));
+    ) -> Result<bool> {
+        let mut pending = self.outbox.pending.borrow_mut();
+        let kept = pending.keep(self.archive.files(), staged, touches);
+        let has_all = pending.has_all();
+        if has_all {
+            self.outbox.read_to.set(Some(touches.last));
+            self.outbox.passes.set(Some(begins.passes.saturating_add(1)));
+        }
+        match kept {
+            Err(error) if error.class() != Class::Temporary => Err(error),
+            kept => {
+                self.outbox.is_away.set(kept.is_err());
+                Ok(has_all)
+            }
+        }
+    }
+
+    /// The same error; remembers that the archive took nothing, where that is what it says.
+    pub(super) fn noted(self, error: Error) -> Error {
+        if error.class() == Class::Temporary {
+            self.outbox.is_away.set(true);
+        }
+        error
+    }
+
+    /// Puts into the archive what there is no room for in memory; fails where it could take nothing before, and still
+    /// cannot. Nothing more may be applied then: it would have to be kept somewhere.
+    pub(super) fn make_room(self) -> Result<()> {
+        if self.outbox.is_away.get() {
+            let files = self.archive.files();
+            drop(files.place.draft()?);
+            self.outbox.pending.borrow_mut().fit(files)?;
+            self.outbox.is_away.set(false);
+        }
         Ok(())
     }
 }

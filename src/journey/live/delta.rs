@@ -77,8 +77,8 @@ impl Pass<'_> {
             let mut send = |batch| {
                 self.live.setting.stop.check()?;
                 let rows = sender.send(&batch, &mut loading)?;
-                if let Some(staged) = staged {
-                    staged.rows(rows, &batch)?;
+                if let Some((staged, archiving)) = staged.as_mut().zip(self.archiving) {
+                    staged.rows(rows, &batch).map_err(|error| archiving.noted(error))?;
                 }
                 aside.add(&batch)
             };

@@ -244,6 +244,9 @@ impl<'a> Live<'a> {
         link: &mut Link<'_>,
     ) -> Result<(i64, Passed)> {
         let mut batch_max = self.batch_max();
+        if let Some(archiving) = self.archiving(link)? {
+            archiving.make_room()?;
+        }
         loop {
             self.setting.stop.check()?;
             // No state is held for longer than a pass takes, nor while a server is waited for.
@@ -254,8 +257,12 @@ impl<'a> Live<'a> {
                     Ok(passed.map(|passed| (head, passed)))
                 });
                 reader.let_go()?;
-                passed
-            })?;
+                match passed {
+                    // It is no server that is waited for.
+                    Err(error) if self.waits_for_archive(&error) => Ok(Err(error)),
+                    passed => passed.map(Ok),
+                }
+            })??;
             match passed {
                 Some(passed) => return Ok(passed),
                 // What belongs together is often not far apart.

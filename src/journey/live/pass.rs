@@ -175,13 +175,14 @@ impl Pass<'_> {
         })?;
         if passed.is_some_and(|passed| passed.committed) {
             reach(Step::PassCommitted);
-            if let Some(archiving) = self.archiving {
+            let is_kept = self.archiving.map_or(Ok(true), |archiving| {
                 let staged = deltas.into_iter().filter_map(|delta| delta.staged).collect();
-                archiving.keep(staged, touches, &begins)?;
-            }
+                archiving.keep(staged, touches, &begins)
+            })?;
             self.live.note_committed();
-            if last == head {
-                self.live.grown_again.set(false);
+            // What is not kept is read once more.
+            if last == head || !is_kept {
+                self.live.grown_again.set(!is_kept);
             }
         }
         Ok(passed)

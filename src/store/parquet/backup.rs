@@ -17,7 +17,7 @@ use super::hash::ContentHash;
 use super::key::Key;
 use super::manifest::seal::{self, Sealed};
 use super::place::{Name, Place};
-use super::prune::{Keep, Pruned};
+use super::prune::{Come, Keep, Pruned};
 use super::verified::Verified;
 use crate::error::{Class, Error, Place as _, Result};
 use flate2::read::MultiGzDecoder;
@@ -223,7 +223,7 @@ pub fn unpack_old(
 }
 
 /// Takes away what is not kept, of each source by itself; the newest stays. Files that no backup names go once they are
-/// older than `grace`, and drafts too.
+/// older than `grace`, and drafts too. `told` is called on the way.
 ///
 /// # Errors
 ///
@@ -233,8 +233,8 @@ pub fn prune(
     place: &dyn Place,
     key: Option<&Key>,
     keep: Keep,
-    now: SystemTime,
-    grace: Duration,
+    (now, grace): (SystemTime, Duration),
+    told: &dyn Fn(Come),
 ) -> Result<Pruned> {
     let alone = place.alone()?;
     let mut pruned = Pruned::default();
@@ -257,6 +257,7 @@ pub fn prune(
         if !is_kept {
             alone.keep()?;
             place.delete(&name(&format!("{called}.json"))?)?;
+            told(Come::ManifestGone);
             pruned.backups += 1;
         }
     }
@@ -269,6 +270,7 @@ pub fn prune(
         if hash.is_some() && !named.contains(&entry.name) && entry.modified <= before {
             alone.keep()?;
             place.delete(&entry.name)?;
+            told(Come::FileGone);
             pruned.files += 1;
             pruned.bytes = pruned.bytes.saturating_add(entry.bytes);
         }

@@ -26,6 +26,17 @@ pub enum Keep {
     Days(NonZeroU64),
 }
 
+/// How far pruning has come, for whoever is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Come {
+    /// It is known what goes, and nothing of it is gone.
+    Begun,
+    /// A generation's manifest is gone, or what named a backup.
+    ManifestGone,
+    /// A file that nothing names is gone.
+    FileGone,
+}
+
 /// What was taken away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -40,7 +51,7 @@ pub struct Pruned {
 }
 
 /// Takes away what is not kept. Files that liteferry does not name so are left alone. `now` is the time by the place's
-/// clock, nearly; `grace` is [`GRACE`], or less where nobody else can be publishing.
+/// clock, nearly; `grace` is [`GRACE`], or less where nobody else can be publishing. `told` is called on the way.
 ///
 /// # Errors
 ///
@@ -50,8 +61,8 @@ pub fn prune(
     place: &dyn Place,
     key: Option<&Key>,
     keep: Keep,
-    now: SystemTime,
-    grace: Duration,
+    (now, grace): (SystemTime, Duration),
+    told: &dyn Fn(Come),
 ) -> Result<Pruned> {
     let alone = place.alone()?;
     let pointed = match pointer(place, key) {
@@ -74,12 +85,14 @@ pub fn prune(
             at > 0 && written < since.saturating_sub(days.get().saturating_mul(DAY_SECONDS))
         }
     };
+    told(Come::Begun);
     let mut pruned = Pruned::default();
     let mut named = HashSet::new();
     for (at, opened) in generations.iter().enumerate().rev() {
         if goes(at, opened.manifest.written) {
             alone.keep()?;
             place.delete(&Name::generation(opened.manifest.generation))?;
+            told(Come::ManifestGone);
             pruned.generations += 1;
         } else {
             named.extend(opened.manifest.files.iter().map(|file| file.name().clone()));
@@ -96,6 +109,7 @@ pub fn prune(
         if is_lost(&entry, &named, before) {
             alone.keep()?;
             place.delete(&entry.name)?;
+            told(Come::FileGone);
             pruned.files += 1;
             pruned.bytes = pruned.bytes.saturating_add(entry.bytes);
         }

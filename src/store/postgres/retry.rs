@@ -1,6 +1,6 @@
 //! Trying again what failed for a passing reason: with growing, jittered pauses, and not for ever.
 
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Result, with_cause};
 use crate::pipeline::{Event, Progress, Stop};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::time::Duration;
@@ -38,16 +38,4 @@ pub fn persist<T>(
         }
     }
     work()
-}
-
-/// The error with its causes, on one line.
-fn with_cause(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

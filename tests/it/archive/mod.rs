@@ -5,6 +5,8 @@ mod damages;
 #[cfg(debug_assertions)]
 pub(crate) mod kills;
 mod odd;
+#[cfg(debug_assertions)]
+pub(crate) mod upkeep;
 
 use crate::environment::{Done, Environment};
 use serde_json::Value;

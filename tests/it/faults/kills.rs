@@ -3,6 +3,7 @@
 use super::process::{Ended, Process};
 use super::stage::{Migration, Stage};
 use crate::archive::kills::{OF_ARCHIVE, OF_COPY, OF_RESTORE};
+use crate::archive::upkeep::OF_UPKEEP;
 use crate::backup::kills::OF_BACKUP;
 use crate::environment::wait_until;
 use liteferry::pipeline::failpoint::Step;
@@ -26,10 +27,6 @@ pub(crate) const OF_ODD_TABLES: [Step; 12] = [
     Step::TriggerEnabled,
     Step::TriggerCommitted,
 ];
-
-/// What only compacts an archive.
-pub(crate) const OF_COMPACTION: [Step; 3] =
-    [Step::ChunkCompacted, Step::CompactionProved, Step::CompactionPublished];
 
 /// What it comes to only where the source is followed.
 const OF_FOLLOWED_SOURCES: [Step; 11] = [
@@ -55,7 +52,7 @@ fn a_run_that_is_killed_at_any_step_is_finished_by_the_same_command() {
         .chain(&OF_ARCHIVE)
         .chain(&OF_COPY)
         .chain(&OF_RESTORE)
-        .chain(&OF_COMPACTION)
+        .chain(&OF_UPKEEP)
         .chain(&OF_BACKUP)
         .collect();
     for step in Step::ALL.iter().filter(|step| !elsewhere.contains(step)) {

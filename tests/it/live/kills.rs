@@ -2,9 +2,10 @@
 
 use super::workload::{SCHEMA, Workload};
 use crate::archive::kills::{OF_ARCHIVE, OF_COPY, OF_RESTORE};
+use crate::archive::upkeep::OF_UPKEEP;
 use crate::backup::kills::OF_BACKUP;
 use crate::environment::Environment;
-use crate::faults::kills::{OF_COMPACTION, OF_ODD_TABLES};
+use crate::faults::kills::OF_ODD_TABLES;
 use liteferry::pipeline::failpoint::{Step, VARIABLE};
 use rusqlite::Connection;
 use std::os::unix::process::ExitStatusExt;
@@ -92,7 +93,7 @@ fn every_step_of_a_run(mode: &str) {
         .chain(&OF_ARCHIVE)
         .chain(&OF_COPY)
         .chain(&OF_RESTORE)
-        .chain(&OF_COMPACTION)
+        .chain(&OF_UPKEEP)
         .chain(&OF_BACKUP)
         .collect();
     let steps = Step::ALL.iter().filter(|step| !elsewhere.contains(step));

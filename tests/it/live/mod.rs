@@ -1,6 +1,7 @@
 //! Sources that are written to while they are moved, and followed afterwards.
 
 mod archived;
+mod away;
 mod bounded;
 mod copies;
 mod cuts;

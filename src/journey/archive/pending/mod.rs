@@ -13,6 +13,7 @@ pub use stage::Staged;
 use super::files::{Files, Origin, RowsWriter, count_of, write_keys};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::model::{RowRange, TableSchema, Touches};
+use crate::store::parquet::generation;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use arrow_array::RecordBatch;
 use aside::AsideChanges;
@@ -33,7 +34,7 @@ pub struct Pending {
     numbers: BTreeMap<String, u64>,
     /// By the same names.
     tables: BTreeMap<String, Table>,
-    /// Whether something that was committed could not be kept.
+    /// Whether something that was committed could not be kept, and was not said again yet.
     is_lost: bool,
 }
 
@@ -81,8 +82,8 @@ impl Pending {
     /// # Errors
     ///
     /// As [`Place`](crate::store::parquet::place::Place) says, and [`Class::Temporary`] where
-    /// there is no room for temporary files. What was committed may be lost to this run's archive then: the next run
-    /// reads it from the changelog again.
+    /// there is no room for temporary files. Unless it [has it all](Self::has_all) nevertheless, what is said next must
+    /// begin with the same touches.
     pub fn keep(
         &mut self,
         files: Files<'_>,
@@ -90,7 +91,7 @@ impl Pending {
         touches: Touches,
     ) -> Result<()> {
         let kept = staged.into_iter().try_for_each(|it| self.keep_one(files, it, touches));
-        self.is_lost |= kept.is_err();
+        self.is_lost = kept.is_err();
         kept.and_then(|()| self.fit(files)).at(|| "archive of what has changed".into())
     }
 
@@ -119,8 +120,17 @@ impl Pending {
         Ok(())
     }
 
+    /// Whether all is here that was given to be kept: in memory, or in files.
+    pub fn has_all(&self) -> bool {
+        !self.is_lost
+    }
+
     /// Keeps to the budget.
-    fn fit(&mut self, files: Files<'_>) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Place`](crate::store::parquet::place::Place) says; all of it stays in memory then.
+    pub fn fit(&mut self, files: Files<'_>) -> Result<()> {
         if self.bytes() <= self.budget {
             return Ok(());
         }
@@ -173,6 +183,27 @@ impl Pending {
             }
         }
         Ok(all)
+    }
+
+    /// Fails unless the files of all steps are in their place still.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Damaged`]: one is not; else as [`Place`](crate::store::parquet::place::Place) says.
+    pub fn check_steps(&self, files: Files<'_>) -> Result<()> {
+        let mut steps = self.tables.values().flat_map(|table| &table.steps);
+        steps.try_for_each(|step| generation::check(files.place, step))
+    }
+
+    /// Gives up all that no generation names: what is said next must begin behind the newest one.
+    pub fn forget(&mut self) {
+        for table in self.tables.values_mut() {
+            table.steps.clear();
+            table.coalesced = Coalesced::default();
+            table.aside = AsideChanges::default();
+            table.touches = None;
+        }
+        self.is_lost = true;
     }
 
     /// A generation names all files: what comes now is behind it.

@@ -1,11 +1,12 @@
 //! Backups come back with every byte, with a key and without; what is not what was put there is refused.
 
 use super::stream::{Hiding, Showing};
-use super::{BackupKind, Named, check, list, name, open, pack, prune, unpack, unpack_old};
+use super::{BackupKind, Named, check, list, name, open, pack, unpack, unpack_old};
 use crate::error::{Class, Result};
 use crate::store::parquet::Key;
-use crate::store::parquet::place::{Access, Folder, Place};
-use crate::store::parquet::prune::Keep;
+use crate::store::parquet::generation::tests::Dying;
+use crate::store::parquet::place::{Access, Folder, Name, Place};
+use crate::store::parquet::prune::{Keep, Pruned};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
@@ -18,6 +19,16 @@ fn archive() -> (TempDir, Folder) {
     let folder = tempfile::tempdir().unwrap();
     let place = Folder::open(&folder.path().join("archive"), Access::Write).unwrap();
     (folder, place)
+}
+
+fn prune(
+    place: &dyn Place,
+    key: Option<&Key>,
+    keep: Keep,
+    now: SystemTime,
+    grace: Duration,
+) -> Result<Pruned> {
+    super::prune(place, key, keep, (now, grace), &|_come| ())
 }
 
 fn key() -> Key {
@@ -171,6 +182,21 @@ fn the_newest_backups_of_each_database_are_kept() {
     left.iter().for_each(|(_, read)| drop(unpacked(&place, None, read.as_ref().unwrap()).unwrap()));
     let keep = Keep::Generations(NonZeroU64::MIN);
     assert_eq!(prune(&place, None, keep, later, Duration::ZERO).unwrap().backups, 0);
+}
+
+#[test]
+fn who_is_not_sure_to_be_alone_takes_no_backup_away() {
+    for sure in 0..4 {
+        let (_folder, place) = archive();
+        (0..3).for_each(|at| drop(put_one(&place, None, "a.db", &bytes(at))));
+        let there = || place.list(&Name::parse("backups").unwrap()).unwrap().len();
+        assert_eq!(there(), 6);
+        let (keep, soon) = (Keep::Generations(NonZeroU64::MIN), SystemTime::now());
+        let unsure = Dying::unsure(&place, sure);
+        let pruned = prune(&unsure, None, keep, soon + Duration::from_secs(5), Duration::ZERO);
+        assert_eq!(pruned.unwrap_err().class(), Class::Temporary);
+        assert_eq!(6 - there(), usize::try_from(sure).unwrap());
+    }
 }
 
 #[test]

@@ -24,11 +24,33 @@ pub(crate) struct Dying<'p> {
     left: AtomicU64,
     /// Whether that one is done.
     after: bool,
+    /// How often who is in it alone can make sure of that.
+    sure: AtomicU64,
+}
+
+/// One who is alone, until that is not sure any more.
+#[derive(Debug)]
+struct Unsure<'p> {
+    _alone: Box<dyn Alone + 'p>,
+    sure: &'p AtomicU64,
+}
+
+impl Alone for Unsure<'_> {
+    fn keep(&self) -> Result<()> {
+        let next = |left: u64| left.checked_sub(1);
+        let left = self.sure.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        left.map(drop).map_err(|_zero| Error::new(Class::Temporary, "not sure"))
+    }
 }
 
 impl<'p> Dying<'p> {
     pub(crate) fn new(place: &'p dyn Place, left: u64, after: bool) -> Self {
-        Self { place, left: left.into(), after }
+        Self { place, left: left.into(), after, sure: u64::MAX.into() }
+    }
+
+    /// One that does not die, and in which who is alone is sure of it so many times only.
+    pub(crate) fn unsure(place: &'p dyn Place, sure: u64) -> Self {
+        Self { sure: sure.into(), ..Self::new(place, u64::MAX, false) }
     }
 
     fn step<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -56,7 +78,8 @@ impl Place for Dying<'_> {
         self.place.leave();
     }
     fn alone(&self) -> Result<Box<dyn Alone + '_>> {
-        self.step(|| self.place.alone())
+        let alone = self.step(|| self.place.alone())?;
+        Ok(Box::new(Unsure { _alone: alone, sure: &self.sure }))
     }
     fn draft(&self) -> Result<Draft> {
         self.step(|| self.place.draft())

@@ -97,6 +97,15 @@ impl Bucket {
         Self::over(Arc::clone(&self.store), self.prefix.clone(), self.url.clone()).unwrap()
     }
 
+    /// Loses the marker of who writes, which was made new so long ago.
+    #[cfg(test)]
+    pub(super) fn lose_marker(&self, age: Duration) {
+        let writing = self.writing.lock().unwrap();
+        let lease = writing.as_ref().unwrap();
+        lease.set_age(age);
+        lease.end(self);
+    }
+
     fn key(&self, name: &Name) -> Path {
         self.prefix.parts().chain(Path::from(name.as_str()).parts()).collect()
     }

@@ -77,6 +77,17 @@ impl Folder {
         Ok(Self { path: path.to_owned(), root: root.at(at)?, writing: Mutex::default() })
     }
 
+    /// Fails where the folder is not where it was opened, as long as it is not: what is put there nobody finds.
+    fn check_there(&self) -> Result<()> {
+        let own =
+            rustix::fs::fstat(&self.root).map_err(|error| failed("open its folder", error))?;
+        match rustix::fs::stat(&self.path) {
+            Ok(there) if (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino) => Ok(()),
+            _ => Err(Error::new(Class::Temporary, "its folder was moved away")
+                .todo("put it back, or end what writes to it and begin again")),
+        }
+    }
+
     /// Opens the folder that parts lead to; none where it is not there.
     fn walk(&self, parts: &[&str]) -> Result<Option<OwnedFd>> {
         let mut folder = self.root.try_clone().map_err(|error| failed("open a folder", error))?;
@@ -180,11 +191,14 @@ impl Folder {
 impl Place for Folder {
     fn enter(&self) -> Result<()> {
         let mut writing = self.writing();
-        if writing.is_none() {
-            let lock = Lock::shared(&self.root);
-            *writing = Some(lock.at(|| format!("archive {}", self.path.display()))?);
-        }
-        Ok(())
+        let mut enter = || {
+            self.check_there()?;
+            if writing.is_none() {
+                *writing = Some(Lock::shared(&self.root)?);
+            }
+            Ok(())
+        };
+        enter().at(|| format!("archive {}", self.path.display()))
     }
 
     fn leave(&self) {

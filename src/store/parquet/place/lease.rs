@@ -4,7 +4,7 @@
 //! was put before, so of one who writes and one who prunes at least one sees the other: who prunes goes away, who writes
 //! waits. A marker is worth nothing once it is old, by the store's own clock; its owner makes it new before.
 
-use super::{Alone, Name, Place, held};
+use super::{Alone, Entry, Name, Place, held};
 use crate::error::{Class, Error, Result};
 use crate::store::parquet::cipher;
 use std::sync::Mutex;
@@ -46,6 +46,8 @@ impl Role {
 
 /// Who would write looks that often whether a pruning is over.
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1000 });
+/// And for so long: the marker of one who died at it is worth nothing by then.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// A marker is made new after this part of what it is worth, and believed for no longer than that one.
 const RENEWED: u32 = 6;
 const BELIEVED: u32 = 2;
@@ -62,8 +64,12 @@ pub(super) struct Lease {
 impl Lease {
     /// Lets in those who write; waits for one who prunes.
     pub(super) fn shared(place: &dyn Place) -> Result<Self> {
+        Self::shared_within(place, PATIENCE)
+    }
+
+    fn shared_within(place: &dyn Place, patience: Duration) -> Result<Self> {
         let lease = Self::marked(place, Role::Writer)?;
-        match lease.wait(place) {
+        match lease.wait(place, patience) {
             Ok(()) => Ok(lease),
             Err(error) => {
                 lease.end(place);
@@ -113,7 +119,10 @@ impl Lease {
 
     /// Markers of others that are still worth something, by the store's clock.
     fn others(&self, place: &dyn Place) -> Result<Vec<(Name, Role)>> {
-        let all = place.list(&Name::locks())?;
+        self.others_of(&place.list(&Name::locks())?)
+    }
+
+    fn others_of(&self, all: &[Entry]) -> Result<Vec<(Name, Role)>> {
         let ours = all.iter().find(|entry| entry.name == self.marker);
         let lost = || Error::new(Class::Temporary, "somebody took this run's marker away");
         let now = ours.ok_or_else(lost)?.modified;
@@ -128,8 +137,8 @@ impl Lease {
     }
 
     /// Waits until nobody prunes.
-    fn wait(&self, place: &dyn Place) -> Result<()> {
-        let until = Instant::now() + 2 * Role::Pruner.lease();
+    fn wait(&self, place: &dyn Place, patience: Duration) -> Result<()> {
+        let until = Instant::now() + patience;
         loop {
             let others = self.others(place)?;
             match others.into_iter().find(|(_, role)| *role == Role::Pruner) {
@@ -156,7 +165,9 @@ impl Lease {
                 Err(Error::new(Class::Temporary, "the pruning stood still for too long")
                     .todo("run it again: it goes on from there"))
             }
-            Role::Writer if !was_believed => self.renew(place).and_then(|()| self.wait(place)),
+            Role::Writer if !was_believed => {
+                self.renew(place).and_then(|()| self.wait(place, PATIENCE))
+            }
             Role::Pruner | Role::Writer => self.renew(place),
         }
     }
@@ -193,46 +204,4 @@ impl Drop for Within<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Alone as _, Lease, Name, Place, Role};
-    use crate::error::Class;
-    use crate::store::parquet::place::Bucket;
-    use std::time::Duration;
-
-    fn markers(bucket: &Bucket) -> usize {
-        bucket.list(&Name::locks()).unwrap().len()
-    }
-
-    #[test]
-    fn a_marker_that_is_too_old_is_not_believed() {
-        let bucket = Bucket::in_memory("");
-        let alone = Lease::alone(&bucket).unwrap();
-        let lease = Role::Pruner.lease();
-        for (age, goes_on) in [(0, true), (2, true), (5, false), (60, false)] {
-            alone.lease.set_age(Duration::from_mins(age));
-            let kept = alone.keep();
-            assert_eq!(kept.is_ok(), goes_on, "{age} minutes");
-            if let Err(error) = kept {
-                assert_eq!(error.class(), Class::Temporary);
-            }
-            // Two minutes are enough to make it new.
-            assert!(!goes_on || alone.lease.age() < lease / 6);
-        }
-        drop(alone);
-        assert_eq!(markers(&bucket), 0);
-    }
-
-    #[test]
-    fn a_writer_whose_marker_was_taken_away_comes_in_again() {
-        let bucket = Bucket::in_memory("");
-        let writer = Lease::shared(&bucket).unwrap();
-        writer.end(&bucket);
-        writer.keep(&bucket).unwrap();
-        assert_eq!(markers(&bucket), 0);
-        writer.set_age(Role::Writer.lease());
-        writer.keep(&bucket).unwrap();
-        assert_eq!(markers(&bucket), 1);
-        assert_eq!(Lease::alone(&bucket).unwrap_err().class(), Class::Held);
-        assert_eq!(markers(&bucket), 1);
-    }
-}
+mod tests;

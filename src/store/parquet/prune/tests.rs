@@ -1,13 +1,15 @@
 //! Only what no kept generation names is taken away, whenever the pruning is killed.
 
-use super::{GRACE, Keep, Pruned, prune};
-use crate::error::Class;
+use super::{Come, GRACE, Keep, Pruned};
+use crate::error::{Class, Result};
+use crate::store::parquet::Key;
 use crate::store::parquet::generation::tests::{Dying, archive, assert_whole, next, put};
 use crate::store::parquet::generation::{list, newest, numbers, publish};
 use crate::store::parquet::manifest::Contents;
 use crate::store::parquet::place::tests::draft;
 use crate::store::parquet::place::{Access, Bucket, Folder, Name, Place};
 use proptest::prelude::*;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Barrier;
@@ -17,8 +19,18 @@ fn generations(count: u64) -> Keep {
     Keep::Generations(NonZeroU64::new(count).unwrap())
 }
 
+fn prune(
+    place: &dyn Place,
+    key: Option<&Key>,
+    keep: Keep,
+    now: SystemTime,
+    grace: Duration,
+) -> Result<Pruned> {
+    super::prune(place, key, keep, (now, grace), &|_come| ())
+}
+
 /// Nobody else is at work, and no time is lost.
-fn prune_now(place: &dyn Place, keep: Keep) -> crate::error::Result<Pruned> {
+fn prune_now(place: &dyn Place, keep: Keep) -> Result<Pruned> {
     let soon = SystemTime::now() + Duration::from_secs(5);
     prune(place, None, keep, soon, Duration::ZERO)
 }
@@ -54,6 +66,64 @@ fn the_newest_generations_are_kept_with_what_they_share() {
     assert!(newest(&place, None).unwrap().unwrap().notices.is_empty());
     assert_eq!(prune_now(&place, generations(2)).unwrap(), Pruned::default());
     assert_eq!(next(&place, None, &[1]).unwrap().manifest.generation, 5);
+}
+
+#[test]
+fn whoever_prunes_is_told_of_it_step_by_step() {
+    let (_folder, place) = archive();
+    for chunks in [[1], [2], [3]] {
+        next(&place, None, &chunks).unwrap();
+    }
+    let (told, soon) = (RefCell::new(Vec::new()), SystemTime::now() + Duration::from_secs(5));
+    let tell = |come| {
+        // What it says has come to be so.
+        let (generations, files) = (numbers(&place).unwrap().len(), there(&place).len());
+        told.borrow_mut().push((come, generations, files));
+    };
+    super::prune(&place, None, generations(1), (soon, Duration::ZERO), &tell).unwrap();
+    let steps = [
+        (Come::Begun, 3, 3),
+        (Come::ManifestGone, 2, 3),
+        (Come::ManifestGone, 1, 3),
+        (Come::FileGone, 1, 2),
+        (Come::FileGone, 1, 1),
+    ];
+    assert_eq!(told.into_inner(), steps);
+}
+
+#[test]
+fn who_is_not_sure_to_be_alone_takes_nothing_away() {
+    for sure in 0..7 {
+        let (_folder, place) = archive();
+        for chunks in [[1, 11], [2, 12], [3, 13]] {
+            next(&place, None, &chunks).unwrap();
+        }
+        let pruned = prune_now(&Dying::unsure(&place, sure), generations(1));
+        let gone = 3 - numbers(&place).unwrap().len() + 6 - there(&place).len();
+        assert_eq!(gone, usize::try_from(sure.min(6)).unwrap());
+        match pruned {
+            Ok(_) => assert_eq!(sure, 6),
+            Err(error) => assert_eq!(error.class(), Class::Temporary),
+        }
+    }
+}
+
+#[test]
+fn who_publishes_what_lies_there_waits_for_one_who_prunes() {
+    let (folder, place) = archive();
+    let contents = put(&place, None, &[1]).unwrap();
+    // It comes again later, and has no file to put any more.
+    place.leave();
+    let other = Folder::open(folder.path(), Access::Write).unwrap();
+    let alone = other.alone().unwrap();
+    std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| publish(&place, None, None, contents).map(drop));
+        crate::store::parquet::place::pause(Duration::from_millis(200));
+        assert!(!publisher.is_finished() && numbers(&other).unwrap().is_empty());
+        drop(alone);
+        publisher.join().unwrap().unwrap();
+    });
+    assert_eq!(numbers(&other).unwrap(), [1]);
 }
 
 #[test]
