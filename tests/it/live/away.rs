@@ -90,14 +90,15 @@ impl Followed {
         Comparison::new().assert_equal(&self.environment.source(), &other.connect());
         done
     }
+}
 
-    #[track_caller]
-    fn wait_for(&self, what: &str, follower: &mut Running, mut came: impl FnMut() -> bool) {
-        wait_until(what, || {
-            assert!(!follower.has_ended(), "{}", follower.told_so_far());
-            came()
-        });
-    }
+/// Waits until something has come about while a follower runs.
+#[track_caller]
+fn wait_for(what: &str, follower: &mut Running, mut came: impl FnMut() -> bool) {
+    wait_until(what, || {
+        assert!(!follower.has_ended(), "{}", follower.told_so_far());
+        came()
+    });
 }
 
 #[test]
@@ -107,8 +108,8 @@ fn a_follower_whose_archive_is_moved_away_goes_on_and_publishes_when_it_is_back(
         let environment = &followed.environment;
         let mut follower = followed.follow();
         followed.write(1, 10);
-        followed.wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
-        followed.wait_for("the log is purged", &mut follower, || followed.logged() == 1);
+        wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
+        wait_for("the log is purged", &mut follower, || followed.logged() == 1);
         fs::rename(followed.place(), environment.path("away")).unwrap();
         if is_file_there {
             fs::write(followed.place(), "no folder").unwrap();
@@ -116,7 +117,7 @@ fn a_follower_whose_archive_is_moved_away_goes_on_and_publishes_when_it_is_back(
         let told = "the archive is not published until it can be written to";
         for id in 2..6 {
             followed.write(id, 10);
-            followed.wait_for("it is applied", &mut follower, || followed.applied() == 2 * id);
+            wait_for("it is applied", &mut follower, || followed.applied() == 2 * id);
         }
         wait_until("it is told", || follower.said(told));
         assert_eq!(followed.generations("away"), 2);
@@ -126,8 +127,8 @@ fn a_follower_whose_archive_is_moved_away_goes_on_and_publishes_when_it_is_back(
             fs::remove_file(followed.place()).unwrap();
         }
         fs::rename(environment.path("away"), followed.place()).unwrap();
-        followed.wait_for("a generation", &mut follower, || followed.generations("archive") == 3);
-        followed.wait_for("the log is purged", &mut follower, || followed.logged() == 1);
+        wait_for("a generation", &mut follower, || followed.generations("archive") == 3);
+        wait_for("the log is purged", &mut follower, || followed.logged() == 1);
         let done = followed.assert_restored(follower);
         assert_eq!(done.stderr.matches(told).count(), 1, "{done}");
         assert!(done.says("its folder was moved away") && done.says("published again"), "{done}");
@@ -145,7 +146,7 @@ fn a_follower_applies_no_more_than_it_has_room_to_keep_for_its_archive() {
         let environment = &followed.environment;
         let mut follower = followed.follow();
         followed.write(1, 10);
-        followed.wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
+        wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
         fs::rename(followed.place(), environment.path("away")).unwrap();
         let ids = 2..2 + MUCH / bytes;
         let all = 2 * ids.end - 2;
@@ -162,8 +163,8 @@ fn a_follower_applies_no_more_than_it_has_room_to_keep_for_its_archive() {
         assert!(!follower.has_ended() && followed.applied() == applied);
         assert_eq!(followed.generations("away"), 2);
         fs::rename(environment.path("away"), followed.place()).unwrap();
-        followed.wait_for("it is applied", &mut follower, || followed.applied() == all);
-        followed.wait_for("the log is purged", &mut follower, || followed.logged() == 1);
+        wait_for("it is applied", &mut follower, || followed.applied() == all);
+        wait_for("the log is purged", &mut follower, || followed.logged() == 1);
         let done = followed.assert_restored(follower);
         assert_eq!(done.stderr.matches(told).count(), 1, "{done}");
         assert!(done.peak_kib < 400 * 1024, "{} KiB", done.peak_kib);
@@ -186,10 +187,10 @@ fn a_follower_that_could_not_publish_lets_in_who_prunes_and_says_again_what_is_g
     followed.prune().expect(0);
     assert_eq!(put(), 0);
     fs::remove_dir(&next).unwrap();
-    followed.wait_for("a generation", &mut follower, || next.exists());
+    wait_for("a generation", &mut follower, || next.exists());
     assert!(follower.said("is read from the changelog again"), "{}", follower.told_so_far());
     followed.write(2, 10);
-    followed.wait_for("it is applied", &mut follower, || followed.applied() == 4);
+    wait_for("it is applied", &mut follower, || followed.applied() == 4);
     followed.assert_restored(follower);
     assert_eq!(environment.value("SELECT count(*) FROM u"), "2");
 }
@@ -199,12 +200,12 @@ fn a_follower_that_has_nothing_to_publish_lets_in_who_prunes() {
     let followed = Followed::every("200ms");
     let mut follower = followed.follow();
     followed.write(1, 10);
-    followed.wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
+    wait_for("a generation", &mut follower, || followed.generations("archive") == 2);
     // What is kept whole is put each time that it is looked whether there is anything new.
     for _ in 0..5 {
         let since = Instant::now();
         wait_until("it has looked", || since.elapsed() > Duration::from_millis(500));
-        followed.wait_for("who prunes is let in", &mut follower, || followed.prune().code() == 0);
+        wait_for("who prunes is let in", &mut follower, || followed.prune().code() == 0);
     }
     assert_eq!(followed.generations("archive"), 2);
     followed.assert_restored(follower);

@@ -4,7 +4,7 @@ use super::{Alone as _, Entry, Lease, Name, PAUSE, Place, Role};
 use crate::error::Class;
 use crate::store::parquet::place::tests::{draft, stored};
 use crate::store::parquet::place::{Bucket, pause};
-use std::thread::{ScopedJoinHandle, scope};
+use std::thread::scope;
 use std::time::{Duration, SystemTime};
 
 fn markers(bucket: &Bucket) -> usize {
@@ -122,7 +122,7 @@ fn a_writer_who_was_away_for_long_waits_for_one_who_came_in_meanwhile() {
         let other = bucket.again();
         let waits = scope.spawn(move || writer.keep(&other));
         pause(PAUSE * 10);
-        assert!(!ScopedJoinHandle::is_finished(&waits));
+        assert!(!waits.is_finished());
         pruner.end(&bucket);
         waits.join().unwrap().unwrap();
     });
