@@ -19,7 +19,7 @@ pub(super) struct Restore {
     /// The archive: a folder, file:///folder, or s3://bucket/prefix
     #[arg(long, value_name = "PLACE", required_unless_present = "file")]
     archive: Option<String>,
-    /// Where to: a connection string without password, `local`, or `local:DIR`
+    /// Where to: a connection string without password, `local`, or `local:DIR`; one that holds an earlier generation is brought forward
     #[arg(long, value_name = "URL", required_unless_present = "sqlite", conflicts_with = "sqlite")]
     target: Option<String>,
     /// The SQLite file to make; it must not be there yet, and appears when it is complete

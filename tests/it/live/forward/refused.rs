@@ -152,3 +152,32 @@ fn a_node_that_follows_and_one_that_is_not_whole_are_not_brought_forward() {
     begun.restore(&[]).expect(0);
     begun.assert_is("2");
 }
+
+#[test]
+fn an_archive_with_a_key_is_gone_along_with_it_alone() {
+    let source = Followed::of(ROWS);
+    let environment = &source.environment;
+    let key = environment.path("key");
+    fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&key, private).unwrap();
+    let text = format!(
+        "[source]\npath = {:?}\n[target]\nurl = {:?}\n[archive]\nurl = {:?}\nkey_file = {key:?}\n",
+        environment.source(),
+        environment.url(),
+        source.place(),
+    );
+    fs::write(environment.path("pipeline.toml"), text).unwrap();
+    environment.liteferry(&["run", "pipeline.toml", "--json"]).expect(0);
+    let node = Node::new(&source);
+    let with_key = ["--key-file", key.to_str().unwrap()];
+    node.restore(&with_key).expect(0);
+    environment.sqlite("UPDATE t SET a = 'uno' WHERE id = 1; DELETE FROM u");
+    environment.liteferry(&["follow", "--until-caught-up", "pipeline.toml", "--json"]).expect(0);
+    let before = node.told();
+    node.restore(&[]).expect(77);
+    assert_eq!(node.told(), before);
+    node.restore(&with_key).expect(0);
+    let rows = "SELECT (SELECT string_agg(a, ',' ORDER BY id) FROM t) || (SELECT count(*) FROM u)";
+    assert_eq!(node.environment.value(rows), "uno,two,three0");
+}
