@@ -5,10 +5,11 @@ use super::{Failed, Hands, Output, show};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error};
 use crate::journey::Setting;
-use crate::journey::archive::Archive;
 use crate::journey::archive::check::{Depth, check};
 use crate::journey::archive::copy::Brought;
+use crate::journey::archive::{Archive, Which};
 use crate::pipeline::Stop;
+use crate::store::parquet::copy::Trust;
 use crate::store::parquet::place::Access;
 use crate::store::parquet::prune::Keep;
 use clap::{Args, Subcommand};
@@ -49,6 +50,9 @@ enum What {
         /// The generation [default: the newest]
         #[arg(long, value_name = "N")]
         generation: Option<u64>,
+        /// Read what is there, too, and fetch again what is damaged
+        #[arg(long)]
+        read_data: bool,
         #[command(flatten)]
         hands: Hands,
     },
@@ -106,12 +110,13 @@ impl At {
     pub(super) fn copy_to(
         &self,
         to: &str,
-        generation: Option<u64>,
+        which: Which<'_>,
+        trust: Trust,
         setting: Setting<'_>,
     ) -> crate::Result<Brought> {
         let copy = Self { url: to.to_owned(), key_file: self.key_file.clone() };
         let from = self.open(Access::Read)?;
-        from.copy(&copy.open(Access::Write)?, generation, setting)
+        from.copy(&copy.open(Access::Write)?, which, trust, setting)
     }
 }
 
@@ -144,10 +149,12 @@ impl ArchiveCommand {
                     )),
                 }
             }
-            What::Copy { at, to, generation, hands } => {
+            What::Copy { at, to, generation, read_data, hands } => {
                 let budget = hands.budget();
                 let setting = hands.setting(stop, screen, &budget);
-                let copied = at.copy_to(to, *generation, setting)?;
+                let trust = if *read_data { Trust::Hash } else { Trust::Size };
+                let which = Which { generation: *generation, root: None };
+                let copied = at.copy_to(to, which, trust, setting)?;
                 screen.finish();
                 show::archive::copied(&copied, output);
                 Ok(())

@@ -6,9 +6,11 @@ use super::screen::Screen;
 use super::{Failed, Hands, Output, judge, show};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error};
+use crate::journey::archive::Which;
 use crate::journey::restore::{Wanted, to_file, to_target};
 use crate::journey::target::Target;
 use crate::pipeline::Stop;
+use crate::store::parquet::copy::Trust;
 use crate::store::postgres::conninfo::Origin;
 use clap::Args;
 use std::path::PathBuf;
@@ -64,7 +66,8 @@ impl Restore {
         let mut generation = self.generation;
         if let Some(copy) = &self.copy {
             let at = At::new(archive.clone(), key_file.clone());
-            let copied = at.copy_to(copy, generation, setting)?;
+            let which = Which { generation, root: self.root.as_deref() };
+            let copied = at.copy_to(copy, which, Trust::Hash, setting)?;
             screen.say(&show::archive::brought(&copied));
             generation = Some(copied.archive.generation);
         }

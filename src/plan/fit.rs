@@ -108,7 +108,7 @@ fn refused(what: impl Into<String>, todo: &str) -> Error {
 }
 
 /// Why the relation cannot be loaded at all.
-fn not_usable(target: &TargetTable) -> Vec<Error> {
+pub(super) fn not_usable(target: &TargetTable) -> Vec<Error> {
     let name = &target.name;
     if target.kind != TargetKind::Table {
         let what = format!(
@@ -216,7 +216,7 @@ fn not_writable(source: &SourceColumn, target: &TargetColumn) -> Option<Error> {
     })
 }
 
-fn not_filled(column: &TargetColumn) -> Option<Error> {
+pub(super) fn not_filled(column: &TargetColumn) -> Option<Error> {
     let filled = column.default.is_some() || column.identity || column.generated;
     (column.not_null && !filled).then(|| {
         let what = format!(

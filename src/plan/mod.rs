@@ -21,6 +21,7 @@ mod keys;
 mod limits;
 mod names;
 mod offenders;
+mod onto;
 mod references;
 mod restored;
 mod retake;

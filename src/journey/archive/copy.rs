@@ -1,13 +1,14 @@
 //! Copying: a generation of an archive into another place, of which only what that lacks is fetched.
 
-use super::Archive;
+use super::publish::check_source;
+use super::{Archive, Files, Which};
 use crate::error::{Place as _, Result};
 use crate::journey::Setting;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::workers;
 use crate::status::ArchiveReport;
-use crate::store::parquet::copy::{Copied, Copying};
-use crate::store::parquet::generation::Opened;
+use crate::store::parquet::copy::{Copied, Copying, Trust};
+use crate::store::parquet::generation::{self, Opened};
 
 /// What was copied.
 #[derive(Debug)]
@@ -32,13 +33,15 @@ impl Archive {
     pub fn copy(
         &self,
         to: &Self,
-        generation: Option<u64>,
+        which: Which<'_>,
+        trust: Trust,
         setting: Setting<'_>,
     ) -> Result<Brought> {
-        let opened = self.chosen(generation, setting.progress)?;
+        let opened = self.chosen(which, setting.progress)?;
         // Nobody prunes it before the manifest names what is copied.
         to.place.enter().at(|| format!("archive {}", to.url))?;
-        let copied = self.copy_all(to, (&opened, generation.is_none()), setting);
+        let copying = CopyingAll { from: self, to, opened: &opened, trust, setting };
+        let copied = copying.go(which.generation.is_none());
         to.place.leave();
         let copied = copied.at(|| format!("archive {}, copied to {}", self.url, to.url))?;
         let files = opened.manifest.files.iter();
@@ -50,19 +53,28 @@ impl Archive {
             fetched_bytes: bytes.into_iter().fold(0, u64::saturating_add),
         })
     }
+}
+
+/// One generation on its way.
+struct CopyingAll<'a> {
+    from: &'a Archive,
+    to: &'a Archive,
+    opened: &'a Opened,
+    trust: Trust,
+    setting: Setting<'a>,
+}
+
+impl CopyingAll<'_> {
     /// Copies files, and then what names them; says of each file what became of it.
-    fn copy_all(
-        &self,
-        to: &Self,
-        (opened, is_newest): (&Opened, bool),
-        setting: Setting<'_>,
-    ) -> Result<Vec<Copied>> {
-        let (from, key) = (self.place.as_ref(), self.key.as_ref());
-        let copying = Copying { from, to: to.place.as_ref(), key };
+    fn go(&self, is_newest: bool) -> Result<Vec<Copied>> {
+        let Self { from, to, opened, trust, setting } = self;
+        let Files { place, key } = from.files();
+        let copying = Copying { from: place, to: to.files().place, key };
+        self.check_source()?;
         copying.check(opened, is_newest)?;
         let hands = vec![(); setting.workers];
         let copied = workers::over(&opened.manifest.files, hands, setting.stop, |(), file| {
-            let copied = copying.file(file)?;
+            let copied = copying.file(file, *trust)?;
             reach(Step::FileCopied);
             Ok(copied)
         })?;
@@ -70,5 +82,13 @@ impl Archive {
         reach(Step::ManifestCopied);
         copying.point(opened)?;
         Ok(copied)
+    }
+
+    /// Fails where an archive of another source is at the destination.
+    fn check_source(&self) -> Result<()> {
+        let Files { place, key } = self.to.files();
+        let there = generation::numbers(place)?.first().copied();
+        let there = there.map(|number| generation::open(place, key, number)).transpose()?;
+        check_source(&self.opened.manifest.source, there.as_ref())
     }
 }

@@ -39,6 +39,15 @@ use std::time::{Duration, SystemTime};
 /// The step of the ledger that says where a followed migration has its archive.
 pub(in crate::journey) const STEP: &str = "archive";
 
+/// Which generation of an archive is meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Which<'a> {
+    /// Its number; the newest unless given.
+    pub generation: Option<u64>,
+    /// Its root, where its reader knows that.
+    pub root: Option<&'a str>,
+}
+
 /// An archive that is open.
 #[derive(Debug)]
 pub struct Archive {
@@ -111,7 +120,9 @@ impl Archive {
                 Notice::PointerMissing
                     if access == Access::Read && newest.opened.manifest.parent.is_some() =>
                 {
-                    return Err(Error::new(Class::Damaged, words(&notice))).at(of_archive);
+                    let todo = "put latest.json back; a copy gets it from `liteferry archive copy`";
+                    return Err(Error::new(Class::Damaged, words(&notice)).todo(todo))
+                        .at(of_archive);
                 }
                 Notice::PointerMissing | Notice::PointerBehind(_) => {
                     let told = format!("archive {}: {}", self.url, words(&notice));
@@ -122,31 +133,44 @@ impl Archive {
         Ok(Some(newest.opened))
     }
 
-    /// A generation by its number, else the newest one, to be read.
+    /// A generation that is to be read.
     ///
     /// # Errors
     ///
-    /// [`Class::Usage`]: there is no such generation; else as [`Self::newest_of_all`].
+    /// [`Class::Usage`]: there is no such generation; [`Class::Damaged`]: it has another root; else as
+    /// [`Self::newest_of_all`].
     pub(in crate::journey) fn chosen(
         &self,
-        number: Option<u64>,
+        which: Which<'_>,
         progress: &dyn Progress,
     ) -> Result<Opened> {
         let of_archive = || format!("archive {}", self.url);
-        let Some(number) = number else {
-            return self.newest_of_all(Access::Read, progress)?.ok_or_else(|| {
+        let opened = match which.generation {
+            Some(number) => self.numbered(number).at(of_archive)?,
+            None => self.newest_of_all(Access::Read, progress)?.ok_or_else(|| {
                 Error::new(Class::Usage, "there is no generation in it")
                     .todo("name a place that a run with `--archive` has published to")
                     .at(of_archive())
-            });
+            })?,
         };
-        let (place, key) = (self.place.as_ref(), self.key.as_ref());
-        if !generation::numbers(place).at(of_archive)?.contains(&number) {
-            return Err(Error::new(Class::Usage, format!("there is no generation {number}"))
-                .todo("`liteferry archive list` tells which there are")
-                .at(of_archive()));
+        let root = opened.manifest.root.to_string();
+        match which.root {
+            Some(expected) if expected != root => {
+                let number = opened.manifest.generation;
+                let what = format!("generation {number} has the root {root}, and not {expected}");
+                Err(Error::new(Class::Damaged, what)).at(of_archive)
+            }
+            _ => Ok(opened),
         }
-        generation::open(place, key, number).at(of_archive)
+    }
+
+    fn numbered(&self, number: u64) -> Result<Opened> {
+        let Files { place, key } = self.files();
+        if generation::numbers(place)?.contains(&number) {
+            return generation::open(place, key, number);
+        }
+        Err(Error::new(Class::Usage, format!("there is no generation {number}"))
+            .todo("`liteferry archive list` tells which there are"))
     }
 
     /// Every generation, from the newest on.

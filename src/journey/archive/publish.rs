@@ -289,7 +289,7 @@ impl Sources {
 }
 
 /// Fails where the archive is another source's.
-fn check_source(source: &str, parent: Option<&Opened>) -> Result<()> {
+pub(super) fn check_source(source: &str, parent: Option<&Opened>) -> Result<()> {
     let name = |source: &str| source.split_once(SEPARATOR).map(|(name, _)| name.to_owned());
     match parent {
         Some(Opened { manifest, .. }) if name(&manifest.source) != name(source) => {

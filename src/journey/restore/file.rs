@@ -42,50 +42,62 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     let tables = filling.tables();
     let of = format!("{} {:?}", chosen.opened.hash, wanted.tables);
     let making = Making { file: &file, tables: &tables, of: &of };
-    setting.progress.tell(Event::Phase(Phase::Snapshot));
-    let (filled, written) = match Begun::at(path, making, setting.stop)? {
-        Begun::Filling(writer) => match filling.fill(&writer) {
-            Ok(written) => {
+    let made = chosen.make(path, making, &filling, clock);
+    match &made {
+        Err(error) if error.class().passes() => chosen.tell_what_is_left(setting),
+        Err(_) => making.discard(path),
+        Ok(_) => {}
+    }
+    made
+}
+
+impl Chosen {
+    fn make(
+        &self,
+        path: &Path,
+        making: Making<'_>,
+        filling: &Filling<'_>,
+        mut clock: Clock,
+    ) -> Result<Report> {
+        let setting = filling.setting;
+        setting.progress.tell(Event::Phase(Phase::Snapshot));
+        let (filled, written) = match Begun::at(path, making, setting.stop)? {
+            Begun::Filling(writer) => {
+                let written = filling.fill(&writer)?;
                 clock.lap(Phase::Snapshot);
                 setting.progress.tell(Event::Phase(Phase::Index));
                 reach(Step::FileFilled);
                 (writer.finish()?, written)
             }
-            Err(error) => {
-                if error.class().passes() {
-                    writer.leave();
-                }
-                return Err(error);
-            }
-        },
-        Begun::Filled(filled) => (filled, filling.said()?),
-    };
-    clock.lap(Phase::Index);
-    reach(Step::FileIndexed);
-    let tables = match prove(filled.path(), &chosen.plan, &written.tables, setting) {
-        Err(error) if error.class().passes() => {
-            filled.leave();
-            return Err(error);
-        }
-        proved => proved?,
-    };
-    clock.lap(Phase::Proof);
-    let warnings = filled.publish()?;
-    reach(Step::FileNamed);
-    let archive = Some(chosen.archive.report(&chosen.opened));
-    Ok(chosen.told(Report {
-        command: "restore",
-        phase: "restored".into(),
-        tables,
-        phases: clock.laps(),
-        copied_rows: written.now,
-        warnings,
-        archive,
-        ..Report::default()
-    }))
-}
+            Begun::Filled(filled) => (filled, filling.said()?),
+        };
+        clock.lap(Phase::Index);
+        reach(Step::FileIndexed);
+        let tables = prove(filled.path(), &self.plan, &written.tables, setting)?;
+        clock.lap(Phase::Proof);
+        let warnings = filled.publish()?;
+        reach(Step::FileNamed);
+        Ok(self.told(Report {
+            command: "restore",
+            phase: "restored".into(),
+            tables,
+            phases: clock.laps(),
+            copied_rows: written.now,
+            warnings,
+            archive: Some(self.archive.report(&self.opened)),
+            ..Report::default()
+        }))
+    }
 
-impl Chosen {
+    /// Says how the restore goes on that has not come to its end.
+    fn tell_what_is_left(&self, setting: Setting<'_>) {
+        let number = self.opened.manifest.generation;
+        let told = format!(
+            "what was written is kept beside the file's place: the same command with --generation {number} goes on"
+        );
+        setting.progress.tell(Event::Warning(told));
+    }
+
     /// The file that is made: of some tables, only what belongs to them.
     fn file(&self, wanted: &Wanted) -> OriginalFile {
         let mut file = self.opened.manifest.schema.file.clone();

@@ -22,7 +22,7 @@ pub(super) struct Filling<'a> {
     files: Vec<ArchiveFile>,
     /// Those of the tables that are kept whole.
     whole: Vec<ArchiveFile>,
-    setting: Setting<'a>,
+    pub(super) setting: Setting<'a>,
 }
 
 /// What was written of a table.

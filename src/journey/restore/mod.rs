@@ -12,7 +12,7 @@ mod target;
 pub use file::to_file;
 pub use target::to_target;
 
-use super::archive::Archive;
+use super::archive::{Archive, Which};
 use super::{Setting, verify};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error, Place as _, Result};
@@ -51,15 +51,8 @@ impl Chosen {
     /// Opens a generation; nothing is known of its files yet.
     fn open(wanted: &Wanted, setting: Setting<'_>) -> Result<Self> {
         let archive = Archive::open(&wanted.archive, Access::Read)?;
-        let opened = archive.chosen(wanted.generation, setting.progress)?;
-        let root = opened.manifest.root.to_string();
-        if let Some(expected) = wanted.root.as_ref().filter(|expected| **expected != root) {
-            let what = format!(
-                "generation {} has the root {root}, and not {expected}",
-                opened.manifest.generation
-            );
-            return Err(Error::new(Class::Damaged, what).at(format!("archive {}", archive.url())));
-        }
+        let which = Which { generation: wanted.generation, root: wanted.root.as_deref() };
+        let opened = archive.chosen(which, setting.progress)?;
         let plan = Plan::from_json(&opened.manifest.schema.plan)
             .at(|| format!("archive {}", archive.url()))?;
         let chosen = Self { archive, opened, plan };

@@ -6,10 +6,10 @@
 use super::generation::{self, Opened, numbers, open, point, pointer};
 use super::hash::Hashing;
 use super::key::Key;
-use super::manifest::{ArchiveFile, MANIFEST_MAX};
-use super::place::{Created, Name, Place};
+use super::manifest::{ArchiveFile, Generation, MANIFEST_MAX};
+use super::place::{Created, Draft, Name, Place};
 use crate::error::{Class, Error, Place as _, Result};
-use std::io::{self, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 
 /// Where to a generation is copied, and the key of both places.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +31,25 @@ pub enum Copied {
     Fetched,
 }
 
+/// How closely is looked at what is at the destination already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// A file of the right size is the one that was copied.
+    Size,
+    /// It is read, and fetched again where it is another one.
+    Hash,
+}
+
 impl Copying<'_> {
-    /// Fails where something else than an earlier generation of the same archive is at the destination.
+    /// Fails where the destination has what is no earlier generation of the same archive.
     ///
     /// # Errors
     ///
     /// [`Class::Damaged`]: the destination has another generation of the same number, or, where the newest one is to be
-    /// copied, a newer one: the archive was set back; [`Class::Usage`]: it is of another source; else as [`Place`] says.
+    /// copied, a newer one: the archive was set back; else as [`Place`] says.
     pub fn check(self, opened: &Opened, is_newest: bool) -> Result<()> {
-        let Self { from, to, key } = self;
+        let Self { to, key, .. } = self;
         let there = numbers(to)?;
-        let here = numbers(from)?;
         let wanted = opened.manifest.generation;
         if let Some(newer) = there.first().filter(|&&newest| is_newest && newest > wanted) {
             let what = format!(
@@ -50,46 +58,71 @@ impl Copying<'_> {
             return Err(Error::new(Class::Damaged, what)
                 .todo("look at who writes to the archive; the copy is as it was"));
         }
-        // Each names the one before it by its hash: where the newest that both have is the same, so are all before.
-        if let Some(&number) = there.iter().find(|number| here.contains(number))
-            && open(to, key, number)?.hash != open(from, key, number)?.hash
-        {
-            return Err(another(number));
-        }
-        match there.first() {
-            Some(&newest) if open(to, key, newest)?.manifest.source != opened.manifest.source => {
-                Err(Error::new(Class::Usage, "there is an archive of another source")
-                    .todo("name an empty folder, or the one that this archive was copied to"))
+        match self.known_to_both(opened, &there)? {
+            Some(known) if open(to, key, known.generation)?.hash != known.hash => {
+                Err(another(known.generation))
             }
             _ => Ok(()),
         }
+    }
+
+    /// The newest generation that the archive knows and whose manifest is `there`. Each names the one before it by its
+    /// hash: where this one is the same, so are all before.
+    fn known_to_both(self, opened: &Opened, there: &[u64]) -> Result<Option<Generation>> {
+        let told = [Some(opened.generation()), opened.manifest.parent];
+        let mut told = told.into_iter().flatten();
+        if let Some(known) = told.find(|known| there.contains(&known.generation)) {
+            return Ok(Some(known));
+        }
+        let here = numbers(self.from)?;
+        let common = there.iter().find(|number| here.contains(number));
+        let open = |&number| open(self.from, self.key, number).map(|opened| opened.generation());
+        common.map(open).transpose()
     }
 
     /// Copies a file, unless it is there.
     ///
     /// # Errors
     ///
-    /// [`Class::Damaged`]: it is missing, or its bytes are not those that were written; else as [`Place`] says.
-    pub fn file(self, file: &ArchiveFile) -> Result<Copied> {
-        let copy = || {
-            match self.to.size(file.name())? {
-                Some(bytes) if bytes == file.bytes => return Ok(Copied::Present),
-                // No run leaves half a file: something has cut it off.
-                Some(_) => self.to.delete(file.name())?,
-                None => {}
+    /// [`Class::Damaged`]: it is missing, or its bytes are not those that were written; else as [`Place`] says. What is at
+    /// the destination stays then.
+    pub fn file(self, file: &ArchiveFile, trust: Trust) -> Result<Copied> {
+        let copy = || match self.is_there(file, trust)? {
+            Some(true) => Ok(Copied::Present),
+            there => {
+                let draft = self.fetch(file)?;
+                if there.is_some() {
+                    // No run leaves another file of this name: something has damaged it.
+                    self.to.delete(file.name())?;
+                }
+                self.to.put(draft, file.name(), &file.stored())?;
+                Ok(Copied::Fetched)
             }
-            self.fetch(file)?;
-            Ok(Copied::Fetched)
         };
         copy().at(|| format!("archive: {}", file.name()))
     }
 
-    fn fetch(self, file: &ArchiveFile) -> Result<()> {
+    /// Whether what has the name at the destination is the file; none where nothing has.
+    fn is_there(self, file: &ArchiveFile, trust: Trust) -> Result<Option<bool>> {
+        let Some(bytes) = self.to.size(file.name())? else { return Ok(None) };
+        if bytes != file.bytes || trust == Trust::Size {
+            return Ok(Some(bytes == file.bytes));
+        }
+        let Some(found) = self.to.fetch(file.name(), file.bytes)? else { return Ok(None) };
+        match file.stored().check(found) {
+            Err(error) if error.class() != Class::Damaged => Err(error),
+            checked => Ok(Some(checked.is_ok())),
+        }
+    }
+
+    /// A draft that has the bytes that were written.
+    fn fetch(self, file: &ArchiveFile) -> Result<Draft> {
         let found = self.from.fetch(file.name(), file.bytes)?;
-        let mut bytes = found.ok_or_else(|| Error::new(Class::Damaged, "it is missing"))?;
+        let mut found = found.ok_or_else(|| Error::new(Class::Damaged, "it is missing"))?;
         let mut hashing = Hashing::new(self.to.draft()?);
-        // A copy that a bucket gives stands at its end.
-        let copied = bytes.rewind().and_then(|()| io::copy(&mut bytes, &mut hashing));
+        // A copy that a bucket gives stands at its end. One byte more tells a longer file.
+        let most = file.bytes.saturating_add(1);
+        let copied = found.rewind().and_then(|()| io::copy(&mut found.take(most), &mut hashing));
         copied.map_err(|error| {
             Error::new(Class::Temporary, "cannot be copied")
                 .todo(
@@ -98,9 +131,7 @@ impl Copying<'_> {
                 .because(error)
         })?;
         match hashing.finish() {
-            Some((draft, hash, bytes)) if (hash, bytes) == (file.blake3, file.bytes) => {
-                self.to.put(draft, file.name(), &file.stored())
-            }
+            Some((draft, hash, bytes)) if (hash, bytes) == (file.blake3, file.bytes) => Ok(draft),
             _ => {
                 let what = format!("its bytes do not have the hash {}", file.blake3);
                 Err(Error::new(Class::Damaged, what))
@@ -135,10 +166,11 @@ impl Copying<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Place`] says, and [`Class::Damaged`]: what is pointed to cannot be read.
+    /// As [`Place`] says.
     pub fn point(self, opened: &Opened) -> Result<()> {
-        match pointer(self.to, self.key)? {
-            Some(latest) if latest.generation >= opened.manifest.generation => Ok(()),
+        match pointer(self.to, self.key) {
+            Ok(Some(latest)) if latest.generation >= opened.manifest.generation => Ok(()),
+            Err(error) if error.class() != Class::Damaged => Err(error),
             _ => point(self.to, self.key, opened.generation()),
         }
     }

@@ -111,10 +111,20 @@ impl<'f> Begun<'f> {
     }
 }
 
+impl Making<'_> {
+    /// Takes away what was left of the file that was going to be at `path`, unless another process is making it.
+    pub fn discard(self, path: &Path) {
+        if let Ok(draft) = Draft::take(path, &named(self.of)) {
+            draft.discard();
+        }
+    }
+}
+
 /// What tells a file that can be gone on with: one that this very program has begun since the machine was started, as what
-/// it wrote is not synced.
+/// it wrote is not synced. Where nobody knows when that was, none can.
 fn named(of: &str) -> String {
-    let booted = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let booted = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let booted = booted.unwrap_or_else(|_unknown| std::process::id().to_string());
     format!("{of} {} {} {booted}", env!("CARGO_PKG_VERSION"), rusqlite::version())
 }
 
@@ -155,11 +165,6 @@ impl<'f> DatabaseWriter<'f> {
         Ok(())
     }
 
-    /// Lets it lie as it is, without what was written since the last part, for whoever goes on with it.
-    pub fn leave(mut self) {
-        self.draft.leave();
-    }
-
     /// Writes the rows of SQLite's own tables.
     fn own_rows(&self) -> Result<()> {
         for rows in self.making.file.own_rows.chunk_by(|one, next| one.table == next.table) {
@@ -196,8 +201,7 @@ impl<'f> DatabaseWriter<'f> {
     ///
     /// # Errors
     ///
-    /// [`Class::Data`] where rows break a UNIQUE constraint; what the disk says. What can pass leaves the file to whoever
-    /// goes on with it; of others nothing is left behind.
+    /// [`Class::Data`] where rows break a UNIQUE constraint; what the disk says.
     pub fn finish(self) -> Result<FilledDatabase<'f>> {
         let Self { connection, layout, making, mut draft, stop, .. } = self;
         let file = making.file;
@@ -215,18 +219,10 @@ impl<'f> DatabaseWriter<'f> {
             connection.execute_batch("COMMIT").map_err(failed)?;
             Ok(notes)
         };
-        let finished = finish().map_err(|error| stop.named(error));
-        let closed = connection.close().map_err(|(_open, error)| failed(error));
-        let notes = finished.and_then(|notes| closed.map(|()| notes)).and_then(|notes| {
-            draft.filled()?;
-            Ok(notes)
-        });
-        leave_where_it_passes(&mut draft, notes).map(|notes| FilledDatabase {
-            making,
-            draft,
-            notes,
-            stop,
-        })
+        let notes = finish().map_err(|error| stop.named(error))?;
+        connection.close().map_err(|(_open, error)| failed(error))?;
+        draft.filled()?;
+        Ok(FilledDatabase { making, draft, notes, stop })
     }
 }
 
@@ -244,32 +240,18 @@ impl<'f> FilledDatabase<'f> {
         self.draft.path()
     }
 
-    /// Lets it lie as it is for whoever goes on with it.
-    pub fn leave(mut self) {
-        self.draft.leave();
-    }
-
     /// Checks the file, and gives it its name; says what is left to do for its application, a sentence each.
     ///
     /// # Errors
     ///
     /// [`Class::Data`] where the file is not whole; [`Class::Usage`] where something has its name by now; what the disk
-    /// says. What is left behind is as [`DatabaseWriter::finish`] says.
+    /// says.
     pub fn publish(self) -> Result<Vec<String>> {
-        let Self { making, mut draft, notes, stop } = self;
-        let published = settle(draft.path(), making.file, &stop)
-            .map_err(|error| stop.named(error))
-            .and_then(|()| draft.publish());
-        leave_where_it_passes(&mut draft, published).map(|()| notes)
+        let Self { making, draft, notes, stop } = self;
+        settle(draft.path(), making.file, &stop).map_err(|error| stop.named(error))?;
+        draft.publish()?;
+        Ok(notes)
     }
-}
-
-/// Lets the draft lie after what can pass.
-fn leave_where_it_passes<T>(draft: &mut Draft, outcome: Result<T>) -> Result<T> {
-    if outcome.as_ref().is_err_and(|error| error.class().passes()) {
-        draft.leave();
-    }
-    outcome
 }
 
 /// What an earlier process has begun, where it can be gone on with: its schema must be the one that would be made.
@@ -279,12 +261,14 @@ fn found(
     stop: &Stop,
 ) -> Result<Option<(Connection, Layout, i32)>> {
     let connection = open(path, stop).map_err(failed)?;
-    let parts = || -> rusqlite::Result<i32> {
-        tune(&connection)?;
-        connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))
+    let parts = tune(&connection)
+        .and_then(|()| connection.query_row("PRAGMA main.user_version", [], |row| row.get(0)));
+    let parts = match parts.map_err(|error| stop.named(failed(error))) {
+        Ok(parts @ 1..) => parts,
+        Err(error) if error.class().passes() => return Err(error),
+        // Whatever it is that cannot be read is made anew.
+        Ok(_) | Err(_) => return Ok(None),
     };
-    // Whatever it is that cannot be read is made anew.
-    let Ok(parts @ 1..) = parts() else { return Ok(None) };
     let twin = Connection::open_in_memory().map_err(failed)?;
     stand_in(&twin).map_err(failed)?;
     set_up(&twin, file).map_err(failed)?;

@@ -119,7 +119,7 @@ fn a_copy_belongs_to_one_archive_and_knows_that_it_was_set_back() {
     assert_eq!(files(&node.copy), before);
     let other = Node::new();
     let other = Node { copy: node.copy.clone(), ..other };
-    other.copied().expect(76);
+    other.copied().expect(76).saying(&["set back"]);
     assert_eq!(files(&node.copy), before);
 }
 

@@ -8,8 +8,10 @@ use liteferry::model::{Motion, RawCell, TextEncoding};
 use liteferry::pipeline::Stop;
 use liteferry::pipeline::budget::Budget;
 use liteferry::pipeline::progress::Silent;
+use liteferry::plan::Plan;
 use liteferry::store::sqlite::ReadBatch;
 use liteferry::store::sqlite::original::original;
+use liteferry::store::sqlite::read::Reader;
 use liteferry::store::sqlite::write::{Begun, KeptCell, Making, TableWriter};
 use liteferry::transform::Transform;
 use std::path::Path;
@@ -34,7 +36,21 @@ pub(crate) fn again(
     let tables = plan.tables.iter().map(|table| table.schema.source.clone());
     let tables = tables.chain(file.shadows().map(|table| table.name.clone())).collect();
     let making = Making { file: &file, tables: &tables, of: "" };
-    let Begun::Filling(writer) = Begun::at(to, making, &stop)? else {
+    let made = fill(to, making, &plan, reader);
+    if made.is_err() {
+        making.discard(to);
+    }
+    made
+}
+
+/// Makes a file of all that a reader reads.
+fn fill(
+    to: &Path,
+    making: Making<'_>,
+    plan: &Plan,
+    reader: &Reader,
+) -> Result<(Vec<String>, [usize; 2])> {
+    let Begun::Filling(writer) = Begun::at(to, making, &Stop::default())? else {
         return Err(Error::internal("all is in a new file"));
     };
     let mut kept = [0, 0];
@@ -47,7 +63,7 @@ pub(crate) fn again(
             })?;
         }
     }
-    for table in file.shadows() {
+    for table in making.file.shadows() {
         let mut rows = writer.kept_whole(&table.name)?;
         reader.read_whole::<Error>(table, |name, cells| rows.whole(&name, cells))?;
     }

@@ -1,6 +1,6 @@
 """Archives SQLite files, reads the archives as other programs do, restores them, and judges each step by itself.
 
-    judge.py LITEFERRY [FILE.db | FILE.sql | FOLDER]...
+    judge.py LITEFERRY [--followed] [FILE.db | FILE.sql | FOLDER]...
 
 A file is copied, archived by a run into a private PostgreSQL, and must then be
 
@@ -9,7 +9,9 @@ A file is copied, archived by a run into a private PostgreSQL, and must then be
 - the same SQLite file once it is restored, cell by cell with storage classes,
 - the same rows once it is restored into PostgreSQL, as `verify` has it.
 
-The database of the demo that brings the server is judged too.
+With --followed it is archived while it is followed, changed, followed on, and must then be restored as it is after that,
+from an archive of several generations, and again once that is compacted. The database of the demo that brings the server
+is judged too.
 """
 
 import json
@@ -28,7 +30,7 @@ import pyarrow.parquet as pq
 
 from expected import Unfit, expected
 from readers import READERS, rows
-from source import cell, cells, columns, difference, opened, tables
+from source import cell, cells, columns, difference, opened, quoted, tables
 
 # Exit codes with which a source may be refused: what it holds, and what must be decided first.
 REFUSED = {65, 66, 78}
@@ -136,9 +138,37 @@ class Judge:
             finally:
                 self.drop(made)
 
-    def run(self, ends, archive):
+    def follow(self, file, _pipeline=None):
+        """The same of a file that is changed and followed; without a pipeline file, as that says how."""
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            folder = Path(folder)
+            source, archive = copied(file, folder), folder / "archive"
+            target, name = self.database()
+            again, other = self.database()
+            try:
+                ends = ["--source", source, "--target", target]
+                code, unread = self.run(ends, archive, "run")
+                changed = 0
+                for _round in range(2):
+                    changed += change(source)
+                    code = self.command("follow", "--until-caught-up", "--archive", archive, *ends)
+                    if code[0] not in (0, 65):
+                        raise Wrong(f"follow: {code[0]}: {code[2]}")
+                self.must("archive", "compact", archive)
+                self.must("archive", "check", "--read-data", archive)
+                generations = [it["generation"] for it in self.must("archive", "list", archive)["generations"]]
+                self.must("uninstall", *ends)
+                for generation in generations[:2]:
+                    self.restored_file(source, folder, unread, "--generation", generation)
+                self.restored_target(ends, target, again, folder, code[0])
+                return f"{changed} rows changed, {len(generations)} generations"
+            finally:
+                self.drop([name, other])
+
+    def run(self, ends, archive, *how):
         """Archives a source; gives the exit code and the tables of which SQLite makes no sense."""
-        code, told, said = self.command("run", "--no-capture", "--archive", archive, *ends)
+        how = how or ("run", "--no-capture")
+        code, told, said = self.command(*how, "--archive", archive, *ends)
         if code in REFUSED and (code != 65 or not told.get("archive")):
             raise Refused(f"{code}: {said}")
         if code not in (0, 65) or not told.get("archive"):
@@ -148,10 +178,10 @@ class Judge:
             raise Refused("rows of it cannot be read")
         return code, {part["table"] for part in unread}
 
-    def restored_file(self, source, folder, unread):
-        restored = folder / "restored.db"
+    def restored_file(self, source, folder, unread, *which):
+        restored = folder / f"restored{''.join(map(str, which))}.db"
         codes = (65,) if unread else (0,)
-        told = self.must("restore", "--archive", folder / "archive", "--sqlite", restored, codes=codes)
+        told = self.must("restore", "--archive", folder / "archive", "--sqlite", restored, *which, codes=codes)
         if {part["table"] for part in told.get("unreadable", [])} != unread:
             raise Wrong("restore does not say what could not be read of the source")
         differ = difference(source, restored, unread)
@@ -163,6 +193,39 @@ class Judge:
         if len(ends) == 1:
             ends[0].write_text(ends[0].read_text().replace(target, again))
         self.must("verify", *[again if end == target else end for end in ends], codes=(code,))
+
+
+def change(source):
+    """Changes some rows of each table as an application may; gives how many. What SQLite or the schema forbids is left."""
+    with closing(opened(source)) as connection:
+        there = [(table, columns(connection, table)[-1], has_rowid(connection, table)) for table in tables(connection)]
+    changed = 0
+    with closing(sqlite3.connect(source)) as connection:
+        for table, last, rowids in there:
+            for sql in changes(quoted(table), quoted(last), rowids):
+                try:
+                    with connection:
+                        changed += max(connection.execute(sql).rowcount, 0)
+                except sqlite3.Error:
+                    continue
+    return changed
+
+
+def changes(table, last, rowids):
+    """Statements that change a table, by a column of it."""
+    other = f"(SELECT {last} FROM {table} ORDER BY 1 DESC LIMIT 1)"
+    if not rowids:
+        return [f"UPDATE OR IGNORE {table} SET {last} = {other}", f"DELETE FROM {table} WHERE {last} = {other}"]
+    return [
+        f"UPDATE OR IGNORE {table} SET {last} = {other} WHERE rowid % 4 = 2",
+        f"DELETE FROM {table} WHERE rowid % 5 = 1",
+        f"UPDATE OR REPLACE {table} SET rowid = rowid + 1000000 WHERE rowid % 9 = 0 AND rowid < 1000000",
+        f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} WHERE rowid % 7 = 3",
+    ]
+
+
+def has_rowid(connection, table):
+    return not connection.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", [table]).fetchone()[0]
 
 
 def copied(file, folder):
@@ -329,6 +392,7 @@ def demo(liteferry, work):
 
 def main():
     liteferry = Path(sys.argv[1]).resolve()
+    is_followed = "--followed" in sys.argv
     counts = Counter()
     with tempfile.TemporaryDirectory(prefix="liteferry-archive.") as work:
         work = Path(work)
@@ -337,9 +401,10 @@ def main():
         try:
             url, file, pipeline = demo(liteferry, work)
             judge = Judge(liteferry, work, url)
-            given = [database for path in sys.argv[2:] for database in databases(Path(path))]
+            paths = [Path(word) for word in sys.argv[2:] if word != "--followed"]
+            given = [database for path in paths for database in databases(path)]
             for each, settings in [(file, pipeline), *((database, None) for database in given)]:
-                word, told = judged(judge, each, settings)
+                word, told = judged(judge.follow if is_followed else judge.judge, each, settings)
                 counts[word] += 1
                 print(f"{each.name:32} {word:8} {told}", flush=True)
         finally:
@@ -353,7 +418,7 @@ WORDS = ("equal", "refused", "WRONG")
 
 def judged(judge, file, pipeline):
     try:
-        return "equal", judge.judge(file, pipeline)
+        return "equal", judge(file, pipeline)
     except Refused as refused:
         return "refused", refused
     except (Wrong, subprocess.TimeoutExpired) as wrong:

@@ -1,6 +1,6 @@
 //! A copy is whole or not there, whenever its process dies; and of two that are not of one archive it is said.
 
-use super::{Copied, Copying};
+use super::{Copied, Copying, Trust};
 use crate::error::{Class, Result};
 use crate::store::parquet::Key;
 use crate::store::parquet::generation::tests::{Dying, archive, assert_whole, next};
@@ -12,7 +12,7 @@ fn copy(from: &dyn Place, to: &dyn Place, key: Option<&Key>) -> Result<usize> {
     let opened = newest(from, key)?.unwrap().opened;
     let copying = Copying { from, to, key };
     copying.check(&opened, true)?;
-    let files = opened.manifest.files.iter().map(|file| copying.file(file));
+    let files = opened.manifest.files.iter().map(|file| copying.file(file, Trust::Size));
     let copied = files.collect::<Result<Vec<_>>>()?;
     copying.manifest(&opened)?;
     copying.point(&opened)?;
@@ -111,4 +111,31 @@ fn nothing_is_copied_that_is_not_what_was_written() {
     to.replace(file.name(), &bytes[..9]).unwrap();
     assert_eq!(copy(&from, &to, None).unwrap(), 1);
     assert_eq!(read(&to, None), opened);
+    let mut rotten = bytes.clone();
+    rotten[5] ^= 1;
+    to.replace(file.name(), &rotten).unwrap();
+    let copying = Copying { from: &from, to: &to, key: None };
+    assert_eq!(copying.file(file, Trust::Size).unwrap(), Copied::Present);
+    assert_eq!(copying.file(file, Trust::Hash).unwrap(), Copied::Fetched);
+    assert_eq!(copying.file(file, Trust::Hash).unwrap(), Copied::Present);
+    // What cannot be had any more is not taken away.
+    to.replace(file.name(), &bytes[..9]).unwrap();
+    from.delete(file.name()).unwrap();
+    assert_eq!(copying.file(file, Trust::Size).unwrap_err().class(), Class::Damaged);
+    assert_eq!(to.size(file.name()).unwrap(), Some(9));
+}
+
+#[test]
+fn who_was_set_back_and_has_gone_on_is_found_out_by_the_parent() {
+    let ((_one, from), (_other, to)) = (archive(), archive());
+    for chunks in [&[1][..], &[1, 2], &[1, 2, 3]] {
+        next(&from, None, chunks).unwrap();
+    }
+    copy(&from, &to, None).unwrap();
+    from.delete(&Name::generation(3)).unwrap();
+    from.delete(&Name::latest()).unwrap();
+    next(&from, None, &[1, 2, 7]).unwrap();
+    next(&from, None, &[1, 2, 7, 8]).unwrap();
+    (1..=3).for_each(|number| from.delete(&Name::generation(number)).unwrap());
+    assert_eq!(copy(&from, &to, None).unwrap_err().class(), Class::Damaged);
 }

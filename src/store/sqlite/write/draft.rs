@@ -8,7 +8,7 @@ use crate::store::sqlite::stamp::beside;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -26,14 +26,13 @@ pub(super) enum Stage {
     Filled,
 }
 
-/// A file in the making; dropping it takes it away, unless it is left.
+/// A file in the making; it lies there until it is published or discarded.
 #[derive(Debug)]
 pub(super) struct Draft {
     destination: PathBuf,
     begun: PathBuf,
     filled: PathBuf,
     stage: Stage,
-    is_left: bool,
     /// Dropped last.
     _lock: Lock,
 }
@@ -47,12 +46,7 @@ impl Draft {
     /// [`Class::Usage`] where something is there already, or its folder is not; [`Class::Access`] where the folder cannot
     /// be written, or the draft is somebody else's; [`Class::Held`] where another process makes one.
     pub(super) fn take(destination: &Path, of: &str) -> Result<Self> {
-        for suffix in [""].iter().chain(&BESIDE) {
-            let path = beside(destination, suffix);
-            if fs::symlink_metadata(&path).is_ok() {
-                return Err(exists(&path));
-            }
-        }
+        check_free(destination)?;
         let name = destination.file_name().unwrap_or_default();
         let prefix = format!(".liteferry-{}", short(name.as_bytes()));
         let folder = folder_of(destination);
@@ -62,38 +56,27 @@ impl Draft {
         sweep(folder, &prefix, &[&begun, &filled]);
         let stage = if filled.exists() { Stage::Filled } else { Stage::Begun };
         let destination = destination.to_owned();
-        // Until it is known to be one's own it must not be taken away.
-        let mut draft = Self { destination, begun, filled, stage, is_left: true, _lock: lock };
-        draft.open()?;
-        draft.is_left = false;
+        let draft = Self { destination, begun, filled, stage, _lock: lock };
+        draft.check_own()?;
         Ok(draft)
     }
 
-    /// Makes sure that the file is there, and that nobody else has it.
-    fn open(&self) -> Result<()> {
-        let file = match OpenOptions::new()
-            .write(true)
-            .create(self.stage == Stage::Begun)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.path())
-        {
-            Ok(file) => file,
+    /// Makes the file, if it is not there, and fails where somebody else has put it there, or what SQLite would take for
+    /// its journal.
+    fn check_own(&self) -> Result<()> {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path()) {
+            Ok(_empty) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(self.path())?,
             Err(error) => return Err(unmade(error)),
-        };
-        let of = file.metadata().map_err(unmade)?;
-        if is_own(&of) {
-            return Ok(());
         }
-        let what = format!("{} is not a file of this account alone", self.path().display());
-        Err(Error::new(Class::Access, what).todo("look at who has put it there, and remove it"))
+        BESIDE.iter().try_for_each(|suffix| check_own(&beside(self.path(), suffix)))
     }
 
     /// Begins again with an empty file.
     pub(super) fn renew(&mut self) -> Result<()> {
-        self.remove();
+        self.discard();
         self.stage = Stage::Begun;
-        self.open()
+        self.check_own()
     }
 
     /// Where it is now.
@@ -117,11 +100,6 @@ impl Draft {
         Ok(())
     }
 
-    /// Lets it lie for whoever goes on.
-    pub(super) fn leave(&mut self) {
-        self.is_left = true;
-    }
-
     /// Makes it durable and gives it its name, unless something has that by now.
     ///
     /// # Errors
@@ -130,8 +108,10 @@ impl Draft {
     pub(super) fn publish(&self) -> Result<()> {
         let synced = File::open(self.path()).and_then(|file| file.sync_all());
         synced.map_err(|error| failed("cannot be written", error))?;
+        // What came since would be taken for the journal of the new file.
+        check_free(&self.destination)?;
         match rename(self.path(), &self.destination) {
-            Ok(()) => self.remove(),
+            Ok(()) => self.discard(),
             Err(Errno::EXIST) => return Err(exists(&self.destination)),
             Err(error) => return Err(failed("cannot be named", error.into())),
         }
@@ -139,19 +119,37 @@ impl Draft {
         synced.map_err(|error| failed("cannot be made durable in its folder", error))
     }
 
-    fn remove(&self) {
+    /// Takes away all that there is of it.
+    pub(super) fn discard(&self) {
         for path in [&self.begun, &self.filled] {
             remove(path);
         }
     }
 }
 
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.is_left {
-            self.remove();
-        }
+/// Fails where something has the name, or is where a database of this name has its journal.
+fn check_free(destination: &Path) -> Result<()> {
+    let mut paths = [""].iter().chain(&BESIDE).map(|suffix| beside(destination, suffix));
+    match paths.find(|path| fs::symlink_metadata(path).is_ok()) {
+        Some(path) => Err(exists(&path)),
+        None => Ok(()),
     }
+}
+
+/// Fails where something is there that is not a plain file that only this process's account can open.
+fn check_own(path: &Path) -> Result<()> {
+    let of = match fs::symlink_metadata(path) {
+        Ok(of) => of,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unmade(error)),
+    };
+    let of_others = Mode::from_raw_mode(of.mode()) & (Mode::RWXG | Mode::RWXO);
+    let is_own = of.uid() == geteuid().as_raw() && of_others.is_empty() && of.nlink() == 1;
+    if of.is_file() && is_own {
+        return Ok(());
+    }
+    let what = format!("{} is not a file of this account alone", path.display());
+    Err(Error::new(Class::Access, what).todo("look at who has put it there, and remove it"))
 }
 
 /// Keeps others from making a file for the same place; the lock's file goes with it.
@@ -169,9 +167,9 @@ impl Lock {
                 .create(true)
                 .truncate(false)
                 .mode(0o600)
-                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+                .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
                 .open(&path)
-                .map_err(unmade)?;
+                .map_err(|error| unmade(error).at(format!("lock {}", path.display())))?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
@@ -217,12 +215,6 @@ fn remove(path: &Path) {
         // Most of them are not there.
         let _left = fs::remove_file(path);
     }
-}
-
-/// Whether it is a plain file that only this process's account can open.
-fn is_own(of: &Metadata) -> bool {
-    let of_others = Mode::from_raw_mode(of.mode()) & (Mode::RWXG | Mode::RWXO);
-    of.is_file() && of.uid() == geteuid().as_raw() && of_others.is_empty() && of.nlink() == 1
 }
 
 /// Some digits that tell one name from another.
@@ -302,7 +294,9 @@ mod tests {
         draft.filled().unwrap();
         fs::write(&place, "other").unwrap();
         assert_eq!(draft.publish().unwrap_err().class(), Class::Usage);
-        fs::remove_file(&place).unwrap();
+        fs::rename(&place, folder.path().join("a.db-wal")).unwrap();
+        assert_eq!(draft.publish().unwrap_err().class(), Class::Usage);
+        fs::remove_file(folder.path().join("a.db-wal")).unwrap();
         draft.publish().unwrap();
         drop(draft);
         assert_eq!(fs::read(&place).unwrap(), b"whole");
@@ -311,11 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_that_is_dropped_leaves_nothing_and_one_beside_a_foreign_journal_is_not_made() {
+    fn a_draft_that_is_discarded_leaves_nothing_and_one_beside_a_foreign_journal_is_not_made() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a.db");
         let draft = Draft::take(&place, "a").unwrap();
         fs::write(draft.path().with_extension("db-wal"), "x").unwrap();
+        draft.discard();
         drop(draft);
         assert_eq!(names(folder.path()), [""; 0]);
         fs::write(folder.path().join("a.db-journal"), "somebody's").unwrap();
@@ -334,7 +329,6 @@ mod tests {
             if is_filled {
                 draft.filled().unwrap();
             }
-            draft.leave();
         };
         leave("a", "half", false);
         let draft = Draft::take(&place, "a").unwrap();
@@ -353,9 +347,9 @@ mod tests {
         assert_eq!((fs::read(draft.path()).unwrap(), draft.stage()), (b"".into(), Stage::Begun));
         drop(draft);
         leave("a", "half", false);
-        drop(Draft::take(&folder.path().join("b.db"), "a").unwrap());
+        Draft::take(&folder.path().join("b.db"), "a").unwrap().discard();
         assert_eq!(names(folder.path()).len(), 1);
-        drop(Draft::take(&place, "b").unwrap());
+        Draft::take(&place, "b").unwrap().discard();
         assert_eq!(names(folder.path()), [""; 0]);
     }
 
@@ -373,7 +367,11 @@ mod tests {
         let other = folder.path().join("other");
         fs::write(&other, "other").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        assert!(Draft::take(&place, "a").is_err());
+        assert_eq!(Draft::take(&place, "a").unwrap_err().class(), Class::Access);
         assert_eq!(fs::read(&other).unwrap(), b"other");
+        fs::remove_file(&path).unwrap();
+        // SQLite would play it back.
+        std::os::unix::fs::symlink(&other, path.with_extension("db-journal")).unwrap();
+        assert_eq!(Draft::take(&place, "a").unwrap_err().class(), Class::Access);
     }
 }

@@ -71,6 +71,7 @@ fn a_value_that_its_form_cannot_say_needs_its_cell() {
     assert!(error.to_string().starts_with(at), "{error}");
     drop(rows);
     drop(writer);
+    making(&file, &NONE).discard(&path);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let writer = begun(&path, &file, &NONE);
     let kept = |at| {
@@ -206,9 +207,9 @@ fn what_was_left_is_gone_on_with_in_a_file_of_any_kind() {
             writer.end_part().unwrap();
             // What is not of a part that has ended is gone.
             writer.table(&table).unwrap().rows(&rows(90_000..99_000), &[]).unwrap();
-            writer.leave();
+            drop(writer);
         }
-        begun(&path, &file, &NONE).finish().unwrap().leave();
+        drop(begun(&path, &file, &NONE).finish().unwrap());
         match Begun::at(&path, making(&file, &NONE), &Stop::default()).unwrap() {
             Begun::Filled(filled) => assert!(filled.publish().unwrap().is_empty()),
             Begun::Filling(_) => panic!("all was in it"),
@@ -226,13 +227,14 @@ fn what_was_left_is_gone_on_with_in_a_file_of_any_kind() {
 #[test]
 fn what_cannot_be_gone_on_with_is_made_anew() {
     let (file, folder, path) = made("CREATE TABLE t (a)");
-    begun(&path, &file, &NONE).leave();
-    let left = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    drop(begun(&path, &file, &NONE));
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let left = left.into_iter().find(|path| path.extension().unwrap() == "db").unwrap();
     for damaged in [&b"no database at all, but for longer than a header of one hundred bytes is, which is something else that it could be"[..], b""] {
         std::fs::write(&left, damaged).unwrap();
         let writer = begun(&path, &file, &NONE);
         assert_eq!(writer.parts(), 0);
-        writer.leave();
+        drop(writer);
     }
     let (other, ..) = made("CREATE TABLE u (a, b)");
     let writer = begun(&path, &other, &NONE);
