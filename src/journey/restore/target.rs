@@ -21,18 +21,22 @@ use crate::proof::{GroupSums, Summing};
 use crate::status::{FOLLOWING, NOT_EQUAL, Report, TableReport};
 use crate::store::postgres::conninfo::Conninfo;
 use crate::store::postgres::define;
-use crate::store::postgres::ledger::{self, Lease, LoadedChunk};
+use crate::store::postgres::introspect;
+use crate::store::postgres::ledger::{self, Lease, LoadedChunk, Migration};
 use crate::store::postgres::link::Link;
+use crate::store::postgres::session::Session;
 use crate::store::postgres::write::{Copied, CopyWriter, load_chunk};
 use crate::store::sqlite::connection::FileStamp;
 use std::collections::BTreeSet;
 
 /// The phase of what was restored.
 pub(super) const RESTORED: &str = "restored";
+/// The ledger's step that says which plan was asked for, before it was fitted to tables that were there.
+pub(super) const ASKED: &str = "restored plan";
 /// The ledger's step that says of which generation rows are.
 pub(super) const GENERATION: &str = "generation";
 
-/// Restores a generation into tables that are not there yet, or that are there and empty as they were found; goes on where
+/// Restores a generation into tables that are not there yet, or that are there, empty, and fit; goes on where
 /// an earlier restore of the same generation ended. A target that holds an earlier generation, from which this one comes,
 /// is brought forward to it.
 ///
@@ -73,24 +77,30 @@ impl Chosen {
     fn take_or_begin(&self, link: &mut Link<'_>) -> Result<(Migrated, Lease)> {
         let plan = &self.plan;
         let from = self.names_source();
-        link.with(|session| begin::begin(session, (&from, &FileStamp::default()), plan))?;
-        let found = link.with(|session| ledger::find(session, &plan.name, &plan.target_schema))?;
+        if link.with(|session| find(session, plan))?.is_none() {
+            let fitted = link.with(|session| fitted(session, plan))?;
+            link.with(|session| begin::begin(session, (&from, &FileStamp::default()), &fitted))?;
+        }
+        let found = link.with(|session| find(session, plan))?;
         if found.is_none_or(|found| found.source_path != from) {
             return Err(another(plan));
         }
         let (migrated, lease) = self.take(link)?;
-        let generation = self.opened.hash.to_string();
-        let noted = link.with(|session| {
+        let notes = [(GENERATION, self.opened.hash.to_string()), (ASKED, plan.hash()?)];
+        let is_it = link.with(|session| {
             session.transaction(|session| {
                 ledger::guard(session, lease)?;
-                ledger::complete_step(session, lease, GENERATION, Some(&generation)).map(drop)
+                notes.iter().try_for_each(|(step, note)| {
+                    ledger::complete_step(session, lease, step, Some(note)).map(drop)
+                })
             })?;
-            ledger::note_of(session, lease.migration, GENERATION)
+            let mut notes = notes.iter();
+            notes.try_fold(true, |is_it, (step, note)| {
+                let noted = ledger::note_of(session, lease.migration, step)?;
+                Ok(is_it && noted.as_ref() == Some(note))
+            })
         })?;
-        if noted.as_ref() != Some(&generation) || migrated.plan_hash != plan.hash()? {
-            return Err(another(plan));
-        }
-        Ok((migrated, lease))
+        if is_it { Ok((migrated, lease)) } else { Err(another(plan)) }
     }
 
     /// What the ledger calls the source of what is restored.
@@ -105,6 +115,20 @@ impl Chosen {
         pipeline.target.schema.clone_from(&self.plan.target_schema);
         Migrated::take(link, &pipeline)
     }
+}
+
+/// The migration that stands for a restore, if there is one.
+fn find(session: &Session, plan: &Plan) -> Result<Option<Migration>> {
+    if !ledger::exists(session)? {
+        return Ok(None);
+    }
+    ledger::find(session, &plan.name, &plan.target_schema)
+}
+
+/// The plan for the tables that are there.
+fn fitted(session: &Session, plan: &Plan) -> Result<Plan> {
+    let names: Vec<_> = plan.tables.iter().map(|table| table.schema.target.clone()).collect();
+    plan.clone().onto(&introspect::tables(session, &plan.target_schema, &names)?)
 }
 
 fn another(plan: &Plan) -> Error {

@@ -2,6 +2,7 @@
 
 mod copied;
 mod damages;
+mod existing;
 #[cfg(debug_assertions)]
 pub(crate) mod kills;
 mod odd;

@@ -11,7 +11,7 @@ mod part;
 mod way;
 
 use super::Chosen;
-use super::target::{GENERATION, RESTORED, Restore};
+use super::target::{ASKED, GENERATION, RESTORED, Restore};
 use crate::error::Result;
 use crate::journey::Setting;
 use crate::journey::noted::noted;
@@ -37,7 +37,8 @@ pub(super) struct Held {
     generation: String,
     /// Whether it was brought forward to it.
     pub(super) is_forward: bool,
-    plan_hash: String,
+    /// The hash of the plan that was asked for.
+    asked: Option<String>,
     phase: String,
 }
 
@@ -56,8 +57,9 @@ impl Held {
             };
             let is_forward = is_forward(session, found.id)?;
             let generation = ledger::note_of(session, found.id, GENERATION)?;
-            let (plan_hash, phase) = (found.plan_hash, found.phase);
-            Ok(generation.map(|generation| Self { generation, is_forward, plan_hash, phase }))
+            let asked = ledger::note_of(session, found.id, ASKED)?;
+            let phase = found.phase;
+            Ok(generation.map(|generation| Self { generation, is_forward, asked, phase }))
         })
     }
 
@@ -68,7 +70,7 @@ impl Held {
 
     /// Fails where no step can be applied to it.
     fn check(&self, chosen: &Chosen) -> Result<()> {
-        let Self { plan_hash, phase, .. } = self;
+        let Self { asked, phase, .. } = self;
         if phase == FOLLOWING {
             let what = "the target follows the source, and stands elsewhere than a generation";
             return Err(refused(what).todo("go on with `liteferry follow`"));
@@ -77,7 +79,7 @@ impl Held {
             let what = "the target was to hold another generation, and its restore has not come to its end";
             return Err(refused(what).todo("finish it by `--generation`, or begin again"));
         }
-        if *plan_hash != chosen.plan.hash()? {
+        if *asked != Some(chosen.plan.hash()?) {
             let what = "the target was restored with other tables, or to follow the source, or by another plan";
             return Err(refused(what));
         }
