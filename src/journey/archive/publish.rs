@@ -240,11 +240,14 @@ impl Sources {
         if waiting.is_empty() {
             let parent = self.parent.as_ref();
             let parent = parent.filter(|parent| parent.manifest.source == source);
-            let files = parent.map(|parent| &parent.manifest.files);
-            let of_table = files.into_iter().flatten().filter(|it| it.table == table.schema.source);
-            let files: Vec<_> = of_table.cloned().collect();
-            if !files.is_empty() || loaded.clone().next().is_none() {
-                return self.checked(files, table, is_followed);
+            let manifest = parent.map(|parent| &parent.manifest);
+            // A table that is empty need not have a file: that it is in the schema says that it is archived.
+            let mut tables = manifest.into_iter().flat_map(|manifest| &manifest.schema.tables);
+            let is_archived = tables.any(|it| it.source == table.schema.source);
+            if is_archived || loaded.clone().next().is_none() {
+                let files = manifest.into_iter().flat_map(|manifest| &manifest.files);
+                let of_table = files.filter(|it| it.table == table.schema.source);
+                return self.checked(of_table.cloned().collect(), table, is_followed);
             }
         }
         if let Some(missing) =

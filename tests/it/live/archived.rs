@@ -83,6 +83,31 @@ fn what_is_restored_is_what_the_source_was_when_it_was_published() {
 }
 
 #[test]
+fn a_table_that_is_empty_when_the_archive_is_compacted_is_followed_on() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL;
+         CREATE TABLE parent (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO parent VALUES (1, 'x');
+         CREATE TABLE child (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO child VALUES (1, 'y');",
+    );
+    let workload = Workload::new(&environment.source(), 1);
+    let archived = Archived { environment, workload };
+    archived.run().expect(0);
+    archived.environment.sqlite("DELETE FROM child; UPDATE parent SET a = 'z';");
+    archived.catch_up().expect(0);
+    archived.archive(&["compact"]).expect(0);
+    archived.archive(&["prune", "--keep", "1", "--now"]).expect(0);
+    assert!(!archived.place().join("tables/child/rows").read_dir().unwrap().any(|it| it.is_ok()));
+    archived.environment.sqlite("UPDATE parent SET a = 'w'");
+    archived.catch_up().expect(0);
+    archived.assert_restored(&[]);
+    archived.environment.sqlite("INSERT INTO child VALUES (7, 'back')");
+    archived.catch_up().expect(0);
+    archived.assert_restored(&[]);
+    archived.archive(&["check", "--read-data"]).expect(0);
+}
+
+#[test]
 fn a_node_that_is_restored_follows_on() {
     let mut archived = Archived::of("WAL", 14);
     archived.run().expect(0);
