@@ -59,14 +59,50 @@ pub struct RejectedRow {
     /// All its cells in the order of the table's columns, and how the bytes of a text are to be read: a text that has no
     /// UTF-8 is as it is stored.
     pub cells: Vec<(RawCell, TextEncoding)>,
+    /// Which of the cells their columns cannot hold, ascending. None of a row that is kept whole for another reason, nor of
+    /// one from an archive of a liteferry that did not write them.
+    pub reasons: Vec<MisfitReason>,
 }
+
+/// Why the column of a cell cannot hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MisfitReason {
+    /// The column's position in the table's schema.
+    pub column: usize,
+    /// Why the column cannot hold it.
+    pub reason: String,
+    /// What was done about it: [`Remedy::Reject`], unless that was done for another cell of the row.
+    pub remedy: Remedy,
+}
+
+/// What is said of the first cell of a row where nobody knows which of them does not fit.
+const UNKNOWN: &str = "a value of its row does not fit, and the archive, which an earlier liteferry wrote, does not say which one";
 
 impl RejectedRow {
     /// About the bytes that it takes.
     pub fn size(&self) -> usize {
         let cells = self.cells.iter();
         let cells = cells.map(|(cell, _)| size_of::<(RawCell, TextEncoding)>() + cell.bytes.len());
-        size_of::<Self>() + self.row.size() + cells.sum::<usize>()
+        let reasons = self.reasons.iter();
+        let reasons = reasons.map(|it| size_of::<MisfitReason>() + it.reason.len());
+        size_of::<Self>() + self.row.size() + cells.sum::<usize>() + reasons.sum::<usize>()
+    }
+
+    /// Its cells that their columns cannot hold, in the order of the columns: at least one, for which it is set aside.
+    pub fn misfits(&self) -> impl Iterator<Item = Misfit> {
+        let said = self.reasons.iter().map(|it| (it.column, it.reason.as_str(), it.remedy));
+        let unknown = self.reasons.is_empty().then_some((0, UNKNOWN, Remedy::Reject));
+        said.chain(unknown).filter_map(|(column, reason, remedy)| {
+            let (cell, encoding) = self.cells.get(column)?.clone();
+            Some(Misfit {
+                row: self.row.clone(),
+                column,
+                cell,
+                encoding,
+                reason: reason.into(),
+                remedy,
+            })
+        })
     }
 }
 
@@ -270,7 +306,23 @@ impl fmt::Display for RowName {
 
 #[cfg(test)]
 mod tests {
-    use super::{RawCell, RowName};
+    use super::{MisfitReason, RawCell, RejectedRow, Remedy, RowName, TextEncoding, UNKNOWN};
+
+    #[test]
+    fn a_row_set_aside_says_which_of_its_cells_do_not_fit_or_that_nobody_knows() {
+        let cells = [RawCell::integer(1), RawCell::text(b"x")].map(|it| (it, TextEncoding::Utf8));
+        let reason = MisfitReason { column: 1, reason: "no".into(), remedy: Remedy::Null };
+        let row = |reasons| RejectedRow { row: RowName::Rowid(7), cells: cells.to_vec(), reasons };
+        let told = |row: &RejectedRow| -> Vec<_> {
+            let misfits = row.misfits();
+            misfits.map(|it| (it.row, it.column, it.cell, it.reason, it.remedy)).collect()
+        };
+        let named = RowName::Rowid(7);
+        let known = (named.clone(), 1, RawCell::text(b"x"), "no".to_owned(), Remedy::Null);
+        assert_eq!(told(&row(vec![reason])), [known]);
+        let unknown = (named, 0, RawCell::integer(1), UNKNOWN.to_owned(), Remedy::Reject);
+        assert_eq!(told(&row(Vec::new())), [unknown]);
+    }
 
     #[test]
     fn cells_are_shown_with_their_class() {

@@ -28,7 +28,9 @@ pub use form::{
     JsonForm, Mark, NumberClass, NumberForm, OffsetDigits, OffsetForm, OffsetLayout, Padding,
     Separator, UtcName, UuidForm, UuidShape,
 };
-pub use misfit::{FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TextEncoding};
+pub use misfit::{
+    FormException, Misfit, MisfitReason, RawCell, RejectedRow, Remedy, RowName, TextEncoding,
+};
 pub use original::{AutoVacuum, ObjectKind, OriginalFile, OwnRow, SchemaObject, Tree};
 pub(crate) use schema::FIRST_STORABLE;
 pub use schema::{CellShape, Column, EpochUnit, Partition, Recast, TableSchema};

@@ -3,7 +3,8 @@
 
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, StorageClass, TextEncoding,
+    FormException, Misfit, MisfitReason, RawCell, RejectedRow, Remedy, RowName, StorageClass,
+    TextEncoding,
 };
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::marker::PhantomData;
@@ -181,6 +182,12 @@ impl Record for RejectedRow {
         self.cells.iter().try_for_each(|(cell, encoding)| {
             pack_cell(cell, out)?;
             pack_bytes(encoding.name().as_bytes(), out)
+        })?;
+        out.write_all(&(self.reasons.len() as u64).to_be_bytes())?;
+        self.reasons.iter().try_for_each(|MisfitReason { column, reason, remedy }| {
+            out.write_all(&(*column as u64).to_be_bytes())?;
+            pack_bytes(reason.as_bytes(), out)?;
+            pack_bytes(remedy.name().as_bytes(), out)
         })
     }
 
@@ -191,7 +198,14 @@ impl Record for RejectedRow {
             let encoding = TextEncoding::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
             Ok((cell, encoding))
         });
-        Ok(Self { row, cells: cells.collect::<io::Result<_>>()? })
+        let cells = cells.collect::<io::Result<_>>()?;
+        let reasons = (0..unpack_length(packed)?).map(|_| {
+            let (column, reason) = (unpack_length(packed)?, unpack_text(packed)?);
+            let remedy = Remedy::of_name(&unpack_text(packed)?).ok_or_else(broken)?;
+            Ok(MisfitReason { column, reason, remedy })
+        });
+        let reasons = reasons.collect::<io::Result<_>>()?;
+        Ok(Self { row, cells, reasons })
     }
 }
 

@@ -11,8 +11,8 @@ use super::merged::Merged;
 use super::pending::{Pending, Staged};
 use crate::error::Result;
 use crate::model::{
-    CellShape, Column, FormException, Misfit, OriginalFile, PgType, RawCell, RejectedRow, Remedy,
-    RowName, RowRange, TableSchema, TextEncoding, Touches,
+    CellShape, Column, FormException, Misfit, MisfitReason, OriginalFile, PgType, RawCell,
+    RejectedRow, Remedy, RowName, RowRange, TableSchema, TextEncoding, Touches,
 };
 use crate::pipeline::Stop;
 use crate::store::parquet::Key;
@@ -82,7 +82,9 @@ fn misfit(id: i64, version: u64) -> Misfit {
 fn rejected(id: i64, version: u64) -> RejectedRow {
     let cells = [text(id, 0), RawCell::integer(id), text(id, version)];
     let cells = cells.map(|cell| (cell, TextEncoding::Utf8)).into();
-    RejectedRow { row: RowName::Rowid(id), cells }
+    let reason =
+        MisfitReason { column: 2, reason: format!("not {version}"), remedy: Remedy::Reject };
+    RejectedRow { row: RowName::Rowid(id), cells, reasons: vec![reason] }
 }
 
 fn keys_of(table: &TableSchema, ids: &[i64]) -> RecordBatch {

@@ -28,7 +28,9 @@ impl Archive {
 /// The file of one table; none where it has no row.
 fn put_table(files: Files<'_>, shadow: &SchemaObject, reader: &Reader) -> Result<Vec<ArchiveFile>> {
     let mut rows = files.begin_beside()?;
-    reader.read_whole(shadow, |row, cells| rows.rejected(&RejectedRow { row, cells }))?;
+    reader.read_whole(shadow, |row, cells| {
+        rows.rejected(&RejectedRow { row, cells, reasons: Vec::new() })
+    })?;
     let named = |written| files.named(FileKind::Whole, (&shadow.name, 0), written, None);
     files.put(rows.finish(None)?.map(named).transpose()?)
 }

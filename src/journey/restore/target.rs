@@ -11,7 +11,7 @@ use crate::journey::live::{IDENTITY, INSTALLED};
 use crate::journey::noted::noted;
 use crate::journey::run::{Clock, create_tables};
 use crate::journey::snapshot::{Aside, Loading, Sender};
-use crate::journey::{Setting, aside, index, prove, verify};
+use crate::journey::{Setting, aside, index, prove, reject, verify};
 use crate::model::DigestSum;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
@@ -153,12 +153,14 @@ pub(super) struct Restore<'a> {
 /// A part of a table, as one transaction loads it.
 struct Job<'a> {
     merged: &'a Merged<'a>,
-    unit: &'a Unit,
-    /// Its number among those of its table.
+    /// Its rows; none in the only part of a table that has no rows.
+    unit: Option<&'a Unit>,
+    /// Its number among those of its table; the rows that were set aside are noted with [`FIRST`].
     number: usize,
-    /// Rows of the table that were set aside, noted with its first part.
-    rejected: u64,
 }
+
+/// The part of a table that is always there: what is kept of single rows belongs to it.
+const FIRST: usize = 0;
 
 impl Restore<'_> {
     /// Does what is not done yet, and proves all of it.
@@ -203,10 +205,10 @@ impl Restore<'_> {
         let tables = tables.collect::<Result<Vec<_>>>()?;
         let mut jobs = Vec::new();
         for merged in &tables {
-            jobs.extend(jobs_of(merged, setting)?);
+            jobs.extend(jobs_of(merged, setting));
         }
         jobs.retain(|job| !done.contains(&(job.merged.table().target.as_str(), job.number)));
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.unit.file().bytes));
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.unit.map(|unit| unit.file().bytes)));
         let links: Vec<_> = (0..setting.workers).map(|_| link.another()).collect();
         let rows = workers::over(&jobs, links, setting.stop, |link, job| {
             reach(Step::ChunkNext);
@@ -272,7 +274,8 @@ impl Restore<'_> {
             false => NOT_EQUAL,
         };
         let phase = phase.into();
-        Ok(Report { command: "restore", phase, tables, ..Report::default() })
+        let misfits = reject::misfits(plan, link, lease.migration)?;
+        Ok(Report { command: "restore", phase, tables, misfits, ..Report::default() })
     }
 
     /// Leaves the target as it was before: what was loaded is of an archive that nobody should trust.
@@ -292,40 +295,45 @@ impl Restore<'_> {
 }
 
 /// The parts of a table.
-fn jobs_of<'a>(merged: &'a Merged<'a>, setting: Setting<'_>) -> Result<Vec<Job<'a>>> {
+fn jobs_of<'a>(merged: &'a Merged<'a>, setting: Setting<'_>) -> Vec<Job<'a>> {
     let table = merged.table();
     let rows = merged.units().iter().map(|unit| unit.file().rows).sum();
     let bytes = merged.units().iter().map(|unit| unit.file().bytes).sum();
     let about = !merged.is_base();
     setting.progress.tell(Event::Expect { table: table.source.clone(), rows, about, bytes });
-    let mut rejected = 0;
-    merged.rejected(|_row| {
-        rejected += 1;
-        Ok(())
-    })?;
-    let jobs = merged.units().iter().enumerate().map(|(number, unit)| {
-        let rejected = if number == 0 { rejected } else { 0 };
-        Job { merged, unit, number, rejected }
-    });
-    Ok(jobs.collect())
+    let units = merged.units().iter().map(Some);
+    let none = merged.units().is_empty().then_some(None);
+    let numbered = units.chain(none).enumerate();
+    numbered.map(|(number, unit)| Job { merged, unit, number }).collect()
 }
 
 /// Sends the rows of one part.
 fn load_unit(job: &Job<'_>, copy: &mut CopyWriter<'_>, setting: Setting<'_>) -> Result<Copied> {
     let table = job.merged.table();
-    let (sums, aside) = send_units(job.merged, [job.unit], copy, setting)?;
+    let (sums, mut aside) = send_units(job.merged, job.unit, copy, setting)?;
+    if job.number == FIRST {
+        add_rejected(job.merged, &mut aside)?;
+    }
     let (sum, groups) = (sums.total(), sums.to_bytes());
+    let Aside { misfits, exceptions, rejected } = aside;
     let loaded = LoadedChunk {
         table: table.target.clone(),
         chunk: job.number,
         sum,
         groups,
-        rejected: job.rejected,
+        rejected,
         low_mark: None,
         last_mark: None,
     };
-    let Aside { misfits, exceptions, .. } = aside;
     Ok(Copied { loaded, sent: sum.rows, misfits, exceptions, archived: None })
+}
+
+/// Adds the rows of a table that were set aside, as the ledger keeps them.
+pub(super) fn add_rejected(merged: &Merged<'_>, aside: &mut Aside) -> Result<()> {
+    merged.rejected(|row| {
+        aside.rejected += 1;
+        row.misfits().try_for_each(|misfit| aside.misfits.add(&misfit))
+    })
 }
 
 /// Sends the rows of some parts, and gives their sums and what is kept of them.

@@ -14,8 +14,8 @@
 //! | `class` | STRING: the storage class, as `typeof` has it | the same | the same |
 //! | `bytes` | BYTE_ARRAY: the cell as [`RawCell`] has it | the same | the same |
 //! | `encoding` | NULL | STRING: the encoding of a text | the same |
-//! | `reason` | NULL | STRING: why the column cannot hold it | NULL |
-//! | `remedy` | NULL | STRING: what was done about it | NULL |
+//! | `reason` | NULL | STRING: why the column cannot hold it | the same; NULL where it can |
+//! | `remedy` | NULL | STRING: what was done about it | the same |
 //!
 //! The cells of a row that was set aside follow one another, in the order of the columns and without a gap.
 
@@ -132,7 +132,8 @@ impl<W: Write + Send> BesideWriter<W> {
     ///
     /// [`Class::Temporary`](crate::Class::Temporary): `out` takes no more.
     pub fn rejected(&mut self, rejected: &RejectedRow) -> Result<()> {
-        let RejectedRow { row, cells } = rejected;
+        let RejectedRow { row, cells, reasons } = rejected;
+        let mut reasons = reasons.iter().peekable();
         let last =
             cells.len().checked_sub(1).ok_or_else(|| Error::internal("a row of no cells"))?;
         for (column, (cell, encoding)) in cells.iter().enumerate() {
@@ -141,9 +142,15 @@ impl<W: Write + Send> BesideWriter<W> {
                 aside: Some(self.rejected),
                 row: (column == last).then_some(row),
                 encoding: Some(*encoding),
+                why: reasons
+                    .next_if(|it| it.column == column)
+                    .map(|it| (it.reason.as_str(), it.remedy)),
                 ..Record::new(CELL, column, cell)
             };
             self.add(&record)?;
+        }
+        if reasons.next().is_some() {
+            return Err(Error::internal("reasons of cells are in no order"));
         }
         self.rejected += 1;
         Ok(())

@@ -9,7 +9,8 @@ use super::statement::OutOfMemory;
 use super::wide::Seen;
 use crate::error::{Class, Error, Result};
 use crate::model::{
-    Column, FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TableSchema, TextEncoding,
+    Column, FormException, Misfit, MisfitReason, RawCell, RejectedRow, Remedy, RowName,
+    TableSchema, TextEncoding,
 };
 use crate::pipeline::spool::Record;
 use arrow_array::{BooleanArray, RecordBatch};
@@ -32,7 +33,7 @@ pub struct ReadBatch {
     /// Cells that did not fit, in the order of their rows, each with its row's position in `records`; none for those of
     /// rejected rows, which are not there.
     pub misfits: Vec<(Option<usize>, Misfit)>,
-    /// Rows that are not in `records`, in the source's own words.
+    /// Rows that are not in `records`, in the source's own words, each with the reasons of its `misfits`.
     pub rejected: Vec<RejectedRow>,
     /// Cells of `records` that are written otherwise than their columns' forms say, in the order of their rows, each with
     /// its row's position in `records`.
@@ -157,10 +158,16 @@ impl<'t> BatchBuilder<'t> {
             row.raw(position).refused(|| format!("column {}", slot.column.source))
         };
         let cells = self.columns.iter().enumerate().map(cell).collect::<Result<_>>()?;
-        let rejected = RejectedRow { row: row_name(self.table, row)?, cells };
         while self.exceptions.pop_if(|(at, _)| *at == position).is_some() {}
         let of_row = self.misfits.iter_mut().rev().take_while(|(at, _)| *at == Some(position));
-        of_row.for_each(|(at, _)| *at = None);
+        let mut reasons: Vec<_> = of_row
+            .map(|(at, misfit)| {
+                *at = None;
+                reason_of(misfit)
+            })
+            .collect();
+        reasons.reverse();
+        let rejected = RejectedRow { row: row_name(self.table, row)?, cells, reasons };
         self.bytes += rejected.size();
         self.rejected.push((self.rows, rejected));
         Ok(())
@@ -184,9 +191,22 @@ impl<'t> BatchBuilder<'t> {
             remedy: Remedy::Reject,
         };
         self.reject(row)?;
-        self.bytes += misfit.size();
-        self.misfits.push((None, misfit));
+        self.keep(misfit);
         Ok(())
+    }
+
+    /// Keeps a misfit of the current row, and with the row itself, if that is rejected.
+    fn keep(&mut self, misfit: Misfit) {
+        let position = self.position();
+        if position.is_none()
+            && let Some((_, rejected)) = self.rejected.last_mut()
+        {
+            let reason = reason_of(&misfit);
+            self.bytes += reason.reason.len();
+            rejected.reasons.push(reason);
+        }
+        self.bytes += misfit.size();
+        self.misfits.push((position, misfit));
     }
 
     /// Does what the plan says about a cell that does not fit.
@@ -222,9 +242,7 @@ impl<'t> BatchBuilder<'t> {
         }
         let (cell, encoding) = row.raw(position).refused(|| format!("column {}", column.source))?;
         let (column, remedy) = (position, column.misfits);
-        let misfit = Misfit { row: name, column, cell, encoding, reason: reason.into(), remedy };
-        self.bytes += misfit.size();
-        self.misfits.push((self.position(), misfit));
+        self.keep(Misfit { row: name, column, cell, encoding, reason: reason.into(), remedy });
         Ok(())
     }
 
@@ -270,6 +288,11 @@ impl<'t> BatchBuilder<'t> {
 pub fn holds_default(column: &Column) -> Result<bool> {
     let mut builder = CellBuilder::new(column)?;
     Ok(column.default.as_ref().is_some_and(|default| builder.append(value_of(default)).is_ok()))
+}
+
+fn reason_of(misfit: &Misfit) -> MisfitReason {
+    let Misfit { column, reason, remedy, .. } = misfit;
+    MisfitReason { column: *column, reason: reason.clone(), remedy: *remedy }
 }
 
 #[cold]

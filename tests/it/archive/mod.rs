@@ -1,5 +1,6 @@
 //! What a run leaves in an archive, seen from outside.
 
+mod aside;
 mod copied;
 mod damages;
 mod existing;

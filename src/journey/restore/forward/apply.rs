@@ -7,12 +7,12 @@ use super::{FORWARD, FORWARDED};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::archive::merged::Merged;
 use crate::journey::index;
-use crate::journey::restore::target::{GENERATION, Restore, sums_of};
-use crate::journey::snapshot::table_of;
+use crate::journey::restore::target::{GENERATION, Restore, add_rejected, sums_of};
+use crate::journey::snapshot::{Aside, table_of};
 use crate::pipeline::Event;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::progress::Phase;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTable};
 use crate::proof::GroupSums;
 use crate::store::postgres::ledger::{self, LoadedChunk};
 use crate::store::postgres::link::Link;
@@ -33,8 +33,8 @@ pub(super) struct Forward<'a> {
 struct Read<'a> {
     /// The tables of each part of the way.
     legs: Vec<Vec<Part<'a>>>,
-    /// Rows that are set aside in the end, by the tables' places, where those are others.
-    rejected: BTreeMap<usize, u64>,
+    /// The tables of whose rows others may be set aside in the end, or again, by their places: those that are touched too.
+    rejected: BTreeMap<usize, Merged<'a>>,
 }
 
 impl Read<'_> {
@@ -81,19 +81,14 @@ impl<'a> Forward<'a> {
         self.way.legs.iter().map(parts).collect()
     }
 
-    fn rejected(self) -> Result<BTreeMap<usize, u64>> {
+    fn rejected(self) -> Result<BTreeMap<usize, Merged<'a>>> {
         let Restore { plan, chosen, .. } = self.restore;
-        let mut counts = BTreeMap::new();
-        for (number, table) in plan.tables.iter().enumerate() {
-            let Some(files) = self.way.rejected.get(&table.schema.source) else { continue };
-            let mut rows = 0;
-            Merged::open(chosen.archive.files(), files, &table.schema)?.rejected(|_row| {
-                rows += 1;
-                Ok(())
-            })?;
-            counts.insert(number, rows);
-        }
-        Ok(counts)
+        let of_table = |(number, table): (usize, &'a PlannedTable)| {
+            let files = self.way.rejected.get(&table.schema.source)?;
+            let merged = Merged::open(chosen.archive.files(), files, &table.schema);
+            Some(merged.map(|merged| (number, merged)))
+        };
+        plan.tables.iter().enumerate().filter_map(of_table).collect()
     }
 
     /// Applies all of it in the caller's transaction; nothing where that is done already.
@@ -113,8 +108,10 @@ impl<'a> Forward<'a> {
         let touched = read.touched();
         let names = touched.iter().map(|&table| table_of(plan, table).map(|it| it.target.as_str()));
         let names: BTreeSet<_> = names.collect::<Result<_>>()?;
-        for &table in touched.iter().chain(read.rejected.keys()) {
-            ledger::claim_chunk(session, lease, &table_of(plan, table)?.target, CHUNK)?;
+        for merged in read.rejected.values() {
+            let table = &merged.table().target;
+            ledger::claim_chunk(session, lease, table, CHUNK)?;
+            ledger::forget_rejected(session, lease, table)?;
         }
         let (mut constraints, mut rows) = (None, 0_u64);
         let to = Destination { session, lease, setting };
@@ -138,7 +135,7 @@ impl<'a> Forward<'a> {
         if let Some(constraints) = constraints {
             constraints.put_back(session, lease)?;
         }
-        self.note(read, (&loaded, &sums), session)?;
+        self.note(read, &sums, session)?;
         reach(Step::ForwardApplied);
         Ok(Some(rows))
     }
@@ -162,12 +159,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Brings the ledger up to date. The plan stays what it is: generations of other plans are not gone along.
-    fn note(
-        self,
-        read: &Read<'_>,
-        (loaded, sums): (&[LoadedChunk], &[GroupSums]),
-        session: &Session,
-    ) -> Result<()> {
+    fn note(self, read: &Read<'_>, sums: &[GroupSums], session: &Session) -> Result<()> {
         let Restore { plan, lease, .. } = self.restore;
         let touched = read.touched();
         let mut again = Vec::new();
@@ -176,19 +168,17 @@ impl<'a> Forward<'a> {
             if touched.contains(&number) {
                 again.extend(index::after_rows(target));
             }
-            if !touched.contains(&number) && !read.rejected.contains_key(&number) {
-                continue;
-            }
-            let before = || {
-                let chunks = loaded.iter().filter(|chunk| chunk.table == *target);
-                chunks.map(|chunk| chunk.rejected).sum()
-            };
+            let Some(merged) = read.rejected.get(&number) else { continue };
+            let mut aside = Aside::default();
+            add_rejected(merged, &mut aside)?;
+            // Behind all that is forgotten of touched rows: these may be among them.
+            ledger::note_misfits(session, lease, merged.table(), CHUNK, aside.misfits)?;
             let gathered = LoadedChunk {
                 table: target.clone(),
                 chunk: CHUNK,
                 sum: sums.total(),
                 groups: sums.to_bytes(),
-                rejected: read.rejected.get(&number).copied().unwrap_or_else(before),
+                rejected: aside.rejected,
                 low_mark: None,
                 last_mark: None,
             };

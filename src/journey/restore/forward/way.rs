@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Way {
     /// Its parts, from the oldest on.
     pub(super) legs: Vec<Leg>,
-    /// The files of the rows that are set aside in the end, by the source's names of the tables where those are others
-    /// than in the beginning.
+    /// The files of the rows that are set aside in the end, by the source's names of the tables that steps have touched, or
+    /// where those are others than in the beginning.
     pub(super) rejected: BTreeMap<String, Vec<ArchiveFile>>,
 }
 
@@ -62,7 +62,10 @@ impl Way {
                 let moves = moves.into_iter().rev().collect::<Result<Vec<_>>>()?;
                 let legs = legs_of(moves);
                 let wanted = &chosen.opened.manifest;
-                let rejected = other_rejected(&older.manifest, wanted, &finding.tables);
+                let touched = legs.iter().flat_map(|leg: &Leg| &leg.steps);
+                let touched = touched.map(|file| file.table.as_str()).collect();
+                let of_tables = (&finding.tables, &touched);
+                let rejected = rejected_of(&older.manifest, wanted, of_tables);
                 return Ok(Self { legs, rejected });
             }
             newer = older;
@@ -252,11 +255,12 @@ fn legs_of(moves: Vec<Move>) -> Vec<Leg> {
     legs
 }
 
-/// The files of rows that are set aside now, of the tables where those are others than before.
-fn other_rejected(
+/// The files of rows that are set aside now, of the tables where those are others than before, and of those that were
+/// touched: a row may be set aside again as it was.
+fn rejected_of(
     before: &Manifest,
     now: &Manifest,
-    tables: &BTreeSet<&str>,
+    (tables, touched): (&BTreeSet<&str>, &BTreeSet<&str>),
 ) -> BTreeMap<String, Vec<ArchiveFile>> {
     let of = |manifest: &Manifest, table: &str| -> Vec<ArchiveFile> {
         let files = manifest.files.iter();
@@ -268,7 +272,8 @@ fn other_rejected(
     };
     let changed = tables.iter().filter_map(|&table| {
         let files = of(now, table);
-        (names(&files) != names(&of(before, table))).then(|| (table.to_owned(), files))
+        let may_differ = touched.contains(table) || names(&files) != names(&of(before, table));
+        may_differ.then(|| (table.to_owned(), files))
     });
     changed.collect()
 }

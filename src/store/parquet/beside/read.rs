@@ -9,7 +9,8 @@ use super::super::verified::Verified;
 use super::{CELL, EXCEPTION, Kept, MISFIT, SCHEMA};
 use crate::error::{Place, Result};
 use crate::model::{
-    FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, StorageClass, TextEncoding,
+    FormException, Misfit, MisfitReason, RawCell, RejectedRow, Remedy, RowName, StorageClass,
+    TextEncoding,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type};
@@ -97,6 +98,7 @@ struct Unfinished {
     /// Which one it is.
     aside: u64,
     cells: Vec<(RawCell, TextEncoding)>,
+    reasons: Vec<MisfitReason>,
     bytes: usize,
 }
 
@@ -106,20 +108,24 @@ impl Unfinished {
         &mut self,
         (aside, column): (Option<u64>, usize),
         (cell, encoding): (RawCell, TextEncoding),
+        why: Option<MisfitReason>,
     ) -> Option<()> {
-        self.bytes = self.bytes.saturating_add(cell.bytes.len());
+        let said = why.as_ref().map_or(0, |why| why.reason.len());
+        self.bytes = self.bytes.saturating_add(cell.bytes.len()).saturating_add(said);
         let follows = aside == Some(self.aside) && column == self.cells.len();
         if !follows || column >= COLUMNS_MAX || self.bytes > ROW_BYTES {
             return None;
         }
         self.cells.push((cell, encoding));
+        self.reasons.extend(why);
         Some(())
     }
 
     /// The row, which has this name, and is all there.
     fn finish(&mut self, row: RowName) -> RejectedRow {
         let next = Self { aside: self.aside + 1, ..Self::default() };
-        RejectedRow { row, cells: std::mem::replace(self, next).cells }
+        let Self { cells, reasons, .. } = std::mem::replace(self, next);
+        RejectedRow { row, cells, reasons }
     }
 }
 
@@ -202,8 +208,15 @@ impl Records {
                 let remedy = Remedy::of_name(&remedy)?;
                 Kept::Misfit(at, Misfit { row, column, cell, encoding, reason, remedy })
             }
-            (CELL, row, Some(encoding), None) if !is_said && at.is_none() => {
-                unfinished.take((aside, column), (cell, encoding))?;
+            (CELL, row, Some(encoding), why) if why.is_some() == is_said && at.is_none() => {
+                let why = match why {
+                    Some((reason, remedy)) => {
+                        let remedy = Remedy::of_name(&remedy)?;
+                        Some(MisfitReason { column, reason, remedy })
+                    }
+                    None => None,
+                };
+                unfinished.take((aside, column), (cell, encoding), why)?;
                 return Some(match row {
                     Some(row) => Found::Whole(Kept::Rejected(unfinished.finish(row))),
                     None => Found::Part,

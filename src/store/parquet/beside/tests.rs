@@ -7,12 +7,14 @@ use super::super::verified::Verified;
 use super::read::named;
 use super::{BesideReader, BesideWriter, Kept, SCHEMA};
 use crate::error::{Class, Result};
-use crate::model::{FormException, Misfit, RawCell, RejectedRow, Remedy, RowName, TextEncoding};
+use crate::model::{
+    FormException, Misfit, MisfitReason, RawCell, RejectedRow, Remedy, RowName, TextEncoding,
+};
 use crate::store::parquet::tests::{every_type, file, written};
 use crate::store::parquet::{ChunkReader, ContentHash, Stored};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -49,8 +51,17 @@ fn kept() -> impl Strategy<Value = Kept> {
             Kept::Misfit(at, Misfit { row, column, cell, encoding, reason, remedy })
         },
     );
-    let rejected = (row(), vec((cell(), encoding()), 1..6))
-        .prop_map(|(row, cells)| Kept::Rejected(RejectedRow { row, cells }));
+    let reason = (proptest::sample::select(remedy.to_vec()), "\\PC{0,20}");
+    let of_cell = (cell(), encoding(), proptest::option::of(reason));
+    let rejected = (row(), vec(of_cell, 1..6)).prop_map(|(row, all)| {
+        let reasons = all.iter().enumerate().filter_map(|(column, (_, _, why))| {
+            let (remedy, reason) = why.clone()?;
+            Some(MisfitReason { column, reason, remedy })
+        });
+        let reasons = reasons.collect();
+        let cells = all.into_iter().map(|(cell, encoding, _)| (cell, encoding)).collect();
+        Kept::Rejected(RejectedRow { row, cells, reasons })
+    });
     prop_oneof![exception, misfit, rejected]
 }
 
@@ -131,9 +142,8 @@ fn many_and_large_cells_are_kept_in_bounded_batches() {
         .map(|cell| (cell, TextEncoding::Utf8))
         .into();
     let row = RowName::Cells(vec![large]);
-    all.extend(
-        (0..3).map(|_| Kept::Rejected(RejectedRow { row: row.clone(), cells: cells.clone() })),
-    );
+    let row = RejectedRow { row, cells, reasons: Vec::new() };
+    all.extend((0..3).map(|_| Kept::Rejected(row.clone())));
     let (bytes, stored) = stored(&all).unwrap();
     assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
     let reader = BesideReader::open(file(&bytes), &stored, None).unwrap();
@@ -177,6 +187,7 @@ fn rows_that_were_set_aside_are_beside_no_rows() {
     let rejected = RejectedRow {
         row: RowName::Rowid(-1),
         cells: vec![(RawCell::text(&[0xD8]), TextEncoding::Utf16be)],
+        reasons: Vec::new(),
     };
     let mut writer = BesideWriter::new(Vec::new());
     writer.rejected(&rejected).unwrap();
@@ -201,7 +212,7 @@ fn other_readers_find_the_rows_of_cells_by_their_numbers() {
     let name = RowName::Cells(vec![RawCell::text(b"k")]);
     let rejected = |row| {
         let cells = vec![(RawCell::integer(1), TextEncoding::Utf8); 2];
-        Kept::Rejected(RejectedRow { row, cells })
+        Kept::Rejected(RejectedRow { row, cells, reasons: Vec::new() })
     };
     let misfit = |at| {
         let (row, cell) = (name.clone(), RawCell::null());
@@ -246,7 +257,7 @@ fn forged_columns(batch: &RecordBatch) -> Result<Vec<Kept>> {
 #[test]
 fn cells_that_make_no_row_are_damage() {
     let cells = vec![(RawCell::integer(1), TextEncoding::Utf8); 3];
-    let row = RejectedRow { row: RowName::Rowid(1), cells };
+    let row = RejectedRow { row: RowName::Rowid(1), cells, reasons: Vec::new() };
     let all = vec![Kept::Rejected(row.clone()), Kept::Rejected(row)];
     let batch = columns(&all);
     let batch = RecordBatch::try_new(Arc::clone(&SCHEMA), batch.columns().to_vec()).unwrap();
@@ -255,5 +266,40 @@ fn cells_that_make_no_row_are_damage() {
     for rows in [&[0, 1][..], &[0, 2], &[1, 2], &[0, 1, 5], &[0, 2, 1], &[3, 4, 5], &[0, 1, 2, 2]] {
         let error = forged_columns(&some(rows)).unwrap_err();
         assert_eq!(error.class(), Class::Damaged, "{rows:?}");
+    }
+}
+
+#[test]
+fn reasons_stand_with_their_cells_and_out_of_order_they_are_refused() {
+    let reason = |column| MisfitReason { column, reason: "no".into(), remedy: Remedy::Reject };
+    let cells = vec![(RawCell::integer(1), TextEncoding::Utf8); 3];
+    let row = |reasons| RejectedRow { row: RowName::Rowid(1), cells: cells.clone(), reasons };
+    let batch = columns(&[Kept::Rejected(row(vec![reason(0), reason(2)]))]);
+    let stands = |name: &str| {
+        let column = batch.column_by_name(name).unwrap();
+        (0..3).map(|at| column.is_valid(at)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (stands("reason"), stands("remedy")),
+        (vec![true, false, true], vec![true, false, true])
+    );
+    for reasons in [vec![reason(1), reason(0)], vec![reason(1), reason(1)], vec![reason(3)]] {
+        assert!(BesideWriter::new(Vec::new()).rejected(&row(reasons)).is_err());
+    }
+}
+
+#[test]
+fn half_a_reason_is_damage() {
+    let reason = MisfitReason { column: 0, reason: "no".into(), remedy: Remedy::Reject };
+    let cells = vec![(RawCell::integer(1), TextEncoding::Utf8)];
+    let all =
+        [Kept::Rejected(RejectedRow { row: RowName::Rowid(1), cells, reasons: vec![reason] })];
+    let whole = columns(&all);
+    let nothing: ArrayRef = Arc::new(StringArray::new_null(1));
+    for name in ["reason", "remedy"] {
+        let mut arrays = whole.columns().to_vec();
+        arrays[SCHEMA.index_of(name).unwrap()] = Arc::clone(&nothing);
+        let batch = RecordBatch::try_new(Arc::clone(&SCHEMA), arrays).unwrap();
+        assert_eq!(forged_columns(&batch).unwrap_err().class(), Class::Damaged, "{name}");
     }
 }

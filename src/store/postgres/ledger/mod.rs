@@ -30,7 +30,9 @@ pub use position::{
     seal_position, unsettle_position,
 };
 pub use proved::{Proved, begin_round, end_round, forget_proved, note_proved, proof_ages, proved};
-pub use rejects::{MisfitCount, columns_aside, misfit_counts, note_misfits, take_rejected};
+pub use rejects::{
+    MisfitCount, columns_aside, forget_rejected, misfit_counts, note_misfits, take_rejected,
+};
 pub use retaken::{forget_retaken, note_retaken, retaken};
 pub use runs::{Run, begin_run, end_run, runs};
 pub use touched::{forget_rows, keeps_rows, rows_aside};

@@ -190,6 +190,25 @@ pub fn take_rejected(
     Ok(rows)
 }
 
+/// Forgets which rows of a table were set aside, whatever chunk they are of, in the caller's transaction.
+///
+/// # Errors
+///
+/// What the server says.
+pub fn forget_rejected(session: &Session, lease: Lease, table: &str) -> Result<()> {
+    // As above; other statements of the transaction are planned as ever.
+    session.batch("read the ledger", "SET LOCAL enable_nestloop = off")?;
+    session.execute("forget rows that were set aside", FORGET, &[&lease.migration, &table])?;
+    session.batch("read the ledger", "SET LOCAL enable_nestloop TO DEFAULT")
+}
+
+/// With those cells of theirs for which another remedy than that was said.
+const FORGET: &str = "
+DELETE FROM liteferry.reject AS reject
+USING (SELECT DISTINCT row_key FROM liteferry.reject
+       WHERE migration = $1 AND table_name = $2 AND policy = 'reject') AS aside
+WHERE migration = $1 AND table_name = $2 AND reject.row_key = aside.row_key";
+
 /// Rows that have nothing of their own may have one name: such a row begins where a column comes again.
 const TAKE: &str = "
 WITH aside AS (

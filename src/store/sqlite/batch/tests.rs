@@ -3,8 +3,8 @@
 use super::{BATCH_BYTES, ReadBatch};
 use crate::error::{Error, Result};
 use crate::model::{
-    CellShape, Column, PgType, RawCell, RejectedRow, Remedy, RowName, RowRange, TableSchema,
-    TextEncoding,
+    CellShape, Column, Misfit, PgType, RawCell, RejectedRow, Remedy, RowName, RowRange,
+    TableSchema, TextEncoding,
 };
 use crate::pipeline::Stop;
 use crate::store::sqlite::connection::Source;
@@ -78,6 +78,17 @@ fn a_cell_that_is_kept_tells_where_its_row_is_in_the_batch() {
     assert!((0..4).all(|at| nulled.is_null(at) == (at >= 2)));
 }
 
+/// As the rows that were set aside say themselves.
+fn misfits_of(batch: &ReadBatch) -> Vec<Misfit> {
+    batch.rejected.iter().flat_map(RejectedRow::misfits).collect()
+}
+
+/// As the ledger is told of such rows.
+fn misfits_aside(batch: &ReadBatch) -> Vec<Misfit> {
+    let aside = batch.misfits.iter().filter(|(at, _)| at.is_none());
+    aside.map(|(_, misfit)| misfit.clone()).collect()
+}
+
 #[test]
 fn a_row_that_is_set_aside_is_given_with_all_its_cells() {
     let all = batches("UTF-16le", ROWS, &table(&[]));
@@ -87,10 +98,14 @@ fn a_row_that_is_set_aside_is_given_with_all_its_cells() {
     let odd = (RawCell::text(&[0x00, 0xD8]), TextEncoding::Utf16le);
     let blob = (RawCell::blob(&[0xE5]), TextEncoding::Utf8);
     let fifth = vec![text(b"e"), number(5), odd, blob];
-    let expected = [(3, third), (5, fifth)]
-        .map(|(rowid, cells)| RejectedRow { row: RowName::Rowid(rowid), cells });
-    assert_eq!(all[0].rejected, expected);
+    let expected = [(RowName::Rowid(3), third), (RowName::Rowid(5), fifth)];
+    let rejected = all[0].rejected.iter().map(|it| (it.row.clone(), it.cells.clone()));
+    assert_eq!(rejected.collect::<Vec<_>>(), expected);
     assert_eq!(all[0].rejected_rows(), 2);
+    // With what NULL took the place of before the row was rejected.
+    let columns: Vec<_> = misfits_of(&all[0]).iter().map(|misfit| misfit.column).collect();
+    assert_eq!(columns, [1, 2, 2, 3]);
+    assert_eq!(misfits_of(&all[0]), misfits_aside(&all[0]));
 }
 
 #[test]
@@ -100,6 +115,7 @@ fn a_row_is_set_aside_once_for_a_key_that_is_written_otherwise_and_for_misfits()
     let [rejected] = &all[0].rejected[..] else { panic!("{:?}", all[0].rejected) };
     assert_eq!(rejected.row, RowName::Cells(vec![RawCell::integer(7)]));
     assert_eq!(rejected.cells.len(), 4);
+    assert_eq!(misfits_of(&all[0]), misfits_aside(&all[0]));
 }
 
 #[test]

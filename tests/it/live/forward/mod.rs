@@ -255,6 +255,27 @@ fn what_the_ledger_keeps_of_single_rows_comes_along() {
 }
 
 #[test]
+fn rows_that_are_set_aside_again_as_they_were_stay_known() {
+    let source = Followed::of(KEPT);
+    source.run().expect(65);
+    let node = Node::at(&source, "1");
+    // The file of the rows set aside has the same bytes then, and the same name.
+    source
+        .change(
+            "UPDATE numbered SET t = t WHERE id IN (5, 6, 7); DELETE FROM numbered WHERE id = 1",
+        )
+        .expect(65);
+    let aside = |generation| -> Vec<PathBuf> {
+        let all = source.files(generation).into_iter();
+        all.filter(|file| file.parent().unwrap().ends_with("rejected")).collect()
+    };
+    assert_eq!(aside(1), aside(2), "the case is gone");
+    node.restore(&[]).expect(65);
+    node.assert_is("2");
+    assert_eq!(node.environment.value("SELECT count(*) FROM liteferry.reject"), "3");
+}
+
+#[test]
 fn unique_values_are_swapped_and_keys_that_refer_to_others_stay_so() {
     let source = Followed::of(
         "CREATE TABLE parents (id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT UNIQUE, a INT CHECK (a > 0));
