@@ -101,9 +101,17 @@ impl At {
     }
 
     pub(super) fn open(&self, access: Access) -> crate::Result<Archive> {
-        let Self { url, key_file } = self;
-        let section = ArchiveSection { key_file: key_file.clone(), ..ArchiveSection::at(url) };
-        Archive::open(&section, access)
+        Archive::open(&self.section(&self.url), access)
+    }
+
+    /// Opens it to look after it: it must be there.
+    fn open_there(&self) -> crate::Result<Archive> {
+        Archive::open_there(&self.section(&self.url))
+    }
+
+    /// A place with the key of this one.
+    fn section(&self, url: &str) -> ArchiveSection {
+        ArchiveSection { key_file: self.key_file.clone(), ..ArchiveSection::at(url) }
     }
 
     /// Copies a generation to another place, under the same key.
@@ -114,9 +122,7 @@ impl At {
         trust: Trust,
         setting: Setting<'_>,
     ) -> crate::Result<Brought> {
-        let copy = Self { url: to.to_owned(), key_file: self.key_file.clone() };
-        let from = self.open(Access::Read)?;
-        from.copy(&copy.open(Access::Write)?, which, trust, setting)
+        self.open_there()?.copy(&self.section(to), which, trust, setting)
     }
 }
 
@@ -124,30 +130,24 @@ impl ArchiveCommand {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         match &self.what {
             What::List(at) => {
-                let archive = at.open(Access::Read)?;
-                show::archive::listed(&archive.list()?, &archive.backups()?, output);
-                Ok(())
+                let archive = at.open_there()?;
+                let (generations, backups) = (archive.list_known()?, archive.backups()?);
+                show::archive::listed(&generations, &backups, output);
+                let damaged = generations.iter().filter(|(_, read)| read.is_err()).count()
+                    + backups.iter().filter(|(_, read)| read.is_err()).count();
+                judge(damaged, "`liteferry archive check` tells more of them")
             }
             What::Check { at, read_data, generation, hands } => {
                 let budget = hands.budget();
                 let depth = if *read_data { Depth::Data } else { Depth::Sizes };
                 let archive = at.open(Access::Read)?;
+                archive.check_key()?;
                 let checked =
                     check(&archive, *generation, depth, hands.setting(stop, screen, &budget))?;
                 screen.finish();
                 show::archive::checked(&checked, output);
-                match checked.damaged.len() {
-                    0 => Ok(()),
-                    parts => Err(Failed::Reported(
-                        Error::new(
-                            Class::Damaged,
-                            format!("parts of the archive that are damaged: {parts}"),
-                        )
-                        .todo(
-                            "restore an older generation, or put the files back from another copy",
-                        ),
-                    )),
-                }
+                let todo = "restore an older generation, or put the files back from another copy";
+                judge(checked.damaged.len(), todo)
             }
             What::Copy { at, to, generation, read_data, hands } => {
                 let budget = hands.budget();
@@ -160,19 +160,27 @@ impl ArchiveCommand {
                 Ok(())
             }
             What::Compact { at } => {
-                let archive = at.open(Access::Write)?;
-                let report = archive.compact(screen, stop)?;
+                let report = at.open_there()?.compact(screen, stop)?;
                 screen.finish();
                 show::archive::compacted(&report, output);
                 Ok(())
             }
             What::Prune { at, keep, now } => {
-                let pruned = at.open(Access::Write)?.prune(keep.keep(), *now)?;
+                let pruned = at.open_there()?.prune(keep.keep(), *now)?;
                 show::archive::pruned(pruned, output);
                 Ok(())
             }
         }
     }
+}
+
+/// What has been printed of an archive, as the command's end.
+fn judge(damaged: usize, todo: &str) -> Result<(), Failed> {
+    if damaged == 0 {
+        return Ok(());
+    }
+    let what = format!("parts of the archive that are damaged: {damaged}");
+    Err(Failed::Reported(Error::new(Class::Damaged, what).todo(todo)))
 }
 
 impl KeepArgument {

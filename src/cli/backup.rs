@@ -51,6 +51,7 @@ pub(super) struct FromBackup {
 impl Backup {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         let archive = At::new(self.archive.clone(), self.key_file.clone()).open(Access::Write)?;
+        archive.check_key()?;
         let made = match (&self.target, &self.sqlite) {
             (Some(url), _) => {
                 let (say, bin_dir) = (|what: &str| screen.say(what), self.pg_bin.as_deref());

@@ -13,6 +13,7 @@ use crate::pipeline::Stop;
 use crate::store::parquet::copy::Trust;
 use crate::store::postgres::conninfo::Origin;
 use clap::Args;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Make a database of an archive again: in PostgreSQL, or as a SQLite file that is as the original
@@ -30,8 +31,8 @@ pub(super) struct Restore {
     /// The generation [default: the newest]
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
-    /// Fail unless the generation has this root, as a run or `archive list --json` told it
-    #[arg(long, value_name = "HASH")]
+    /// Fail unless the generation has this root, as a run or `archive list` told it: all of it, or its first 12 digits or more
+    #[arg(long, value_name = "HASH", value_parser = root)]
     root: Option<String>,
     /// Restore this table and no other; may be given several times
     #[arg(long = "table", value_name = "TABLE")]
@@ -109,6 +110,20 @@ impl Restore {
         show::archive::restored(&restored, output);
         Ok(())
     }
+}
+
+/// Digits of a root, and those of them that tell one from others at least.
+const ROOT_DIGITS: RangeInclusive<usize> = 12..=64;
+
+/// Reads a root, or what it begins with.
+fn root(text: &str) -> Result<String, String> {
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("a root is hexadecimal digits".into());
+    }
+    if !ROOT_DIGITS.contains(&text.len()) {
+        return Err(format!("give {} to {} digits", ROOT_DIGITS.start(), ROOT_DIGITS.end()));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 fn incomplete() -> Error {

@@ -18,12 +18,14 @@ pub(in crate::cli) fn listed(
     output: Output,
 ) {
     if output.json {
+        let is_whole = listed.iter().all(|(_, read)| read.is_ok())
+            && backups.iter().all(|(_, read)| read.is_ok());
         let generations: Vec<_> =
             listed.iter().map(|(number, read)| generation_json(*number, read)).collect();
         let backups: Vec<_> = backups.iter().map(|(name, read)| backup_json(name, read)).collect();
         json(&json!({
             "command": "archive list",
-            "ok": true,
+            "ok": is_whole,
             "generations": generations,
             "backups": backups,
         }));

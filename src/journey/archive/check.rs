@@ -49,6 +49,13 @@ pub fn check(
     depth: Depth,
     setting: Setting<'_>,
 ) -> Result<Checked> {
+    if let Some(waiting) = archive.waiting()? {
+        // A run has begun, and has not come to publish anything.
+        return match generation {
+            None => Ok(Checked { waiting, ..Checked::default() }),
+            Some(number) => Err(archive.has_no(number)),
+        };
+    }
     let mut checked = Checked::default();
     // The pointer, and whether the newest generation is the one that it names.
     let newest = archive.newest_of_all(Access::Read, setting.progress);
@@ -68,39 +75,55 @@ pub fn check(
     damaged.into_iter().try_for_each(|error| checked.note(error))?;
     let wanted =
         listed.into_iter().filter(|(number, _)| generation.is_none_or(|one| one == *number));
-    let mut files = BTreeMap::new();
-    for (_, read) in wanted {
+    let mut files: BTreeMap<Name, (ArchiveFile, Vec<u64>)> = BTreeMap::new();
+    for (number, read) in wanted {
         match read {
             Ok(opened) => {
                 checked.generations += 1;
-                let named = opened.manifest.files.into_iter();
-                files.extend(named.map(|file| (file.name().clone(), file)));
+                for file in opened.manifest.files {
+                    let known = files.entry(file.name().clone());
+                    known.or_insert_with(|| (file, Vec::new())).1.push(number);
+                }
             }
             Err(error) => checked.note(error)?,
         }
     }
-    if checked.generations == 0 && checked.backups == 0 && checked.damaged.is_empty() {
-        let missing = |what: String| {
-            Err(Error::new(Class::Usage, what).at(format!("archive {}", archive.url)))
-        };
-        if let Some(number) = generation {
-            return missing(format!("there is no generation {number}"));
-        }
-        // A run has begun, and has not come to publish anything.
-        checked.waiting = archive.place.list(&Name::tables())?.len();
-        if checked.waiting == 0 {
-            return missing("there is no archive, or nothing in it".into());
-        }
+    if let Some(number) = generation
+        && checked.generations == 0
+        && checked.damaged.is_empty()
+    {
+        return Err(archive.has_no(number));
     }
     let files: Vec<_> = files.into_values().collect();
     checked.files = files.len();
-    checked.bytes = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
+    checked.bytes = files.iter().map(|(file, _)| file.bytes).fold(0, u64::saturating_add);
     let hands = vec![(); setting.workers];
-    let looked = workers::over(&files, hands, setting.stop, |(), file| {
-        Ok(archive.check_file(file, depth, setting).err())
+    let looked = workers::over(&files, hands, setting.stop, |(), (file, generations)| {
+        let looked = archive.check_file(file, depth, setting);
+        Ok(looked.at(|| format!("of {}", words_of(generations))).err())
     })?;
     looked.into_iter().flatten().try_for_each(|error| checked.note(error))?;
     Ok(checked)
+}
+
+/// The numbers of generations, which come from the newest on, in a few words.
+fn words_of(generations: &[u64]) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for &number in generations.iter().rev() {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let words: Vec<_> = runs
+        .into_iter()
+        .map(|(first, last)| match last - first {
+            0 => first.to_string(),
+            _ => format!("{first} to {last}"),
+        })
+        .collect();
+    let several = if generations.len() == 1 { "" } else { "s" };
+    format!("generation{several} {}", words.join(", "))
 }
 
 impl Checked {
@@ -119,6 +142,26 @@ impl Checked {
 }
 
 impl Archive {
+    /// How many files wait for the first generation; none where there is one, or a backup.
+    fn waiting(&self) -> Result<Option<usize>> {
+        let nothing = match self.check_there() {
+            Err(error) if error.class() == Class::Usage => error,
+            checked => return checked.map(|()| None),
+        };
+        let there = self.place.list(&Name::tables())?;
+        match there.iter().filter(|entry| FileKind::is_named(&entry.name)).count() {
+            0 => Err(nothing),
+            waiting => Ok(Some(waiting)),
+        }
+    }
+
+    /// What a generation is that is not there.
+    pub(super) fn has_no(&self, generation: u64) -> Error {
+        Error::new(Class::Usage, format!("there is no generation {generation}"))
+            .todo("`liteferry archive list` tells which there are")
+            .at(format!("archive {}", self.url))
+    }
+
     /// Fails unless a file is what the manifest says.
     pub(in crate::journey) fn check_file(
         &self,

@@ -2,13 +2,15 @@
 
 use super::publish::check_source;
 use super::{Archive, Files, Which};
-use crate::error::{Place as _, Result};
+use crate::config::ArchiveSection;
+use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::pipeline::workers;
 use crate::status::ArchiveReport;
 use crate::store::parquet::copy::{Copied, Copying, Trust};
 use crate::store::parquet::generation::{self, Opened};
+use crate::store::parquet::place::{Access, is_within};
 
 /// What was copied.
 #[derive(Debug)]
@@ -22,28 +24,39 @@ pub struct Brought {
 }
 
 impl Archive {
-    /// Copies a generation, the newest one unless its number is given, into `to`, byte for byte; files that are there
-    /// are not fetched. Both have the same key.
+    /// Copies a generation, the newest one unless its number is given, to another place, byte for byte; files that are
+    /// there are not fetched. Both have the same key.
     ///
     /// # Errors
     ///
-    /// [`Class::Usage`](crate::Class::Usage): there is no such generation, or something else is at the destination; [`Class::Damaged`](crate::Class::Damaged): a part
-    /// is not what was written, or the archive was set back behind its copy; else what either place says. The same command
-    /// goes on from there.
+    /// [`Class::Usage`]: there is no such generation, something else is at the destination, or that is in the archive
+    /// itself; [`Class::Access`]: the destination has another key, or none; [`Class::Damaged`]: a part is not what was
+    /// written, or the archive was set back behind its copy; [`Class::Temporary`]: the generation was pruned meanwhile;
+    /// else what either place says. The same command goes on from there.
     pub fn copy(
         &self,
-        to: &Self,
+        to: &ArchiveSection,
         which: Which<'_>,
         trust: Trust,
         setting: Setting<'_>,
     ) -> Result<Brought> {
+        if is_within(&to.url, &self.url)? {
+            return Err(Error::new(Class::Usage, "it is to be copied into itself")
+                .todo("name a place outside of it")
+                .at(format!("archive {}", self.url)));
+        }
+        // Before the destination is made.
         let opened = self.chosen(which, setting.progress)?;
+        let to = &Self::open(to, Access::Write)?;
+        to.check_key()?;
         // Nobody prunes it before the manifest names what is copied.
         to.place.enter().at(|| format!("archive {}", to.url))?;
         let copying = CopyingAll { from: self, to, opened: &opened, trust, setting };
         let copied = copying.go(which.generation.is_none());
         to.place.leave();
-        let copied = copied.at(|| format!("archive {}, copied to {}", self.url, to.url))?;
+        let copied = copied
+            .at(|| format!("archive {}, copied to {}", self.url, to.url))
+            .map_err(|error| self.unless_pruned(error, opened.manifest.generation))?;
         let files = opened.manifest.files.iter();
         let fetched = files.zip(copied).filter(|(_, copied)| *copied == Copied::Fetched);
         let bytes: Vec<_> = fetched.map(|(file, _)| file.bytes).collect();

@@ -16,6 +16,7 @@ pub mod merged;
 pub mod pending;
 pub(in crate::journey) mod publish;
 mod rows;
+mod there;
 mod whole;
 
 pub use files::Files;
@@ -44,7 +45,7 @@ pub(in crate::journey) const STEP: &str = "archive";
 pub struct Which<'a> {
     /// Its number; the newest unless given.
     pub generation: Option<u64>,
-    /// Its root, where its reader knows that.
+    /// Its root, or what that begins with, where its reader knows it.
     pub root: Option<&'a str>,
 }
 
@@ -63,9 +64,16 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// A place that cannot be reached or written to, or a key that cannot be read.
+    /// A place that cannot be reached or written to, a key that cannot be read, or one that is not that of the archive.
     pub fn of(pipeline: &Pipeline) -> Result<Option<Self>> {
-        pipeline.archive.as_ref().map(|section| Self::open(section, Access::Write)).transpose()
+        let Some(section) = &pipeline.archive else { return Ok(None) };
+        let archive = Self::open(section, Access::Write)?;
+        match archive.check_key() {
+            // Who follows goes on while the archive cannot be reached, and looks again before it publishes.
+            Err(error) if error.class().passes() => {}
+            checked => checked?,
+        }
+        Ok(Some(archive))
     }
 
     /// Opens an archive.
@@ -146,7 +154,7 @@ impl Archive {
     ) -> Result<Opened> {
         let of_archive = || format!("archive {}", self.url);
         let opened = match which.generation {
-            Some(number) => self.numbered(number).at(of_archive)?,
+            Some(number) => self.numbered(number)?,
             None => self.newest_of_all(Access::Read, progress)?.ok_or_else(|| {
                 Error::new(Class::Usage, "there is no generation in it")
                     .todo("name a place that a run with `--archive` has published to")
@@ -155,7 +163,7 @@ impl Archive {
         };
         let root = opened.manifest.root.to_string();
         match which.root {
-            Some(expected) if expected != root => {
+            Some(expected) if !root.starts_with(expected) => {
                 let number = opened.manifest.generation;
                 let what = format!("generation {number} has the root {root}, and not {expected}");
                 Err(Error::new(Class::Damaged, what)).at(of_archive)
@@ -165,12 +173,12 @@ impl Archive {
     }
 
     fn numbered(&self, number: u64) -> Result<Opened> {
-        let Files { place, key } = self.files();
-        if generation::numbers(place)?.contains(&number) {
-            return generation::open(place, key, number);
+        let (of_archive, Files { place, key }) = (|| format!("archive {}", self.url), self.files());
+        if generation::numbers(place).at(of_archive)?.contains(&number) {
+            let opened = generation::open(place, key, number).at(of_archive);
+            return opened.map_err(|error| self.unless_pruned(error, number));
         }
-        Err(Error::new(Class::Usage, format!("there is no generation {number}"))
-            .todo("`liteferry archive list` tells which there are"))
+        Err(self.has_no(number))
     }
 
     /// Every generation, from the newest on.

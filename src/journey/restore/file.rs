@@ -25,10 +25,11 @@ use std::path::Path;
 /// # Errors
 ///
 /// [`Class::Damaged`]: the archive is not what was written; [`Class::Usage`]: something has the file's name;
-/// [`Class::Held`]: another process is making it. Else what the disk says. Where that can pass, a hidden file is left beside
-/// its place, with which the same command goes on; else nothing.
+/// [`Class::Held`]: another process is making it; [`Class::Temporary`]: the generation was pruned meanwhile. Else what the
+/// disk says. Where that can pass, a hidden file is left beside its place, with which the same command goes on; else
+/// nothing.
 pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Report> {
-    let mut clock = Clock::start();
+    let clock = Clock::start();
     if path.symlink_metadata().is_ok() {
         return Err(Error::new(Class::Usage, "there is a file of this name")
             .todo("name another one, or move it away")
@@ -36,9 +37,19 @@ pub fn to_file(wanted: &Wanted, path: &Path, setting: Setting<'_>) -> Result<Rep
     }
     setting.progress.tell(Event::Phase(Phase::Check));
     let chosen = Chosen::open(wanted, setting)?;
+    check_and_make(&chosen, (wanted, path), setting, clock)
+        .map_err(|error| chosen.unless_pruned(error))
+}
+
+fn check_and_make(
+    chosen: &Chosen,
+    (wanted, path): (&Wanted, &Path),
+    setting: Setting<'_>,
+    mut clock: Clock,
+) -> Result<Report> {
     chosen.check_files(&chosen.files(), setting)?;
     clock.lap(Phase::Check);
-    let (file, filling) = (chosen.file(wanted), Filling::of(&chosen, wanted, setting));
+    let (file, filling) = (chosen.file(wanted), Filling::of(chosen, wanted, setting));
     let tables = filling.tables();
     let of = format!("{} {:?}", chosen.opened.hash, wanted.tables);
     let making = Making { file: &file, tables: &tables, of: &of };

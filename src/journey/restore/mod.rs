@@ -31,7 +31,7 @@ pub struct Wanted {
     pub archive: ArchiveSection,
     /// Which generation; the newest unless given.
     pub generation: Option<u64>,
-    /// Which root the generation must have, where its reader knows that.
+    /// Which root the generation must have, or what that begins with, where its reader knows it: hexadecimal digits.
     pub root: Option<String>,
     /// Which tables, by their names in the source; all unless some are named.
     pub tables: BTreeSet<String>,
@@ -104,6 +104,11 @@ impl Chosen {
             tables.contains(file.table.as_str()) || file.kind == FileKind::Whole
         };
         self.opened.manifest.files.iter().filter(is_needed).cloned().collect()
+    }
+
+    /// What a failure is where the generation was pruned meanwhile.
+    fn unless_pruned(&self, error: Error) -> Error {
+        self.archive.unless_pruned(error, self.opened.manifest.generation)
     }
 
     /// Makes sure that these files are as they were written.

@@ -43,15 +43,24 @@ pub(super) const GENERATION: &str = "generation";
 /// # Errors
 ///
 /// [`Class::Damaged`]: the archive is not what was written; nothing is left in the target then, or the earlier generation
-/// that it held. Else whatever stands in the way; the same command goes on from there.
+/// that it held; [`Class::Temporary`]: the generation was pruned meanwhile. Else whatever stands in the way; the same command goes on from there.
 pub fn to_target(wanted: &Wanted, conninfo: &Conninfo, setting: Setting<'_>) -> Result<Report> {
-    let mut clock = Clock::start();
+    let clock = Clock::start();
     setting.progress.tell(Event::Phase(Phase::Check));
     let chosen = Chosen::open(wanted, setting)?;
+    bring(&chosen, conninfo, setting, clock).map_err(|error| chosen.unless_pruned(error))
+}
+
+fn bring(
+    chosen: &Chosen,
+    conninfo: &Conninfo,
+    setting: Setting<'_>,
+    mut clock: Clock,
+) -> Result<Report> {
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
-    match Held::find(&chosen, &mut link)? {
-        Some(held) if held.is_another(&chosen) => {
-            return forward::bring(&chosen, &held, conninfo, &mut link, (setting, &mut clock));
+    match Held::find(chosen, &mut link)? {
+        Some(held) if held.is_another(chosen) => {
+            return forward::bring(chosen, &held, conninfo, &mut link, (setting, &mut clock));
         }
         // All rows are there, and whoever brought them has looked at their files.
         Some(held) if held.is_forward => {}
@@ -61,7 +70,7 @@ pub fn to_target(wanted: &Wanted, conninfo: &Conninfo, setting: Setting<'_>) -> 
     let (migrated, lease) = chosen.take_or_begin(&mut link)?;
     noted(conninfo, &mut link, lease, ("restore", &migrated.plan_hash), |link| {
         let is_complete = [RESTORED, FOLLOWING, FORWARDED].contains(&migrated.phase.as_str());
-        let restore = Restore { chosen: &chosen, plan: &migrated.plan, lease, setting };
+        let restore = Restore { chosen, plan: &migrated.plan, lease, setting };
         match restore.go(link, &mut clock) {
             Err(error) if error.class() == Class::Damaged && !is_complete => {
                 restore.take_back(link)?;

@@ -136,9 +136,8 @@ pub fn open(place: &dyn Place, key: Option<&Key>, called: &str) -> Result<Named>
 /// As [`Place`] says, and [`Class::Access`]: the archive has a key, and none is given.
 pub fn list(place: &dyn Place, key: Option<&Key>) -> Result<Vec<(String, Result<Named>)>> {
     let mut found = Vec::new();
-    for entry in place.list(&folder()?)? {
-        let last = entry.name.as_str().strip_prefix("backups/");
-        let Some(called) = last.and_then(|last| last.strip_suffix(".json")) else { continue };
+    for name in names(place)? {
+        let Some(called) = called(&name) else { continue };
         match open(place, key, called) {
             Err(error) if error.class() != Class::Damaged => return Err(error),
             read => found.push((called.to_owned(), read)),
@@ -147,6 +146,17 @@ pub fn list(place: &dyn Place, key: Option<&Key>) -> Result<Vec<(String, Result<
     let written = |read: &Result<Named>| read.as_ref().map_or(u64::MAX, |it| it.backup.written);
     found.sort_by(|(a, one), (b, other)| (written(other), b).cmp(&(written(one), a)));
     Ok(found)
+}
+
+/// What names backups, in the order of names.
+pub(super) fn names(place: &dyn Place) -> Result<Vec<Name>> {
+    let names = place.list(&folder()?)?.into_iter().map(|entry| entry.name);
+    Ok(names.filter(|name| called(name).is_some()).collect())
+}
+
+/// By what a backup is asked for that is named so.
+fn called(name: &Name) -> Option<&str> {
+    name.as_str().strip_prefix("backups/")?.strip_suffix(".json")
 }
 
 /// Fails unless a backup is there, of its size.

@@ -64,7 +64,7 @@ impl FileKind {
     }
 
     /// Whether a name is that of a file of some kind.
-    pub(super) fn is_named(name: &Name) -> bool {
+    pub fn is_named(name: &Name) -> bool {
         name.is_of_file(&Self::ALL.map(Self::folder))
     }
 }

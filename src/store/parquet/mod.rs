@@ -23,6 +23,7 @@ pub mod manifest;
 mod modules;
 mod pages;
 pub mod place;
+pub mod presence;
 pub mod prune;
 mod read;
 mod types;

@@ -19,7 +19,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// What was there when something was to be created.
@@ -187,6 +187,40 @@ pub fn open(url: &str, access: Access) -> Result<Box<dyn Place>> {
         _ => Err(Error::new(Class::Usage, format!("no archive can be at {url}"))
             .todo("name a folder, file:///folder or s3://bucket/prefix")),
     }
+}
+
+/// Whether the place that `inner` names is the one that `outer` names, which is there, or is in it.
+///
+/// # Errors
+///
+/// A folder that cannot be looked at.
+pub fn is_within(inner: &str, outer: &str) -> Result<bool> {
+    let bucket = |url: &str| Some(format!("{}/", url.strip_prefix("s3://")?.trim_end_matches('/')));
+    match (bucket(inner), bucket(outer)) {
+        (Some(inner), Some(outer)) => Ok(inner.starts_with(&outer)),
+        (None, None) => {
+            let of_url =
+                |url: &str| real_path(Path::new(url.strip_prefix("file://").unwrap_or(url)));
+            Ok(of_url(inner)?.starts_with(of_url(outer)?))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Where a path leads to; what is not there yet is as it is written.
+fn real_path(path: &Path) -> Result<PathBuf> {
+    let looked = |error| failed("look at a folder", error);
+    let path = std::path::absolute(path).map_err(looked)?;
+    for above in path.ancestors() {
+        match (above.canonicalize(), path.strip_prefix(above)) {
+            (Ok(real), Ok(rest)) => return Ok(real.join(rest)),
+            (Err(error), _) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(looked(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(path)
 }
 
 /// What a file system says, in our terms.

@@ -4,7 +4,7 @@
 //! all its files, and the next run takes the rest away. Nobody writes meanwhile: a file that is put once more, and is about
 //! to be named, must not be taken for what it was before.
 
-use super::generation::{list, numbers, open, point, pointer};
+use super::generation::{Opened, list, numbers, open, point, pointer};
 use super::key::Key;
 use super::manifest::{FileKind, Generation};
 use super::place::{Entry, Name, Place};
@@ -55,7 +55,8 @@ pub struct Pruned {
 ///
 /// # Errors
 ///
-/// [`Class::Held`]: a run is writing to the archive; [`Class::Damaged`]: a generation is damaged, so that nobody knows what it names; nothing is taken away then. Else as
+/// [`Class::Held`]: a run is writing to the archive; [`Class::Damaged`]: a generation is damaged, so that nobody knows what
+/// it names, or what points to the newest one is missing or names another one; nothing is taken away then. Else as
 /// [`Place`] says; the same command goes on from there.
 pub fn prune(
     place: &dyn Place,
@@ -65,10 +66,7 @@ pub fn prune(
     told: &dyn Fn(Come),
 ) -> Result<Pruned> {
     let alone = place.alone()?;
-    let pointed = match pointer(place, key) {
-        Err(error) if error.class() == Class::Damaged => None,
-        pointed => pointed?,
-    };
+    let pointed = pointer(place, key);
     let mut generations = Vec::new();
     for (_, read) in list(place, key)? {
         generations.push(read.map_err(|error| {
@@ -76,8 +74,13 @@ pub fn prune(
         })?);
     }
     // From the newest on, as they are listed.
-    let Some(newest) = generations.first() else { return Ok(Pruned::default()) };
-    repoint(place, key, pointed, newest.generation())?;
+    let Some(newest) = generations.first() else {
+        return match pointed? {
+            Some(lost) => Err(missing(lost)),
+            None => Ok(Pruned::default()),
+        };
+    };
+    repoint(place, key, pointed, newest)?;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let goes = |at: usize, written: u64| match keep {
         Keep::Generations(count) => u64::try_from(at).is_ok_and(|at| at >= count.get()),
@@ -127,18 +130,36 @@ fn is_lost(entry: &Entry, named: &HashSet<Name>, before: SystemTime) -> bool {
 fn repoint(
     place: &dyn Place,
     key: Option<&Key>,
-    pointed: Option<Generation>,
-    newest: Generation,
+    pointed: Result<Option<Generation>>,
+    newest: &Opened,
 ) -> Result<()> {
     match pointed {
-        Some(latest) if latest == newest => Ok(()),
-        Some(latest) if latest.generation >= newest.generation => {
-            let number = latest.generation;
-            let what = format!("generation {number} was the newest, and is missing or another one");
-            Err(Error::new(Class::Damaged, what).at("archive"))
+        Ok(Some(latest)) if latest == newest.generation() => return Ok(()),
+        Ok(Some(latest)) if latest.generation >= newest.manifest.generation => {
+            return Err(missing(latest));
         }
-        _ => point(place, key, newest),
+        // Only the first publisher can die before there is one.
+        Ok(None) if newest.manifest.parent.is_some() => {
+            return Err(Error::new(
+                Class::Damaged,
+                "it lacks the pointer to its newest generation",
+            )
+            .todo("put latest.json back, or publish the next generation, which makes it anew")
+            .at("archive"));
+        }
+        Err(error) if error.class() != Class::Damaged => return Err(error),
+        Ok(_) | Err(_) => {}
     }
+    point(place, key, newest.generation())
+}
+
+/// What is pointed to is not there.
+fn missing(latest: Generation) -> Error {
+    let number = latest.generation;
+    let what = format!("generation {number} was the newest, and is missing or another one");
+    Error::new(Class::Damaged, what)
+        .todo("look at who writes to the archive, and put it back as it was")
+        .at("archive")
 }
 
 #[cfg(test)]

@@ -17,6 +17,20 @@ const DIGITS: usize = 64;
 /// What a hidden one begins with.
 const MAGIC: &[u8] = b"liteferry sealed 1\n";
 
+/// Bytes from its beginning on that tell how it was written; everything sealed has more.
+pub(in crate::store::parquet) const HEAD_BYTES: u64 = (MAGIC.len() + KeyId::BYTES) as u64;
+/// What one begins with that is not hidden, whatever it is.
+const OPEN: &[u8] = b"{\"format\":";
+
+/// How something was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::parquet) enum Written {
+    /// Without a key.
+    Open,
+    /// With this one.
+    Hidden(KeyId),
+}
+
 /// What is sealed: none is taken for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store::parquet) enum Sealed {
@@ -86,6 +100,14 @@ pub(in crate::store::parquet) fn unseal(
     let mut object = body.to_vec();
     object.push(b'}');
     Ok((object, hash))
+}
+
+/// How something was sealed, by the [`HEAD_BYTES`] that it begins with; none where it was not.
+pub(in crate::store::parquet) fn written(head: &[u8]) -> Option<Written> {
+    match head.strip_prefix(MAGIC) {
+        Some(rest) => rest.first_chunk().map(|id| Written::Hidden(KeyId(*id))),
+        None => head.starts_with(OPEN).then_some(Written::Open),
+    }
 }
 
 fn hide(bytes: Vec<u8>, what: Sealed, key: &Key) -> Result<Vec<u8>> {

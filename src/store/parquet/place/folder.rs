@@ -10,7 +10,7 @@ use crate::store::parquet::verified::Verified;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
@@ -65,7 +65,7 @@ impl Folder {
         let at = || format!("archive {}", path.display());
         if access == Access::Write {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-            made.map_err(|error| failed("make its folder", error)).at(at)?;
+            made.map_err(unmade).at(at)?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty());
@@ -345,6 +345,18 @@ impl Place for Folder {
     }
 }
 
+/// Why the archive's own folder cannot be made.
+fn unmade(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            Error::new(Class::Usage, "a file stands where its folder should be")
+                .todo("name a folder, or a place where there is nothing yet")
+                .because(error)
+        }
+        _ => failed("make its folder", error),
+    }
+}
+
 /// All regular files below a folder, with their sizes and times; `prefix` is what leads to it.
 fn collect(folder: &OwnedFd, prefix: &str, found: &mut Vec<Entry>) -> Result<()> {
     for entry in rustix::fs::Dir::read_from(folder).map_err(unlisted)? {
@@ -393,7 +405,7 @@ pub(super) fn unopened(part: &str, error: Errno) -> Error {
     match error {
         Errno::LOOP | Errno::NOTDIR => {
             let what = format!("{part} is a link, or no folder, and is not followed");
-            Error::new(Class::Damaged, what).because(std::io::Error::from(error))
+            Error::new(Class::Damaged, what).because(io::Error::from(error))
         }
         error => failed("open it", error),
     }
