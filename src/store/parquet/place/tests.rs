@@ -1,6 +1,6 @@
 //! Both kinds of places do the same, whole or not at all; and a local folder keeps to itself.
 
-use super::{Access, Bucket, Created, Draft, Folder, Name, Place, open};
+use super::{Access, Bucket, Created, Draft, Folder, Name, Place, is_within, open};
 use crate::error::{Class, Result};
 use crate::store::parquet::file::Stored;
 use crate::store::parquet::hash::ContentHash;
@@ -391,4 +391,30 @@ fn a_place_is_a_folder_or_a_bucket() {
         assert!(!error.to_string().contains("id:secret"), "{error}");
     }
     assert!(!folder.path().join("absent").exists());
+}
+
+#[test]
+fn a_place_within_another_is_known_however_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().to_str().unwrap().to_owned();
+    fs::create_dir_all(folder.path().join("archive/below")).unwrap();
+    symlink(folder.path().join("archive"), folder.path().join("link")).unwrap();
+    let archive = format!("{there}/archive");
+    for (inner, outer, expected) in [
+        (archive.clone(), archive.clone(), true),
+        (format!("file://{there}/archive/"), archive.clone(), true),
+        (format!("{there}/link/not/there"), archive.clone(), true),
+        (archive.clone(), format!("{there}/link"), true),
+        (format!("{archive}/below/../../archive"), archive.clone(), true),
+        (format!("{archive}-copy"), archive.clone(), false),
+        (there, archive.clone(), false),
+        ("s3://bucket/a".into(), "s3://bucket/a/".into(), true),
+        ("s3://bucket/a/b".into(), "s3://bucket/a".into(), true),
+        ("s3://bucket/a".into(), "s3://bucket".into(), true),
+        ("s3://bucket/ab".into(), "s3://bucket/a".into(), false),
+        ("s3://bucket".into(), "s3://bucket/a".into(), false),
+        ("s3://bucket/a".into(), archive, false),
+    ] {
+        assert_eq!(is_within(&inner, &outer).unwrap(), expected, "{inner} in {outer}");
+    }
 }
