@@ -22,6 +22,9 @@ pub(super) struct Ends {
     /// Keep Parquet files of it here: a folder, file:///folder, or s3://bucket/prefix
     #[arg(long, value_name = "PLACE")]
     archive: Option<String>,
+    /// The file with the archive's key; an archive has one from its first generation on or never
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Move a damaged source as far as it can be read; names what cannot be, and ends with 65
     #[arg(long)]
     accept_corrupt: bool,
@@ -44,10 +47,26 @@ impl Ends {
             }
         };
         pipeline.source.accept_corrupt |= self.accept_corrupt;
-        if let Some(url) = &self.archive {
-            pipeline.archive = Some(ArchiveSection::at(url));
-        }
+        self.name_archive(&mut pipeline)?;
         Ok((pipeline, origin))
+    }
+
+    /// Puts what is said of the archive into the place of what the pipeline file says of it; the rest of that holds.
+    fn name_archive(&self, pipeline: &mut Pipeline) -> Result<()> {
+        match (&mut pipeline.archive, &self.archive) {
+            (Some(section), Some(url)) => section.url.clone_from(url),
+            (section @ None, Some(url)) => *section = Some(ArchiveSection::at(url)),
+            (_, None) => {}
+        }
+        match (&mut pipeline.archive, &self.key_file) {
+            (Some(section), Some(file)) => section.key_file = Some(file.clone()),
+            (None, Some(_)) => {
+                return Err(Error::new(Class::Usage, "a key of no archive")
+                    .todo("name the archive by --archive, or in the pipeline file"));
+            }
+            (_, None) => {}
+        }
+        Ok(())
     }
 
     /// Both ends; the private server is started where it is the target.

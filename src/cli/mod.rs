@@ -213,7 +213,19 @@ fn unread(report: &Report) -> String {
     format!("{what}; what could be read is moved, and equal")
 }
 
-/// What carries out what is decided about rows that are set aside: where the source is followed, tables taken anew.
+/// What can be done about rows that are set aside.
+fn decide(report: &Report) -> String {
+    let look = "look at them in the table liteferry.reject";
+    if report.command == "restore" {
+        return format!(
+            "{look}: the archive has them as they were set aside when they were loaded"
+        );
+    }
+    let say = "say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file";
+    format!("{look}; {say}, and {}", again(report))
+}
+
+/// What carries out what is decided about them: where the source is followed, tables taken anew.
 fn again(report: &Report) -> String {
     if report.position.is_none() {
         "run it again".into()
@@ -250,8 +262,11 @@ fn judge(report: &Report) -> Result<(), Failed> {
         None => return Ok(()),
         Some(Class::Data) if report.losses.is_empty() => {
             let rows = report.rejected();
-            Error::new(Class::Data, format!("rows set aside because their values do not fit: {rows}"))
-                .todo(format!("look at them in the table liteferry.reject; say what to do with such values by `misfits = \"null\"` or \"default\" for the column in a pipeline file, and {}", again(report)))
+            Error::new(
+                Class::Data,
+                format!("rows set aside because their values do not fit: {rows}"),
+            )
+            .todo(decide(report))
         }
         Some(Class::Data) => Error::new(Class::Data, unread(report))
             .todo("get what the warnings name from a backup, or do without it"),

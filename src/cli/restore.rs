@@ -12,21 +12,23 @@ use crate::journey::target::Target;
 use crate::pipeline::Stop;
 use crate::store::parquet::copy::Trust;
 use crate::store::postgres::conninfo::Origin;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Make a database of an archive again: in PostgreSQL, or as a SQLite file that is as the original
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("to").required(true))]
 pub(super) struct Restore {
     /// The archive: a folder, file:///folder, or s3://bucket/prefix
     #[arg(long, value_name = "PLACE", required_unless_present = "file")]
     archive: Option<String>,
     /// Where to: a connection string without password, `local`, or `local:DIR`; one that holds an earlier generation is brought forward
-    #[arg(long, value_name = "URL", required_unless_present = "sqlite", conflicts_with = "sqlite")]
+    #[arg(long, value_name = "URL", group = "to")]
     target: Option<String>,
     /// The SQLite file to make; it must not be there yet, and appears when it is complete
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "to")]
     sqlite: Option<PathBuf>,
     /// The generation [default: the newest]
     #[arg(long, value_name = "N")]

@@ -14,7 +14,7 @@ use super::text::{inert, inert_json, name, renamed};
 use crate::error::{Error, legible};
 use crate::journey::demo::Shown;
 use crate::journey::history::History;
-use crate::status::{Differences, Report, TableReport};
+use crate::status::{ArchiveReport, Differences, Report, TableReport};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -40,6 +40,7 @@ pub(super) fn followed(report: &Report, output: Output) {
             report.duration().as_secs_f64()
         ));
     }
+    published(report);
 }
 
 /// Prints what a run or a verification came to.
@@ -63,6 +64,18 @@ pub(super) fn report(report: &Report, screen: &Screen, output: Output) {
     }
     report.differences.iter().for_each(|found| line(&differences(found)));
     line(&closing(report));
+    published(report);
+}
+
+/// Prints the generation that has it, where it is in an archive.
+fn published(report: &Report) {
+    if let Some(ArchiveReport { url, generation, files, bytes: size, root, .. }) = &report.archive {
+        let size = bytes(*size);
+        let url = legible(url);
+        line(&format!(
+            "archive {url}: generation {generation}, {files} files, {size}, root {root}"
+        ));
+    }
 }
 
 fn report_row(row: &TableReport) -> Vec<String> {

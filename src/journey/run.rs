@@ -68,6 +68,9 @@ pub fn run(
 ) -> Result<Report> {
     let mut clock = Clock::start();
     let archive = Archive::of(pipeline)?;
+    if let Some(archive) = &archive {
+        archive.check_before(&pipeline.name(), setting.progress)?;
+    }
     let inspected = Inspected::open_as(course.motion, pipeline, setting.stop)?;
     let mut link = Link::open(conninfo, setting.stop, setting.progress)?;
     let (migrated, lease) =

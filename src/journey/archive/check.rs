@@ -1,10 +1,11 @@
 //! Whether an archive is whole: every file of its generations there, of its size and, where it is read, of its hash and
 //! of the sum of its rows.
 
-use super::Archive;
+use super::{Archive, passing};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
-use crate::pipeline::workers;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
 use crate::store::parquet::generation;
 use crate::store::parquet::manifest::{ArchiveFile, FileKind};
 use crate::store::parquet::place::{Access, Name};
@@ -97,9 +98,12 @@ pub fn check(
     let files: Vec<_> = files.into_values().collect();
     checked.files = files.len();
     checked.bytes = files.iter().map(|(file, _)| file.bytes).fold(0, u64::saturating_add);
+    setting.progress.tell(Event::Phase(Phase::Check));
+    passing::expect(files.iter().map(|(file, _)| file), setting.progress);
     let hands = vec![(); setting.workers];
     let looked = workers::over(&files, hands, setting.stop, |(), (file, generations)| {
         let looked = archive.check_file(file, depth, setting);
+        passing::passed(file, setting.progress);
         Ok(looked.at(|| format!("of {}", words_of(generations))).err())
     })?;
     looked.into_iter().flatten().try_for_each(|error| checked.note(error))?;

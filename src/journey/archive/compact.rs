@@ -37,7 +37,9 @@ pub fn compact(files: Files<'_>, opened: &Opened, stop: &Stop) -> Result<Option<
     if !manifest.files.iter().any(|file| is_step(&file)) {
         return Ok(None);
     }
-    let mut all = Vec::new();
+    // What virtual tables hold is whole in each generation.
+    let whole = manifest.files.iter().filter(|file| file.kind == FileKind::Whole);
+    let mut all: Vec<_> = whole.cloned().collect();
     for table in &manifest.schema.tables {
         let of_table = manifest.files.iter().filter(|file| file.table == table.source);
         let of_table: Vec<_> = of_table.cloned().collect();

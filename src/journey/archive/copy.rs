@@ -1,12 +1,13 @@
 //! Copying: a generation of an archive into another place, of which only what that lacks is fetched.
 
 use super::publish::check_source;
-use super::{Archive, Files, Which};
+use super::{Archive, Files, Which, passing};
 use crate::config::ArchiveSection;
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
 use crate::pipeline::failpoint::{Step, reach};
-use crate::pipeline::workers;
+use crate::pipeline::progress::Phase;
+use crate::pipeline::{Event, workers};
 use crate::status::ArchiveReport;
 use crate::store::parquet::copy::{Copied, Copying, Trust};
 use crate::store::parquet::generation::{self, Opened};
@@ -85,10 +86,13 @@ impl CopyingAll<'_> {
         let copying = Copying { from: place, to: to.files().place, key };
         self.check_source()?;
         copying.check(opened, is_newest)?;
+        setting.progress.tell(Event::Phase(Phase::Archive));
+        passing::expect(&opened.manifest.files, setting.progress);
         let hands = vec![(); setting.workers];
         let copied = workers::over(&opened.manifest.files, hands, setting.stop, |(), file| {
             let copied = copying.file(file, *trust)?;
             reach(Step::FileCopied);
+            passing::passed(file, setting.progress);
             Ok(copied)
         })?;
         copying.manifest(opened)?;

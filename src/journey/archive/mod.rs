@@ -13,6 +13,7 @@ mod files;
 pub(in crate::journey) mod fork;
 mod keys;
 pub mod merged;
+mod passing;
 pub mod pending;
 pub(in crate::journey) mod publish;
 mod rows;

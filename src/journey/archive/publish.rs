@@ -8,6 +8,7 @@ use super::{Archive, fork};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::journey::Setting;
 use crate::model::OriginalFile;
+use crate::pipeline::Progress;
 use crate::pipeline::failpoint::{Step, reach};
 use crate::plan::{Plan, PlannedTable};
 use crate::store::parquet::Key;
@@ -45,6 +46,18 @@ pub(in crate::journey) struct Before {
 }
 
 impl Archive {
+    /// Fails where the place cannot take what a migration of this name is going to publish: it has the archive of another
+    /// one, or has another key. Who finds that out when all is loaded has waited in vain.
+    pub(in crate::journey) fn check_before(
+        &self,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let newest = self.newest_of_all(Access::Write, progress)?;
+        check_source(&format!("{name}{SEPARATOR}"), newest.as_ref())
+            .at(|| format!("archive {}", self.url))
+    }
+
     /// What the next generation begins from.
     pub(in crate::journey) fn before(
         &self,

@@ -419,6 +419,11 @@ fn failed(error: rusqlite::Error) -> Error {
         Some(ErrorCode::Unknown) | None => {
             Error::internal("a row cannot be written").because(error)
         }
+        Some(ErrorCode::DiskFull) => {
+            Error::new(Class::Temporary, "the disk is full that the file is made on")
+                .todo("make room there, then run the same command again")
+                .because(error)
+        }
         Some(_) => refused(error),
     }
 }

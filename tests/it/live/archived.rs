@@ -301,3 +301,28 @@ mod kills {
         }
     }
 }
+
+#[test]
+fn what_virtual_tables_hold_is_there_after_a_compaction() {
+    let environment = Environment::new();
+    environment.sqlite(
+        "PRAGMA journal_mode = WAL; CREATE TABLE posts (id INTEGER PRIMARY KEY, body TEXT);
+         INSERT INTO posts VALUES (1, 'x'), (2, 'y');
+         CREATE VIRTUAL TABLE texts USING fts5 (body); INSERT INTO texts VALUES ('one two');",
+    );
+    let archived = Archived { workload: Workload::new(&environment.source(), 1), environment };
+    archived.run().expect(0);
+    archived.environment.sqlite(
+        "UPDATE posts SET body = 'z' WHERE id = 2; INSERT INTO texts VALUES ('three two');",
+    );
+    archived.catch_up().expect(0);
+    archived.archive(&["compact"]).expect(0);
+    let (place, file) = (archived.place(), archived.environment.path("restored.db"));
+    let [place, to] = [&place, &file].map(|path| path.to_str().unwrap());
+    archived.environment.liteferry(&["restore", "--archive", place, "--sqlite", to]).expect(0);
+    let restored = rusqlite::Connection::open(&file).unwrap();
+    let sql = "SELECT group_concat(body) || (SELECT group_concat(body) FROM posts)
+               FROM texts WHERE texts MATCH 'two'";
+    let found = restored.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(found, "one two,three twox,z");
+}

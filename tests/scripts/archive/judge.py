@@ -160,7 +160,7 @@ class Judge:
                 self.must("uninstall", *ends)
                 for generation in generations[:2]:
                     self.restored_file(source, folder, unread, "--generation", generation)
-                self.restored_target(ends, target, again, folder, code[0])
+                self.restored_target(ends, target, again, folder, 65 if unread else code[0])
                 return f"{changed} rows changed, {len(generations)} generations"
             finally:
                 self.drop([name, other])
