@@ -110,6 +110,11 @@
 //! - An archive's deltas are gathered from what passes apply, and become files when a generation is published; the changelog is
 //!   sealed and purged behind generations only. So a crash loses nothing that the log does not say again, and a node that is
 //!   restored from the newest generation can follow on.
+//! - A node on PostgreSQL that was restored is brought forward in place, by the steps between its generation and the one that is
+//!   wanted; a SQLite file never is: it is made anew from a copy of the archive that the node keeps, so that it appears whole,
+//!   and only what the copy lacks is fetched.
+//! - A SQLite file that is restored is filled in parts, whose number stands in its header until it is complete, without syncs:
+//!   what was left is taken on by the next process, unless the machine was started since.
 //! - Encrypted Parquet files have no AAD prefix, because other readers refuse it: the sealed manifest says where each belongs.
 //! - A table WITHOUT ROWID is one chunk that is read piece by piece, each behind the last key of the one before and in a state
 //!   of its own, in place of ranges of keys: those would have to be known before, and a table grows.
