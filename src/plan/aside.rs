@@ -176,7 +176,7 @@ fn constraint_step(key: &TargetConstraint) -> Result<Step, Refusal> {
     }
     Ok(Step {
         kind,
-        name: format!("{} of {}.{}", key.name, key.schema, key.table),
+        name: step_name(key),
         table: key.table.clone(),
         sql,
         validate: later.then(|| format!("ALTER TABLE {relation} VALIDATE CONSTRAINT {name}")),
@@ -185,6 +185,11 @@ fn constraint_step(key: &TargetConstraint) -> Result<Step, Refusal> {
         note: None,
         key: None,
     })
+}
+
+/// What the step is called that puts a constraint back.
+pub(super) fn step_name(key: &TargetConstraint) -> String {
+    format!("{} of {}.{}", key.name, key.schema, key.table)
 }
 
 /// The index of a key that is made first, because only its own SQL says where and how it is stored.

@@ -79,7 +79,9 @@ impl PlannedTable {
             column.enum_type.clone_from(&there.enum_type);
             // The archive has what was computed, too.
             column.computed = there.generated;
-            sequences.extend(there.sequence.clone().map(|name| (name, column.target.clone())));
+            // The numbers of a text are no numbers.
+            let sequence = there.sequence.clone().filter(|_| !column.pg.is_text());
+            sequences.extend(sequence.map(|name| (name, column.target.clone())));
         }
         let is_extra = |there: &&TargetColumn| {
             self.schema.columns.iter().all(|column| column.target != there.name)
@@ -117,7 +119,8 @@ fn differs(column: &Column, there: &TargetColumn) -> Option<String> {
     let labels = |labels: &Option<crate::model::EnumType>| {
         labels.as_ref().map(|enum_type| enum_type.labels.clone())
     };
-    let is_same = there.pg == Some(column.pg) && there.fraction.is_none();
+    let finer = |digits| column.fraction.is_some_and(|archived| archived <= digits);
+    let is_same = there.pg == Some(column.pg) && there.fraction.is_none_or(finer);
     let is_same = is_same && labels(&column.enum_type) == labels(&there.enum_type);
     if !is_same {
         return Some(format!(

@@ -1,6 +1,7 @@
 //! The plan of a target that is restored from an archive: the same tables, and no source.
 
-use super::{Plan, Step};
+use super::{Plan, Step, aside};
+use crate::model::ConstraintKind;
 use crate::model::identifier::quoted;
 use std::collections::BTreeSet;
 
@@ -37,8 +38,14 @@ impl Plan {
         tables: &BTreeSet<&str>,
     ) -> impl Iterator<Item = &'p Step> {
         let parents = self.parents(tables.iter().copied());
+        // Those of tables that existed are written by the server, and may be of tables that are not in the plan.
+        let existing = self.existing().filter(|(table, _)| tables.contains(&*table.schema.target));
+        let keys = existing.flat_map(|(_, existing)| &existing.found.constraints);
+        let keys = keys.filter(|key| key.kind == ConstraintKind::ForeignKey);
+        let names: BTreeSet<_> = keys.map(aside::step_name).collect();
         let is_around = move |step: &&Step| {
             tables.contains(step.table.as_str())
+                || names.contains(&step.name)
                 || parents.iter().any(|parent| step.sql.contains(parent))
         };
         self.foreign_keys.iter().filter(is_around)

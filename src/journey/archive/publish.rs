@@ -107,6 +107,8 @@ impl Archive {
             && parent.manifest.source == state.source
             && parent.manifest.position == state.position
             && parent.manifest.schema.plan == state.plan.to_json()?
+            && parent.manifest.schema.file == state.file
+            && has_the_same_whole(parent, &state.whole)
         {
             return Ok(parent.clone());
         }
@@ -328,6 +330,13 @@ pub(in crate::journey) fn identity_of(source: &str) -> Option<&str> {
 /// What names the source of a plan: `identity` tells it from others of the name.
 pub(in crate::journey) fn source_of(plan: &Plan, identity: Option<&str>) -> String {
     format!("{}{SEPARATOR}{}", plan.name, identity.unwrap_or(&plan.source_schema))
+}
+
+/// Whether virtual tables hold what they held: no touch tells of that.
+fn has_the_same_whole(parent: &Opened, whole: &[ArchiveFile]) -> bool {
+    let before = parent.manifest.files.iter().filter(|file| file.kind == FileKind::Whole);
+    let names: BTreeSet<_> = before.map(ArchiveFile::name).collect();
+    names == whole.iter().map(ArchiveFile::name).collect()
 }
 
 fn holds_the_same(parent: &Opened, contents: &Contents, key: Option<&Key>) -> Result<bool> {

@@ -62,14 +62,20 @@ fn bring(
         Some(held) if held.is_another(chosen) => {
             return forward::bring(chosen, &held, conninfo, &mut link, (setting, &mut clock));
         }
-        // All rows are there, and whoever brought them has looked at their files.
-        Some(held) if held.is_forward => {}
-        _ => chosen.check_files(&chosen.files(), setting)?,
+        Some(held) => {
+            held.check_stands()?;
+            // All rows are there, and whoever brought them has looked at their files.
+            if !held.is_forward {
+                chosen.check_files(&chosen.files(), setting)?;
+            }
+        }
+        None => chosen.check_files(&chosen.files(), setting)?,
     }
     clock.lap(Phase::Check);
     let (migrated, lease) = chosen.take_or_begin(&mut link)?;
     noted(conninfo, &mut link, lease, ("restore", &migrated.plan_hash), |link| {
-        let is_complete = [RESTORED, FOLLOWING, FORWARDED].contains(&migrated.phase.as_str());
+        let is_complete =
+            [RESTORED, FOLLOWING, FORWARDED, NOT_EQUAL].contains(&migrated.phase.as_str());
         let restore = Restore { chosen, plan: &migrated.plan, lease, setting };
         match restore.go(link, &mut clock) {
             Err(error) if error.class() == Class::Damaged && !is_complete => {

@@ -106,3 +106,36 @@ fn what_was_loaded_into_an_applications_tables_is_restored_into_its_tables() {
     assert_eq!(node.value("SELECT nextval('users_id_seq')"), "8");
     assert_eq!(node.value("SELECT count(*) FROM pg_indexes WHERE indexname = 'total_index'"), "1");
 }
+
+#[test]
+fn a_node_is_brought_forward_beside_tables_that_refer_to_its_own() {
+    let archived = Archived::of(
+        "PRAGMA journal_mode = WAL; CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
+         INSERT INTO users VALUES (1, 'a'), (2, 'b'), (3, 'c');",
+    );
+    let place = archived.place();
+    let follow = |command: &str, more: &[&str]| {
+        let more = [&["--archive", place.to_str().unwrap()], more].concat();
+        let environment = &archived.environment;
+        environment.liteferry(&environment.ends(command, &more)).expect(0);
+    };
+    follow("run", &[]);
+    let node = Environment::new();
+    node.query(
+        "CREATE TABLE users (id bigint PRIMARY KEY, name text UNIQUE);
+         CREATE TABLE sessions (id bigint PRIMARY KEY, of bigint REFERENCES users ON DELETE CASCADE)",
+    );
+    restore(&archived, &node).expect(0);
+    node.query("INSERT INTO sessions VALUES (1, 1), (2, 2)");
+    // Names are swapped: rows are taken out and come again.
+    archived.environment.sqlite(
+        "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'a' WHERE id = 2;
+         UPDATE users SET name = 'b' WHERE id = 1; DELETE FROM users WHERE id = 3;",
+    );
+    follow("follow", &["--until-caught-up"]);
+    restore(&archived, &node).expect(0);
+    assert_eq!(node.value("SELECT string_agg(id || name, ',' ORDER BY id) FROM users"), "1b,2a");
+    assert_eq!(node.value("SELECT count(*) FROM sessions"), "2");
+    let action = "SELECT confdeltype FROM pg_constraint WHERE conname = 'sessions_of_fkey'";
+    assert_eq!(node.value(action), "c");
+}

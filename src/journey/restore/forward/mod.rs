@@ -12,7 +12,7 @@ mod way;
 
 use super::Chosen;
 use super::target::{ASKED, GENERATION, RESTORED, Restore};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journey::Setting;
 use crate::journey::noted::noted;
 use crate::journey::run::Clock;
@@ -40,6 +40,8 @@ pub(super) struct Held {
     /// The hash of the plan that was asked for.
     asked: Option<String>,
     phase: String,
+    /// Passes that were applied to it since, where it follows the source.
+    passes: Option<u64>,
 }
 
 impl Held {
@@ -58,8 +60,9 @@ impl Held {
             let is_forward = is_forward(session, found.id)?;
             let generation = ledger::note_of(session, found.id, GENERATION)?;
             let asked = ledger::note_of(session, found.id, ASKED)?;
+            let passes = ledger::position(session, found.id)?.map(|position| position.passes);
             let phase = found.phase;
-            Ok(generation.map(|generation| Self { generation, is_forward, asked, phase }))
+            Ok(generation.map(|generation| Self { generation, is_forward, asked, phase, passes }))
         })
     }
 
@@ -68,12 +71,20 @@ impl Held {
         self.generation != chosen.opened.hash.to_string()
     }
 
+    /// Fails where it has gone on from its generation by following the source.
+    pub(super) fn check_stands(&self) -> Result<()> {
+        match self.passes {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(follows()),
+        }
+    }
+
     /// Fails where no step can be applied to it.
     fn check(&self, chosen: &Chosen) -> Result<()> {
-        let Self { asked, phase, .. } = self;
-        if phase == FOLLOWING {
-            let what = "the target follows the source, and stands elsewhere than a generation";
-            return Err(refused(what).todo("go on with `liteferry follow`"));
+        let Self { asked, phase, passes, .. } = self;
+        // Whatever its proof has come to: what was applied must not be taken back.
+        if passes.is_some() || phase == FOLLOWING {
+            return Err(follows());
         }
         if ![RESTORED, NOT_EQUAL, FORWARDED].contains(&phase.as_str()) {
             let what = "the target was to hold another generation, and its restore has not come to its end";
@@ -85,6 +96,11 @@ impl Held {
         }
         Ok(())
     }
+}
+
+fn follows() -> Error {
+    let what = "the target follows the source, and stands elsewhere than a generation";
+    refused(what).todo("go on with `liteferry follow`")
 }
 
 /// Whether a target was brought forward.
