@@ -17,7 +17,7 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 from judge import Judge, Wrong, demo
-from source import every_cell, opened
+from source import difference, every_cell, opened
 
 BUCKET = "archives"
 PLACE = f"s3://{BUCKET}/some/where"
@@ -79,6 +79,7 @@ class Journey:
         self.judge.must("archive", "compact", PLACE)
         self.same(generations=4)
         self.copied()
+        self.backed_up()
         before = self.store.keys("tables")
         self.judge.must("archive", "prune", "--keep", "1", "--now", PLACE)
         self.same(generations=1)
@@ -119,6 +120,18 @@ class Journey:
         self.judge.must(
             "restore", "--archive", PLACE, "--copy", folder, "--sqlite", self.work / f"restored_{self.restored}.db"
         )
+
+    def backed_up(self):
+        """A whole database in the bucket comes back as it was."""
+        name = self.judge.must("backup", "--sqlite", self.source, "--archive", PLACE)["backup"]
+        listed = self.judge.must("archive", "list", PLACE)["backups"]
+        if [it["backup"] for it in listed] != [name]:
+            raise Wrong(f"listed are {listed!r}")
+        self.judge.must("archive", "check", "--read-data", PLACE)
+        again = self.work / "again.db"
+        self.judge.must("restore", "--archive", PLACE, "--backup", name, "--sqlite", again)
+        if (differ := difference(self.source, again, set())) is not None:
+            raise Wrong(f"the backup: {differ}")
 
     def refused(self):
         """Who writes keeps away who prunes; what is damaged or missing is noticed."""
