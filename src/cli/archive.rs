@@ -109,6 +109,13 @@ impl At {
         Archive::open_there(&self.section(&self.url))
     }
 
+    /// The place, whose key must be this one where it has any.
+    fn open_known(&self) -> crate::Result<Archive> {
+        let archive = self.open(Access::Read)?;
+        archive.check_key()?;
+        Ok(archive)
+    }
+
     /// A place with the key of this one.
     fn section(&self, url: &str) -> ArchiveSection {
         ArchiveSection { key_file: self.key_file.clone(), ..ArchiveSection::at(url) }
@@ -130,9 +137,11 @@ impl ArchiveCommand {
     pub(super) fn run(&self, screen: &Screen, stop: &Stop, output: Output) -> Result<(), Failed> {
         match &self.what {
             What::List(at) => {
-                let archive = at.open_there()?;
+                let old = at.open(Access::Read)?.old_backups()?;
+                // Where there is nothing else, they are all that there is to be listed.
+                let archive = if old.is_empty() { at.open_there()? } else { at.open_known()? };
                 let (generations, backups) = (archive.list_known()?, archive.backups()?);
-                show::archive::listed(&generations, &backups, output);
+                show::archive::listed(&generations, &backups, &old, output);
                 let damaged = generations.iter().filter(|(_, read)| read.is_err()).count()
                     + backups.iter().filter(|(_, read)| read.is_err()).count();
                 judge(damaged, "`liteferry archive check` tells more of them")

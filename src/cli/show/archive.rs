@@ -6,15 +6,17 @@ use crate::error::{Error, Result, legible};
 use crate::journey::archive::check::Checked;
 use crate::journey::archive::copy::Brought;
 use crate::status::ArchiveReport;
-use crate::store::parquet::backup::Named;
+use crate::store::parquet::backup::{Named, Old};
 use crate::store::parquet::generation::Opened;
 use crate::store::parquet::prune::Pruned;
 use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Prints its generations and its backups, the newest first.
 pub(in crate::cli) fn listed(
     listed: &[(u64, Result<Opened>)],
     backups: &[(String, Result<Named>)],
+    old: &[Old],
     output: Output,
 ) {
     if output.json {
@@ -28,6 +30,7 @@ pub(in crate::cli) fn listed(
             "ok": is_whole,
             "generations": generations,
             "backups": backups,
+            "old_backups": old.iter().map(old_json).collect::<Vec<_>>(),
         }));
         return;
     }
@@ -37,15 +40,32 @@ pub(in crate::cli) fn listed(
     }
     numbers(&mut table, &[0, 2, 3, 4, 5]);
     line(&table.to_string());
-    if backups.is_empty() {
-        return;
+    if !backups.is_empty() {
+        let mut table = grid(&["backup", "of", "made", "size", "unpacked", ""]);
+        for (name, read) in backups {
+            table.add_row(backup_row(name, read));
+        }
+        numbers(&mut table, &[3, 4]);
+        line(&table.to_string());
     }
-    let mut table = grid(&["backup", "of", "made", "size", "unpacked", ""]);
-    for (name, read) in backups {
-        table.add_row(backup_row(name, read));
+    if !old.is_empty() {
+        let mut table = grid(&["SQLite file, for `restore --file`", "made", "size"]);
+        for Old { path, bytes: size, modified } in old {
+            let path = path.to_string_lossy();
+            table.add_row([legible(&path).into_owned(), made(since_1970(*modified)), bytes(*size)]);
+        }
+        numbers(&mut table, &[2]);
+        line(&table.to_string());
     }
-    numbers(&mut table, &[3, 4]);
-    line(&table.to_string());
+}
+
+fn old_json(old: &Old) -> Value {
+    let Old { path, bytes, modified } = old;
+    json!({ "file": path.to_string_lossy(), "written": since_1970(*modified), "bytes": bytes })
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn backup_row(name: &str, read: &Result<Named>) -> Vec<String> {

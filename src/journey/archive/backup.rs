@@ -8,7 +8,8 @@ use super::{Archive, Files};
 use crate::error::{Class, Error, Place as _, Result};
 use crate::pipeline::Stop;
 use crate::pipeline::failpoint::{Step, reach};
-use crate::store::parquet::backup::{self, BackupKind, Named, Packed};
+use crate::store::parquet::backup::{self, BackupKind, Named, Old, Packed};
+use crate::store::parquet::place;
 use crate::store::sqlite::backup::{NewFile, check, copy};
 use crate::store::sqlite::connection::Source;
 use crate::store::sqlite::scratch::Scratch;
@@ -92,6 +93,17 @@ impl Archive {
     pub fn backups(&self) -> Result<Vec<(String, Result<Named>)>> {
         let Files { place, key } = self.files();
         backup::list(place, key).at(|| format!("archive {}", self.url))
+    }
+
+    /// The SQLite files that lie beside the archive, in its folder, and that other programs have put there; none where it is
+    /// in a bucket. `liteferry restore --file` takes them.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be read.
+    pub fn old_backups(&self) -> Result<Vec<Old>> {
+        let folder = place::folder(&self.url);
+        folder.map_or(Ok(Vec::new()), backup::old).at(|| format!("archive {}", self.url))
     }
 
     /// Fails unless a backup is there, of its size; with `all`, unless it can be unpacked.

@@ -5,9 +5,11 @@
 //! be there yet: `{"format":1,"kind":…,"source":…,"written":…,"whole":…,"bytes":…,"blake3":…,"hash":…}`, sealed as a
 //! manifest is.
 
+mod old;
 mod packed;
 mod stream;
 
+pub use old::{Old, old};
 pub use packed::{Packed, Put, pack};
 
 use super::facts::of_format;
@@ -20,7 +22,6 @@ use super::place::{Name, Place};
 use super::prune::{Come, Keep, Pruned};
 use super::verified::Verified;
 use crate::error::{Class, Error, Place as _, Result};
-use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -215,21 +216,8 @@ fn unpack_file(
 /// # Errors
 ///
 /// [`Class::Damaged`]: it cannot be unpacked; [`Class::Temporary`]: `out` takes no more; and what `goes_on` says.
-pub fn unpack_old(
-    mut file: File,
-    out: &mut dyn Write,
-    goes_on: &dyn Fn() -> Result<()>,
-) -> Result<()> {
-    let mut magic = Vec::new();
-    Read::by_ref(&mut file).take(4).read_to_end(&mut magic).map_err(unread)?;
-    file.rewind().map_err(unread)?;
-    let mut file = BufReader::new(file);
-    let mut unpacking: Box<dyn Read> = match magic.as_slice() {
-        [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(file)),
-        [0x28, 0xB5, 0x2F, 0xFD] => Box::new(zstd::Decoder::with_buffer(file).map_err(unread)?),
-        _ => return pour(&mut file, out, u64::MAX, goes_on).map(drop),
-    };
-    pour(&mut unpacking, out, u64::MAX, goes_on).map(drop)
+pub fn unpack_old(file: File, out: &mut dyn Write, goes_on: &dyn Fn() -> Result<()>) -> Result<()> {
+    pour(&mut old::unpacking(file)?, out, u64::MAX, goes_on).map(drop)
 }
 
 /// Takes away what is not kept, of each source by itself; the newest stays. Files that no backup names go once they are

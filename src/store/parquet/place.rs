@@ -223,6 +223,15 @@ fn real_path(path: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The folder that `url` names; none where it names a bucket.
+pub fn folder(url: &str) -> Option<&Path> {
+    match url.split_once("://") {
+        None => Some(Path::new(url)),
+        Some(("file", rest)) => Some(Path::new(rest)),
+        Some(_) => None,
+    }
+}
+
 /// What a file system says, in our terms.
 fn failed(doing: &str, error: impl Into<io::Error>) -> Error {
     let error = error.into();

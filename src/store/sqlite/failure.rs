@@ -12,7 +12,7 @@ pub(super) fn refused(error: impl Into<rusqlite::Error>) -> Error {
             Class::Data,
             "is no SQLite database, or it is encrypted",
         )
-        .todo("give an unencrypted SQLite 3 file; decrypt it first with the program that wrote it"),
+        .todo("give an unencrypted SQLite 3 file: decrypt it first with the program that wrote it, or unpack it with `liteferry restore --file`"),
         Some(ErrorCode::DatabaseCorrupt) => Error::new(Class::Data, "is damaged").todo(DAMAGED),
         Some(ErrorCode::DiskFull) => {
             Error::new(Class::Temporary, "cannot be written to: its disk is full").todo(MAKE_ROOM)

@@ -179,6 +179,22 @@ fn files_that_were_put_away_by_other_means_are_restored() {
         restored(old, &to).expect(0);
         assert!(fs::read(env.path(&to)).unwrap() == whole, "{old}");
     }
+    // They are listed where they lie, beside an archive or without one.
+    let folder = path(&env, ".");
+    let listed = || {
+        let done = env.liteferry(&["archive", "list", &folder, "--json"]).expect(0);
+        let old = done.json()["old_backups"].as_array().unwrap().clone();
+        let name = |file: &Value| {
+            let path = Path::new(file["file"].as_str().unwrap());
+            path.file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        old.iter().map(name).collect::<Vec<_>>()
+    };
+    let there = ["cut.db", "new0.db", "new1.db", "new2.db", "old.db.gz", "old.db.zst", "source.db"];
+    assert_eq!(listed(), there);
+    env.liteferry(&["backup", "--sqlite", &path(&env, "source.db"), "--archive", &folder])
+        .expect(0);
+    assert_eq!(listed(), there);
     for (old, code) in [("cut.db", 65), ("words", 65), ("absent", 2), (".", 2)] {
         restored(old, "none.db").expect(code);
         assert!(!env.path("none.db").exists(), "{old}");
